@@ -1,0 +1,1 @@
+"""Light to electrons to digital numbers to packed bytes, and how long that takes."""

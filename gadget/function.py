@@ -1,0 +1,39 @@
+"""The seam between a USB function (a camera) and whatever carries it to a host.
+
+A `Function` is pulled, never pushed: it keeps no host requests. The transport side (`gadget.device`)
+parks the host's IN requests and asks again after every event. What a transport owes its function:
+
+1. `configure(value)` on SET_CONFIGURATION, on bus reset (value 0) and on unplug (value 0): a full stop.
+2. `transfer_out` once per complete OUT transfer; `Stall` raised from it is the endpoint's STALL.
+3. `transfer_in` only when a host request is waiting on that endpoint and the previous transfer was taken
+   whole. `None` means NAK: ask again after any other call, or at `next_wakeup_ns()`.
+4. `set_halt` / `clear_halt` on the standard requests; while halted no transfer calls are made.
+5. `tick(now_ns)` whenever `next_wakeup_ns()` has passed.
+6. The memory behind an `InTransfer` may be reused once every view of it is gone, so drop them.
+
+Time is an argument everywhere; `now_ns` never goes backwards.
+"""
+
+from typing import Protocol
+
+from u3v.wire.usb import Descriptors, InTransfer, Speed
+
+
+class Function(Protocol):
+    """A USB function as its transport sees it."""
+
+    def descriptors(self, speed: Speed) -> Descriptors: ...
+
+    def configure(self, value: int, now_ns: int) -> None: ...
+
+    def transfer_out(self, endpoint: int, data: memoryview, now_ns: int) -> None: ...
+
+    def transfer_in(self, endpoint: int, now_ns: int) -> InTransfer | None: ...
+
+    def set_halt(self, endpoint: int, now_ns: int) -> None: ...
+
+    def clear_halt(self, endpoint: int, now_ns: int) -> None: ...
+
+    def tick(self, now_ns: int) -> None: ...
+
+    def next_wakeup_ns(self) -> int | None: ...

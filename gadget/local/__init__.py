@@ -1,0 +1,1 @@
+"""The camera offered to unmodified libusb programs of this machine, without kernel or root."""

@@ -1,0 +1,1 @@
+"""USB/IP: the camera exported to vhci-hcd or to any usbip client."""

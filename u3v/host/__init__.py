@@ -1,0 +1,1 @@
+"""The host side of the wire: what a camera's user runs."""

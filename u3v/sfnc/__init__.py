@@ -1,0 +1,1 @@
+"""GenICam features and their behaviour, one module per SFNC category."""

@@ -1,0 +1,1 @@
+"""The wire: packets, descriptors and register layouts as the standards write them."""
