@@ -55,7 +55,7 @@ class Actions:
 
 
 class ControlEndpoint:
-    """Answers setup packets. `offered_ma` is what the port supplies: a configuration that needs more is refused."""
+    """Answers setup packets. A configuration that needs more than the port offers (`offered_ma`) is refused."""
 
     def __init__(self, descriptors: Descriptors, speed: Speed, offered_ma: int, actions: Actions) -> None:
         self.configuration = 0

@@ -1,4 +1,4 @@
-"""The USB link as a budget of time: when has a piece of data crossed the wire? Pure: instants in, instants out.
+"""The USB link as a budget of time: when has a piece of data crossed the wire? Pure: instants in and out.
 
 A SuperSpeed bulk packet of 1024 bytes takes 1056 byte times (framing, link commands) of the 500 MB/s that
 8b/10b coding leaves of 5 Gbit/s; with skip ordered sets 479 MB/s of payload are the ceiling. High-Speed

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from construct import Byte, Bytes, Const, Int8ul, Int16ul, Int32ul, Struct
+from construct import Byte, Bytes, Const, Int16ul, Int32ul, Struct
 
 CONTROL_OUT = 0x01
 CONTROL_IN = 0x81
