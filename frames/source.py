@@ -1,0 +1,249 @@
+"""From frame settings to the bytes of a frame.
+
+`FrameSource` holds what is fixed for one camera: sensor, scene, seed and the fixed-pattern maps drawn from
+the seed. What changes from frame to frame comes in as `FrameSettings`. The same settings always give the same
+bytes, whatever the thread count, and a region of interest has the same bytes as that part of the full frame.
+
+Physics, in this order: light x exposure x quantum efficiency x (1 + PRNU) + dark current -> electrons, summed
+over the binned pixels; shot noise and read noise (per pixel, so sqrt(n) of it in a sum); DSNU; gain; black
+level; rounding to 12 bit; truncation to the depth of the format. Flips mirror the picture before the region
+is cut out.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from frames import packing
+from frames.scene import Scene
+from frames.sensor import Sensor
+
+U8Array = npt.NDArray[np.uint8]
+I8Map = npt.NDArray[np.int8]
+
+PATTERN_SIGMA = 24  # steps of an int8 fixed-pattern map per standard deviation
+
+
+@dataclass(frozen=True)
+class FrameSettings:
+    """What the pixels of one frame depend on. The region of interest is in binned pixels.
+
+    `frame` is the index of the random stream, `time_s` the scene's time at the start of exposure,
+    `black_level_dn12` in 12-bit DN, binning 1..4 in each direction (sums), `pixel_format` a PFNC name,
+    `test_image` 0 (off) or 1..6.
+    """
+
+    frame: int
+    time_s: float
+    exposure_us: float
+    gain_db: float
+    black_level_dn12: float
+    offset_x: int
+    offset_y: int
+    width: int
+    height: int
+    binning_horizontal: int = 1
+    binning_vertical: int = 1
+    reverse_x: bool = False
+    reverse_y: bool = False
+    pixel_format: str = "Mono8"
+    test_image: int = 0
+    temperature_c: float = 45.0
+
+
+class FrameSource:
+    """Renders frames of one camera. One call at a time; the work itself runs without the GIL.
+
+    `seed` is the camera's individual (its serial number): fixed pattern and noise derive from it. `width`,
+    `height`: the full pixel array, which may be smaller than the sensor's. `threads` share the rows of a
+    frame.
+    """
+
+    def __init__(
+        self, sensor: Sensor, scene: Scene, *, seed: int, width: int, height: int, threads: int = 1
+    ) -> None:
+        if width < 1 or height < 1 or threads < 1:
+            raise ValueError(f"a frame source needs pixels and threads, not {width}x{height} and {threads}")
+        self.sensor = sensor
+        self.scene = scene
+        self.seed = seed
+        self.width = width
+        self.height = height
+        self.threads = threads
+        self._prnu = fixed_pattern(seed, 1, width, height)
+        self._dsnu = fixed_pattern(seed, 2, width, height)
+        self._executor = ThreadPoolExecutor(threads, "frames") if threads > 1 else None
+
+    def close(self) -> None:
+        """End the worker threads, if any."""
+        if self._executor is not None:
+            self._executor.shutdown()
+
+    @staticmethod
+    def payload_size(width: int, height: int, pixel_format: str) -> int:
+        """Bytes of a frame. Raises PixelFormatError."""
+        return packing.payload_size(width, height, pixel_format)
+
+    def warm_up(self, settings: FrameSettings) -> None:
+        """Do once what would make the first frame with such settings slow: compile or load code, draw,
+        tabulate.
+        """
+        size = packing.payload_size(settings.width, settings.height, settings.pixel_format)
+        self.render_into(np.empty(size, np.uint8), settings)
+
+    def render_into(self, out: memoryview | U8Array, settings: FrameSettings) -> None:
+        """Write the frame to `out`, exactly as many bytes as the payload. Raises ValueError."""
+        buffer = np.frombuffer(out, np.uint8)
+        self.check(settings)
+        size = packing.payload_size(settings.width, settings.height, settings.pixel_format)
+        if buffer.size != size:
+            raise ValueError(f"the frame has {size} bytes, the buffer {buffer.size}")
+        if settings.test_image:
+            render_test_image(buffer, settings)
+        else:
+            self._render(buffer, settings)
+
+    def check(self, s: FrameSettings) -> None:
+        """Raises ValueError, naming the setting, when a frame cannot be rendered."""
+        packing.pixel_format(s.pixel_format)
+        for name, binning in (("horizontal", s.binning_horizontal), ("vertical", s.binning_vertical)):
+            if not 1 <= binning <= 4:
+                raise ValueError(f"{name} binning is {binning}, must be in 1 .. 4")
+        for axis, offset, extent, full in (
+            ("x", s.offset_x, s.width, self.width // s.binning_horizontal),
+            ("y", s.offset_y, s.height, self.height // s.binning_vertical),
+        ):
+            if offset < 0 or extent < 1 or offset + extent > full:
+                raise ValueError(
+                    f"region {offset}+{extent} in {axis} is not within the {full} pixels there are"
+                )
+        if s.exposure_us < 0:
+            raise ValueError(f"exposure is {s.exposure_us} us, must not be negative")
+        if not 0 <= s.test_image <= 6:
+            raise ValueError(f"test image {s.test_image} is unknown, must be in 0 .. 6")
+
+    def _render(self, buffer: U8Array, s: FrameSettings) -> None:
+        from frames import noise
+
+        fmt = packing.pixel_format(s.pixel_format)
+        light = self.scene.radiance(s.time_s, self.width, self.height)
+        geometry, physics = self._parameters(s, fmt.depth, light.photons_per_s_per_step)
+        table = noise.noise_table(self._units_per_e(s), self._read_noise_e(s))
+        fixed = (
+            light.steps,
+            self._prnu,
+            self._dsnu,
+            geometry,
+            physics,
+            table,
+            noise.frame_key(self.seed, s.frame),
+        )
+        if fmt.bits == 8:
+            self._by_rows(noise.render_u8, s.height, (buffer, *fixed))
+        elif fmt.bits == 16 and buffer.ctypes.data % 2 == 0:
+            self._by_rows(noise.render_u16, s.height, (buffer.view(np.uint16), *fixed))
+        elif fmt.bits != 16 and s.width % fmt.group_px == 0:
+            layout = noise.PACKED_LAYOUTS[fmt.name]
+            self._by_rows(noise.render_packed, s.height, (buffer, *fixed, layout))
+        else:  # rows do not end on bytes: pack the whole frame as one stream
+            values = np.empty(s.width * s.height, np.uint16)
+            self._by_rows(noise.render_u16, s.height, (values, *fixed))
+            packing.pack(values, fmt.name, buffer)
+
+    def _units_per_e(self, s: FrameSettings) -> float:
+        return float(16 * self.sensor.conversion_gain_dn12_per_e * 10 ** (s.gain_db / 20))
+
+    def _read_noise_e(self, s: FrameSettings) -> float:
+        return float(self.sensor.temporal_noise_e * (s.binning_horizontal * s.binning_vertical) ** 0.5)
+
+    def _parameters(
+        self, s: FrameSettings, depth: int, photons_per_s_per_step: float
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """The kernels' geometry and physics vectors (see frames.noise)."""
+        geometry = np.array(
+            [
+                s.offset_x,
+                s.offset_y,
+                s.width,
+                s.binning_horizontal,
+                s.binning_vertical,
+                s.reverse_x,
+                s.reverse_y,
+                self.width // s.binning_horizontal,
+                self.height // s.binning_vertical,
+            ],
+            np.int64,
+        )
+        sensor = self.sensor
+        units_per_e = self._units_per_e(s)
+        exposure_s = s.exposure_us * 1e-6
+        g = photons_per_s_per_step * exposure_s * sensor.quantum_efficiency * units_per_e
+        dark_e = sensor.dark_current_at(s.temperature_c) * exposure_s
+        units_per_output = 16 << (12 - depth)
+        physics = np.array(
+            [
+                g,
+                g * sensor.prnu_percent / 100 / PATTERN_SIGMA,
+                dark_e * units_per_e * s.binning_horizontal * s.binning_vertical,
+                sensor.dsnu_e * units_per_e / PATTERN_SIGMA,
+                16 * s.black_level_dn12 + 8,
+                1 / units_per_output,
+                (1 << depth) - 1,
+            ],
+            np.float32,
+        )
+        return geometry, physics
+
+    def _by_rows(self, kernel: Callable[..., None], height: int, arguments: tuple[Any, ...]) -> None:
+        out, *rest = arguments
+        if self._executor is None or height < 2 * self.threads:
+            kernel(out, 0, height, *rest)
+            return
+        edges = [height * k // self.threads for k in range(self.threads + 1)]
+        jobs = [self._executor.submit(kernel, out, a, b, *rest) for a, b in pairwise(edges)]
+        for job in jobs:
+            job.result()
+
+
+def fixed_pattern(seed: int, which: int, width: int, height: int) -> I8Map:
+    """int8 (height, width), normal with PATTERN_SIGMA steps of standard deviation, a pure function of its
+    arguments.
+    """
+    from frames.noise import normal_steps
+
+    stream = np.random.SFC64(np.random.SeedSequence([seed & 0xFFFFFFFFFFFFFFFF, which]))
+    count = width * height
+    words: npt.NDArray[np.uint64] = stream.random_raw(-(-count // 4))
+    draws = words.astype("<u8", copy=False).view(np.uint16)[:count]
+    return normal_steps(PATTERN_SIGMA)[draws].reshape(height, width)
+
+
+def render_test_image(buffer: U8Array, s: FrameSettings) -> None:
+    """Diagonal ramps; `row` and `column` count within the region, the ramp moves one pixel per frame.
+
+    1: (column + row) mod 256, still. 2: (column + row + frame) mod 256. 3: the same mod 4096. 4 and 5 are 2
+    and 3 with the picture's flips applied. 6, a colour ramp on colour cameras, is 2 here. The 8-bit ramps
+    fill the high bits of deeper formats; the 12-bit ramp loses its low bits in shallower ones. No noise.
+    """
+    fmt = packing.pixel_format(s.pixel_format)
+    twelve_bit = s.test_image in (3, 5)
+    phase = 0 if s.test_image == 1 else s.frame
+    modulus = 4096 if twelve_bit else 256
+    ramp12 = np.arange(s.width + modulus) % modulus << (0 if twelve_bit else 4)
+    values: npt.NDArray[Any] = np.empty((s.height, s.width), np.uint8 if fmt.bits == 8 else np.uint16)
+    ramp = (ramp12 >> (12 - fmt.depth)).astype(values.dtype)
+    for row in range(s.height):
+        begin = (row + phase) % modulus
+        values[row] = ramp[begin : begin + s.width]
+    if s.test_image in (4, 5):
+        values = values[:: -1 if s.reverse_y else 1, :: -1 if s.reverse_x else 1]
+    flat = np.ascontiguousarray(values).reshape(-1)
+    if fmt.bits == 8:
+        buffer[:] = flat
+    else:
+        packing.pack(flat, fmt.name, buffer)
