@@ -19,7 +19,7 @@ _TRAILER = struct.Struct("<IHHQHHQI")
 
 @dataclass(frozen=True, slots=True)
 class Leader:
-    """Image leader (52 bytes). Sizes and offsets in pixels, `padding_x` in bytes per line, timestamp in ns."""
+    """Image leader (52 bytes). Sizes and offsets in pixels, `padding_x` bytes per line, timestamp in ns."""
 
     block_id: int
     timestamp: int

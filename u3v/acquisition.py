@@ -1,0 +1,213 @@
+"""When frames happen: acquisition modes, triggers, frame rate. Decides instants, never pixels.
+
+State: whether an acquisition runs, how many frames it still owes, how many the current burst owes, the
+earliest instant of the next exposure, a trigger that waits for its delay, and the timed events to come.
+Always true: exposures start in order, no earlier than one frame period after each other, at modelled
+instants, which do not depend on when `tick` was called.
+"""
+
+import struct
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from u3v.camera import Camera
+
+MAX_IN_FLIGHT_UNPACED = 3
+"""Frames exposed but not yet handed over when the camera runs as fast as the host reads."""
+
+
+class Timing(Protocol):
+    """What the core must know of a sensor: its readout. All times in ns, rows in sensor rows."""
+
+    def readout_ns(self, height_rows: int) -> int: ...
+
+    def frame_period_ns(self, height_rows: int, exposure_ns: int, link_ns: int) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """One exposure and everything its pixels depend on. ROI in (binned) output pixels, instants in ns.
+
+    `index` counts exposures since power-on (the random stream's number); `block_id` is the stream's.
+    """
+
+    index: int
+    block_id: int
+    start_ns: int
+    readout_start_ns: int
+    readout_ns: int
+    timestamp_ns: int
+    exposure_us: float
+    gain_db: float
+    black_level_dn12: float
+    offset_x: int
+    offset_y: int
+    width: int
+    height: int
+    binning_horizontal: int
+    binning_vertical: int
+    reverse_x: bool
+    reverse_y: bool
+    pixel_format: str
+    payload_bytes: int
+    test_image: int
+    temperature_c: float
+
+
+class Acquisition:
+    """The acquisition engine of one camera."""
+
+    def __init__(self, camera: "Camera", timing: Timing, paced: bool) -> None:
+        self.active = False
+        self.timing = timing
+        self.paced = paced
+        self.exposures: deque[Exposure] = deque()
+        self._camera = camera
+        self._index = 0
+        self._frames_left: int | None = None
+        self._burst_left = 0
+        self._earliest_ns = 0
+        self._trigger_ns: int | None = None
+        self._events: deque[tuple[int, str, int]] = deque()
+
+    def start(self, now_ns: int) -> None:
+        """AcquisitionStart. While one runs already, nothing changes."""
+        if self.active:
+            return
+        features = self._camera.features
+        mode = features.get("AcquisitionMode")
+        counts = {"SingleFrame": 1, "MultiFrame": features.get("AcquisitionFrameCount"), "Continuous": None}
+        self.active = True
+        self._frames_left = counts[mode]
+        self._burst_left = 0
+        self._trigger_ns = None
+        self._earliest_ns = max(now_ns, self._earliest_ns)
+        self._advance(now_ns)
+
+    def stop(self, now_ns: int) -> None:
+        """AcquisitionStop: what was exposed is still delivered, nothing new begins."""
+        self.active = False
+        self._trigger_ns = None
+
+    def abort(self, now_ns: int) -> None:
+        """AcquisitionAbort: frames not yet handed over are discarded, the one on the wire is cut short."""
+        self.stop(now_ns)
+        self.exposures.clear()
+        self._events.clear()
+        self._earliest_ns = now_ns
+        self._camera.stream.abort()
+
+    def software_trigger(self, now_ns: int) -> None:
+        """TriggerSoftware, for the trigger that TriggerSelector selects."""
+        self.trigger(self._camera.features.get("TriggerSelector"), now_ns)
+
+    def trigger(self, selector: str, now_ns: int) -> None:
+        """A trigger signal. One that comes too early, or is not awaited, is lost (an overtrigger)."""
+        features = self._camera.features
+        if features.get("TriggerMode", TriggerSelector=selector) == "Off":
+            return
+        camera = self._camera
+        if selector == "FrameBurstStart":
+            if not self.active or self._burst_left:
+                camera.emit("FrameBurstStartOvertrigger", now_ns)
+                return
+            self._burst_left = features.get("AcquisitionBurstFrameCount")
+            camera.emit("FrameBurstStart", now_ns)
+            self._earliest_ns = max(self._earliest_ns, now_ns)
+            self._advance(now_ns)
+            return
+        at_ns = now_ns + int(features.get("TriggerDelay", TriggerSelector=selector) * 1000)
+        if not self.waits_for("FrameStart") or at_ns < self._earliest_ns:
+            camera.emit("FrameStartOvertrigger", now_ns)
+            return
+        self._trigger_ns = at_ns
+        self._advance(now_ns)
+
+    def waits_for(self, selector: str) -> bool:
+        """AcquisitionStatus: FrameBurstStart = FrameBurstTriggerWait, FrameStart = FrameTriggerWait."""
+        if not self.active:
+            return False
+        if selector == "FrameBurstStart":
+            return self._triggered("FrameBurstStart") and not self._burst_left
+        return self._triggered("FrameStart") and self._trigger_ns is None and self._may_start()
+
+    def period_ns(self) -> int:
+        """The shortest time from one exposure to the next with the settings as they are."""
+        camera = self._camera
+        features = camera.features
+        exposure_ns = int(features.get("ExposureTime") * 1000)
+        link_ns = int(camera.payload_bytes * 1e9 / camera.throughput_bytes_per_s)
+        period_ns = self.timing.frame_period_ns(camera.sensor_rows, exposure_ns, link_ns)
+        if features.get("AcquisitionFrameRateEnable"):
+            period_ns = max(period_ns, int(1e9 / features.get("AcquisitionFrameRate")))
+        return period_ns
+
+    def next_wakeup_ns(self) -> int | None:
+        instants = [self._events[0][0]] if self._events else []
+        start_ns = self._next_start_ns()
+        if start_ns is not None:
+            instants.append(start_ns)
+        return min(instants, default=None)
+
+    def tick(self, now_ns: int) -> None:
+        self._advance(now_ns)
+        while self._events and self._events[0][0] <= now_ns:
+            at_ns, name, block_id = self._events.popleft()
+            self._camera.emit(name, at_ns, block_id)
+
+    def _triggered(self, selector: str) -> bool:
+        return bool(self._camera.features.get("TriggerMode", TriggerSelector=selector) == "On")
+
+    def _may_start(self) -> bool:
+        if not self.active or self._frames_left == 0:
+            return False
+        return bool(self._burst_left) or not self._triggered("FrameBurstStart")
+
+    def _next_start_ns(self) -> int | None:
+        """When the next exposure starts, as far as that is known."""
+        if not self._may_start():
+            return None
+        if self._triggered("FrameStart"):
+            return self._trigger_ns
+        if not self.paced and not self._host_keeps_up():
+            return None
+        return self._earliest_ns
+
+    def _host_keeps_up(self) -> bool:
+        """Unpaced, a frame is exposed only when it will find room: none is ever discarded."""
+        stream = self._camera.stream
+        room = stream.enabled and stream.has_room(self._camera.payload_bytes)
+        return room and stream.in_flight < MAX_IN_FLIGHT_UNPACED
+
+    def _advance(self, now_ns: int) -> None:
+        """Start every exposure that is due."""
+        while True:
+            start_ns = self._next_start_ns()
+            if start_ns is None or start_ns > now_ns:
+                return
+            self._trigger_ns = None
+            self._expose(start_ns if self.paced else now_ns)
+
+    def _expose(self, start_ns: int) -> None:
+        camera = self._camera
+        exposure = camera.exposure(self._index, start_ns)
+        self._index += 1
+        if camera.stream.claim(exposure):
+            self.exposures.append(exposure)
+        exposure_end_ns = start_ns + int(exposure.exposure_us * 1000)
+        camera.emit("FrameStart", start_ns, exposure.block_id)
+        self._events.append((exposure_end_ns, "ExposureEnd", exposure.block_id))
+        self._earliest_ns = start_ns + (self.period_ns() if self.paced else 0)
+        if self._burst_left:
+            self._burst_left -= 1
+        if self._frames_left is not None:
+            self._frames_left -= 1
+            if self._frames_left == 0:
+                self.active = False
+
+
+def event_data(frame_id: int) -> bytes:
+    """What follows the timestamp in a frame event: the frame id, u64."""
+    return struct.pack("<Q", frame_id)

@@ -1,0 +1,388 @@
+"""GenICam features: declared once, read by the register map, the XML and the camera.
+
+A `Feature` is a frozen declaration. `FeatureSet` gives each one registers in a region of the camera's
+memory: its value (one per combination of selector values) and, for everything that changes with the
+camera's state (limits, locks, availability), a hidden read-only register that the XML points to. So a host
+sees exactly the limits that the device enforces. Values live in the register bytes and nowhere else.
+"""
+
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from u3v.errors import GenCPError, Status
+from u3v.memory import Memory, Region, Register
+
+if TYPE_CHECKING:
+    from u3v.camera import Camera
+
+Value = int | float | str | bool
+Read = Callable[["Camera"], Any]
+Condition = Callable[["Camera"], bool]
+Action = Callable[["Camera"], None]
+Limit = int | float | Callable[["Camera"], int | float]
+
+
+def while_acquiring(camera: "Camera") -> bool:
+    """The lock of everything that shapes the image: closed while an acquisition runs."""
+    return camera.acquisition.active
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature:
+    """What all features have.
+
+    `read` computes the value at each read (the feature is then volatile). `locked` closes a feature for
+    writing: the device answers ACCESS_DENIED and the XML says pIsLocked. `available`: pIsAvailable.
+    `written` runs after a host write. `selectors`: names of the enumerations that choose the instance.
+    `address`: a fixed register elsewhere (bootstrap) that holds the value.
+    `changed_by`: features whose write can change this one's value.
+    """
+
+    name: str
+    tooltip: str
+    category: str = ""
+    access: str = "RW"
+    visibility: str = "Beginner"
+    selectors: tuple[str, ...] = ()
+    read: Read | None = None
+    locked: Condition | None = None
+    available: Condition | None = None
+    written: Action | None = None
+    address: int | None = None
+    changed_by: tuple[str, ...] = ()
+    persistent: bool = False
+    busy_ms: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of the value register."""
+        return 4
+
+    def initial(self) -> Value:
+        return 0
+
+    def encode(self, value: Value) -> bytes:
+        return struct.pack("<i", value)
+
+    def decode(self, raw: bytes) -> Value:
+        return int(struct.unpack("<i", raw)[0])
+
+    def check(self, camera: "Camera", value: Value) -> None:
+        """Raises GenCPError(INVALID_PARAMETER) for a value that is not allowed now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Integer(Feature):
+    """IInteger. `bits` 32 or 64."""
+
+    default: int = 0
+    min: Limit = 0
+    max: Limit = 2**31 - 1
+    inc: Limit = 1
+    unit: str = ""
+    representation: str = "Linear"
+    bits: int = 32
+
+    @property
+    def size(self) -> int:
+        return self.bits // 8
+
+    def initial(self) -> int:
+        return self.default
+
+    def encode(self, value: Value) -> bytes:
+        return int(value).to_bytes(self.size, "little", signed=True)
+
+    def decode(self, raw: bytes) -> int:
+        return int.from_bytes(raw, "little", signed=True)
+
+    def check(self, camera: "Camera", value: Value) -> None:
+        low, high, inc = (int(limit(camera, x)) for x in (self.min, self.max, self.inc))
+        number = int(value)
+        if not low <= number <= high or (number - low) % inc:
+            raise GenCPError(
+                Status.INVALID_PARAMETER, f"{self.name} = {value}: not {low}..{high} in steps of {inc}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Float(Feature):
+    """IFloat, IEEE 754 double."""
+
+    default: float = 0.0
+    min: Limit = 0.0
+    max: Limit = 1e9
+    unit: str = ""
+    representation: str = "Linear"
+
+    @property
+    def size(self) -> int:
+        return 8
+
+    def initial(self) -> float:
+        return self.default
+
+    def encode(self, value: Value) -> bytes:
+        return struct.pack("<d", value)
+
+    def decode(self, raw: bytes) -> float:
+        return float(struct.unpack("<d", raw)[0])
+
+    def check(self, camera: "Camera", value: Value) -> None:
+        low, high = limit(camera, self.min), limit(camera, self.max)
+        if not low <= float(value) <= high:
+            raise GenCPError(
+                Status.INVALID_PARAMETER, f"{self.name} = {value}: not {low}..{high} {self.unit}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Boolean(Feature):
+    """IBoolean: 0 or 1 in 32 bits."""
+
+    default: bool = False
+
+    def initial(self) -> bool:
+        return self.default
+
+    def encode(self, value: Value) -> bytes:
+        return struct.pack("<I", bool(value))
+
+    def decode(self, raw: bytes) -> bool:
+        return bool(struct.unpack("<I", raw)[0])
+
+    def check_raw(self, raw: bytes) -> None:
+        if struct.unpack("<I", raw)[0] > 1:
+            raise GenCPError(Status.INVALID_PARAMETER, f"{self.name}: not 0 or 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enumeration(Feature):
+    """IEnumeration. `entries`: symbolic name -> value; the Python value is the symbolic name."""
+
+    entries: Mapping[str, int] = field(default_factory=dict)
+    default: str = ""
+
+    def initial(self) -> str:
+        return self.default or next(iter(self.entries))
+
+    def encode(self, value: Value) -> bytes:
+        return struct.pack("<I", self.entries[str(value)])
+
+    def decode(self, raw: bytes) -> str:
+        number = struct.unpack("<I", raw)[0]
+        for name, value in self.entries.items():
+            if value == number:
+                return name
+        raise GenCPError(
+            Status.INVALID_PARAMETER, f"{self.name} = {number:#x}: not one of {', '.join(self.entries)}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class String(Feature):
+    """IString: NUL-padded ASCII of `length` bytes."""
+
+    default: str = ""
+    length: int = 64
+
+    @property
+    def size(self) -> int:
+        return self.length
+
+    def initial(self) -> str:
+        return self.default
+
+    def encode(self, value: Value) -> bytes:
+        return str(value).encode("ascii", "replace")[: self.length - 1].ljust(self.length, b"\0")
+
+    def decode(self, raw: bytes) -> str:
+        text = raw.partition(b"\0")[0]
+        try:
+            return text.decode("ascii")
+        except UnicodeDecodeError as error:
+            raise GenCPError(Status.INVALID_PARAMETER, f"{self.name}: not ASCII") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command(Feature):
+    """ICommand: any write of a value other than 0 executes; reads 0 when done."""
+
+    execute: Action = lambda camera: None
+
+
+def limit(camera: "Camera", value: Limit) -> int | float:
+    """A limit's value now."""
+    return value(camera) if callable(value) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Aspect:
+    """A hidden register behind a feature: a limit, a lock or availability that changes with the state."""
+
+    node: str
+    address: int
+    size: int
+    is_float: bool
+
+
+class FeatureSet:
+    """The features of one camera at work: where their registers are, and get/set for the device's own use."""
+
+    def __init__(self, camera: "Camera", features: Iterable[Feature], memory: Memory, region: Region) -> None:
+        self._camera = camera
+        self._memory = memory
+        self._region = region
+        self._next = region.base
+        self.declared: dict[str, Feature] = {}
+        self.address: dict[str, int] = {}
+        self.strides: dict[str, tuple[int, ...]] = {}
+        self.aspects: dict[tuple[str, str], Aspect] = {}
+        for feature in features:
+            if feature.name in self.declared:
+                raise ValueError(f"feature {feature.name} is declared twice")
+            self.declared[feature.name] = feature
+        for feature in self.declared.values():
+            self._place(feature)
+
+    def __iter__(self) -> Iterator[Feature]:
+        return iter(self.declared.values())
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.declared
+
+    def get(self, name: str, **selected: str) -> Any:
+        """The value of a feature now. `selected`: selector values other than the current ones."""
+        feature = self.declared[name]
+        if feature.read is not None:
+            return feature.read(self._camera)
+        return feature.decode(self._memory.device_read(self._where(feature, selected), feature.size))
+
+    def set(self, name: str, value: Value, **selected: str) -> None:
+        """Set a value from the inside: no checks, no hooks."""
+        feature = self.declared[name]
+        self._memory.device_write(self._where(feature, selected), feature.encode(value))
+
+    def snapshot(self) -> dict[str, Value]:
+        """All persistent values, "Name" or "Name[Entry]" -> value: what a user set stores."""
+        return {key: f.decode(self._memory.device_read(at, f.size)) for key, f, at in self._persistent()}
+
+    def restore(self, values: Mapping[str, Value]) -> None:
+        """Set all persistent values; those not in `values` get their defaults. Unknown ones are ignored."""
+        for key, feature, at in self._persistent():
+            try:
+                raw = feature.encode(values.get(key, feature.initial()))
+            except (KeyError, ValueError, TypeError, struct.error, OverflowError):
+                raw = feature.encode(feature.initial())
+            self._memory.device_write(at, raw)
+
+    def _persistent(self) -> Iterator[tuple[str, Feature, int]]:
+        for feature in self.declared.values():
+            if feature.persistent and feature.read is None:
+                for labels, at in self._instances(feature):
+                    yield feature.name + (f"[{','.join(labels)}]" if labels else ""), feature, at
+
+    def _instances(self, feature: Feature) -> Iterator[tuple[tuple[str, ...], int]]:
+        base, strides = self.address[feature.name], self.strides[feature.name]
+        axes = [self._selector(name).entries for name in feature.selectors]
+        for labels in product(*axes):
+            offsets = (e[x] * s for e, x, s in zip(axes, labels, strides, strict=True))
+            yield labels, base + sum(offsets)
+
+    def _selector(self, name: str) -> Enumeration:
+        selector = self.declared[name]
+        if not isinstance(selector, Enumeration):
+            raise TypeError(f"selector {name} is no Enumeration")
+        return selector
+
+    def _where(self, feature: Feature, selected: Mapping[str, str]) -> int:
+        at = self.address[feature.name]
+        for name, stride in zip(feature.selectors, self.strides[feature.name], strict=True):
+            entry = selected.get(name) or self.get(name)
+            at += self._selector(name).entries[entry] * stride
+        return at
+
+    def _allocate(self, size: int) -> int:
+        at = self._next
+        self._next += -(-size // 8) * 8
+        return at
+
+    def _place(self, feature: Feature) -> None:
+        self.strides[feature.name] = ()
+        if feature.address is not None:
+            self.address[feature.name] = feature.address
+            return
+        strides: list[int] = []
+        span = -(-feature.size // 8) * 8
+        for name in feature.selectors:
+            strides.append(span)
+            span *= max(self._selector(name).entries.values()) + 1
+        self.strides[feature.name] = tuple(strides)
+        self.address[feature.name] = self._allocate(span)
+        for _, at in self._instances(feature):
+            self._region.add(self._register(feature, at))
+            self._memory.device_write(at, feature.encode(feature.initial()))
+        for kind, source in _dynamic(feature):
+            self._place_aspect(feature, kind, source)
+
+    def _register(self, feature: Feature, at: int) -> Register:
+        camera = self._camera
+        access = {"RO": "R", "WO": "W", "RW": "RW"}[feature.access]
+        register = Register(feature.name, at, feature.size, access, busy_ms=feature.busy_ms)
+        if feature.read is not None:
+            read = feature.read
+            register.refresh = lambda: feature.encode(read(camera))
+        if "W" in access:
+            register.check = lambda raw: self._check(feature, raw)
+            register.written = lambda: self._written(feature, at)
+        return register
+
+    def _check(self, feature: Feature, raw: bytes) -> None:
+        camera = self._camera
+        if feature.available is not None and not feature.available(camera):
+            raise GenCPError(Status.ACCESS_DENIED, f"{feature.name} is not available now")
+        if feature.locked is not None and feature.locked(camera):
+            raise GenCPError(Status.ACCESS_DENIED, f"{feature.name} is locked now")
+        if isinstance(feature, Boolean):
+            feature.check_raw(raw)
+        feature.check(camera, feature.decode(raw))
+
+    def _written(self, feature: Feature, at: int) -> None:
+        if isinstance(feature, Command):
+            pressed = any(self._memory.device_read(at, feature.size))
+            self._memory.device_write(at, bytes(feature.size))
+            if pressed:
+                feature.execute(self._camera)
+        elif feature.written is not None:
+            feature.written(self._camera)
+
+    def _place_aspect(self, feature: Feature, kind: str, source: Callable[["Camera"], Any]) -> None:
+        is_float = isinstance(feature, Float) and kind in ("Min", "Max")
+        size = 8 if is_float else feature.size if kind in ("Min", "Max", "Inc") else 4
+        at = self._allocate(size)
+        node = f"{feature.name}_{kind}"
+        camera = self._camera
+
+        def refresh() -> bytes:
+            value = source(camera)
+            return struct.pack("<d", value) if is_float else int(value).to_bytes(size, "little", signed=True)
+
+        self._region.add(Register(node, at, size, "R", refresh))
+        self.aspects[feature.name, kind] = Aspect(node, at, size, is_float)
+
+
+def _dynamic(feature: Feature) -> Sequence[tuple[str, Callable[["Camera"], Any]]]:
+    """The aspects of a feature that are computed from the camera's state."""
+    found: list[tuple[str, Callable[[Camera], Any]]] = []
+    for kind in ("Min", "Max", "Inc"):
+        value = getattr(feature, kind.lower(), None)
+        if callable(value):
+            found.append((kind, value))
+    if feature.locked is not None:
+        found.append(("Locked", feature.locked))
+    if feature.available is not None:
+        found.append(("Available", feature.available))
+    return found

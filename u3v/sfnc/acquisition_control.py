@@ -1,0 +1,186 @@
+"""SFNC AcquisitionControl: modes, frame rate, exposure, triggers."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from u3v.features import Boolean, Command, Enumeration, Feature, Float, Integer, while_acquiring
+from u3v.model import Model
+
+if TYPE_CHECKING:
+    from u3v.camera import Camera
+
+CATEGORY = "AcquisitionControl"
+_TRIGGER = ("TriggerSelector",)
+
+
+def features(model: Model) -> list[Feature]:
+    """All features of the category."""
+    declared: list[Feature] = [
+        Enumeration(
+            name="AcquisitionMode",
+            tooltip="How many frames an acquisition takes.",
+            entries={"SingleFrame": 0, "MultiFrame": 1, "Continuous": 2},
+            default="Continuous",
+            locked=while_acquiring,
+            persistent=True,
+        ),
+        Command(
+            name="AcquisitionStart",
+            tooltip="Starts the acquisition.",
+            execute=lambda camera: _run(camera, start=True),
+        ),
+        Command(
+            name="AcquisitionStop",
+            tooltip="Stops the acquisition at the end of the current frame.",
+            execute=lambda camera: _run(camera, start=False),
+        ),
+        Command(
+            name="AcquisitionAbort",
+            tooltip="Stops the acquisition at once; a frame on its way is cut short.",
+            visibility="Expert",
+            execute=_abort,
+        ),
+        Integer(
+            name="AcquisitionFrameCount",
+            tooltip="Frames of an acquisition in MultiFrame mode.",
+            default=1,
+            min=1,
+            max=65535,
+            locked=while_acquiring,
+            persistent=True,
+        ),
+        Integer(
+            name="AcquisitionBurstFrameCount",
+            tooltip="Frames for each FrameBurstStart trigger.",
+            visibility="Expert",
+            default=1,
+            min=1,
+            max=1023,
+            persistent=True,
+        ),
+        Boolean(
+            name="AcquisitionFrameRateEnable",
+            tooltip="Whether AcquisitionFrameRate limits the frame rate.",
+            persistent=True,
+        ),
+        Float(
+            name="AcquisitionFrameRate",
+            tooltip="Highest frame rate, where AcquisitionFrameRateEnable is set.",
+            unit="Hz",
+            default=100.0,
+            min=0.01,
+            max=1_000_000.0,
+            persistent=True,
+        ),
+        Float(
+            name="ResultingFrameRate",
+            tooltip="Frame rate with the settings as they are: of readout, exposure and link the slowest.",
+            access="RO",
+            unit="Hz",
+            max=1e9,
+            read=lambda camera: 1e9 / camera.acquisition.period_ns(),
+        ),
+        Float(
+            name="SensorReadoutTime",
+            tooltip="Time to read the image out of the sensor.",
+            access="RO",
+            visibility="Expert",
+            unit="us",
+            max=1e9,
+            read=lambda camera: camera.acquisition.timing.readout_ns(camera.sensor_rows) / 1000,
+        ),
+        Enumeration(
+            name="ExposureMode",
+            tooltip="What sets the exposure time.",
+            entries={"Timed": 1},
+            persistent=True,
+        ),
+        Float(
+            name="ExposureTime",
+            tooltip="Exposure time.",
+            unit="us",
+            default=model.number("exposure_default_us"),
+            min=model.number("exposure_min_us"),
+            max=model.number("exposure_max_us"),
+            persistent=True,
+        ),
+        Enumeration(
+            name="TriggerSelector",
+            tooltip="The trigger that the other trigger features set.",
+            entries={"FrameBurstStart": 0, "FrameStart": 1},
+            default="FrameStart",
+            persistent=True,
+        ),
+        Enumeration(
+            name="TriggerMode",
+            tooltip="Whether the camera waits for the selected trigger.",
+            entries={"Off": 0, "On": 1},
+            selectors=_TRIGGER,
+            persistent=True,
+        ),
+        Enumeration(
+            name="TriggerSource",
+            tooltip="Where the selected trigger comes from.",
+            entries={"Software": 0},
+            selectors=_TRIGGER,
+            persistent=True,
+        ),
+        Enumeration(
+            name="TriggerActivation",
+            tooltip="The edge of the trigger signal that counts.",
+            entries={"RisingEdge": 0, "FallingEdge": 1},
+            selectors=_TRIGGER,
+            persistent=True,
+        ),
+        Float(
+            name="TriggerDelay",
+            tooltip="Time from the trigger to what it starts.",
+            unit="us",
+            max=1_000_000.0,
+            selectors=_TRIGGER,
+            persistent=True,
+        ),
+        Command(
+            name="TriggerSoftware",
+            tooltip="Gives the selected trigger.",
+            execute=lambda camera: camera.acquisition.software_trigger(camera.now_ns),
+        ),
+        Enumeration(
+            name="AcquisitionStatusSelector",
+            tooltip="What AcquisitionStatus tells.",
+            visibility="Expert",
+            entries={"FrameBurstTriggerWait": 0, "FrameTriggerWait": 1, "AcquisitionActive": 2},
+        ),
+        Boolean(
+            name="AcquisitionStatus",
+            tooltip="The state that AcquisitionStatusSelector selects.",
+            access="RO",
+            visibility="Expert",
+            selectors=("AcquisitionStatusSelector",),
+            read=_status,
+        ),
+    ]
+    return [replace(feature, category=CATEGORY) for feature in declared]
+
+
+def _run(camera: "Camera", *, start: bool) -> None:
+    if start:
+        camera.acquisition.start(camera.now_ns)
+    else:
+        camera.acquisition.stop(camera.now_ns)
+    camera.load_changed()
+
+
+def _abort(camera: "Camera") -> None:
+    camera.acquisition.abort(camera.now_ns)
+    camera.load_changed()
+
+
+def _status(camera: "Camera") -> bool:
+    acquisition = camera.acquisition
+    selected = camera.features.get("AcquisitionStatusSelector")
+    if selected == "FrameBurstTriggerWait":
+        return acquisition.waits_for("FrameBurstStart")
+    if selected == "FrameTriggerWait":
+        return acquisition.waits_for("FrameStart")
+    return acquisition.active

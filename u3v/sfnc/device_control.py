@@ -1,0 +1,142 @@
+"""SFNC DeviceControl: identity, link throughput, temperature, clock, reset."""
+
+from dataclasses import replace
+
+from u3v.features import Command, Enumeration, Feature, Float, Integer, String
+from u3v.model import Model
+from u3v.wire.bootstrap import ABRM
+
+CATEGORY = "DeviceControl"
+
+
+def features(model: Model) -> list[Feature]:
+    """All features of the category."""
+    declared: list[Feature] = [
+        _identity("DeviceVendorName", "Manufacturer_Name", "Name of the manufacturer of the device."),
+        _identity("DeviceModelName", "Model_Name", "Model of the device."),
+        _identity("DeviceFamilyName", "Family_Name", "Family of the device."),
+        _identity(
+            "DeviceManufacturerInfo", "Manufacturer_Info", "Manufacturer information about the device."
+        ),
+        _identity("DeviceVersion", "Device_Version", "Version of the device."),
+        String(
+            name="DeviceFirmwareVersion",
+            tooltip="Version of the firmware in the device.",
+            access="RO",
+            default=model.firmware_version,
+            length=128,
+        ),
+        _identity("DeviceSerialNumber", "Serial_Number", "Serial number of the device."),
+        _identity("DeviceID", "Serial_Number", "Device identifier (its serial number)."),
+        replace(
+            _identity("DeviceUserID", "User_Defined_Name", "User-programmable device identifier."),
+            access="RW",
+        ),
+        Enumeration(
+            name="DeviceScanType", tooltip="Scan type of the sensor.", access="RO", entries={"Areascan": 0}
+        ),
+        Enumeration(
+            name="DeviceTLType", tooltip="Transport layer type.", access="RO", entries={"USB3Vision": 3}
+        ),
+        Integer(
+            name="DeviceSFNCVersionMajor",
+            tooltip="SFNC version, major.",
+            access="RO",
+            default=2,
+            max=2,
+            min=2,
+        ),
+        Integer(
+            name="DeviceSFNCVersionMinor",
+            tooltip="SFNC version, minor.",
+            access="RO",
+            default=3,
+            max=3,
+            min=3,
+        ),
+        Integer(name="DeviceSFNCVersionSubMinor", tooltip="SFNC version, sub-minor.", access="RO", max=0),
+        Command(
+            name="DeviceReset",
+            tooltip="Resets the device to its power-up state.",
+            visibility="Guru",
+            execute=lambda camera: camera.reset(),
+        ),
+        Integer(
+            name="DeviceLinkSpeed",
+            tooltip="Speed of the link the device is connected by.",
+            access="RO",
+            visibility="Expert",
+            unit="Bps",
+            bits=64,
+            max=2**62,
+            read=lambda camera: camera.speed.bits_per_s // 8,
+        ),
+        Enumeration(
+            name="DeviceLinkThroughputLimitMode",
+            tooltip="Whether DeviceLinkThroughputLimit is in force.",
+            visibility="Expert",
+            entries={"Off": 0, "On": 1},
+            default="On",
+            persistent=True,
+        ),
+        Integer(
+            name="DeviceLinkThroughputLimit",
+            tooltip="Limits the bandwidth of the streamed data.",
+            visibility="Expert",
+            unit="Bps",
+            bits=64,
+            default=model.integer("throughput_default_bytes_per_s"),
+            min=model.integer("throughput_min_bytes_per_s"),
+            max=model.integer("throughput_max_bytes_per_s"),
+            persistent=True,
+            available=lambda camera: camera.features.get("DeviceLinkThroughputLimitMode") == "On",
+        ),
+        Integer(
+            name="DeviceLinkCurrentThroughput",
+            tooltip="Bandwidth the stream uses with the settings as they are.",
+            access="RO",
+            visibility="Expert",
+            unit="Bps",
+            bits=64,
+            max=2**62,
+            read=lambda camera: camera.payload_bytes * 10**9 // camera.acquisition.period_ns(),
+        ),
+        Enumeration(
+            name="DeviceTemperatureSelector",
+            tooltip="Where in the device the temperature is measured.",
+            visibility="Expert",
+            entries={"Coreboard": 1},
+        ),
+        Float(
+            name="DeviceTemperature",
+            tooltip="Temperature in the device.",
+            access="RO",
+            visibility="Expert",
+            unit="C",
+            min=-273.15,
+            max=1000.0,
+            read=lambda camera: round(camera.surroundings.temperature_c(camera.now_ns)),
+        ),
+        Command(
+            name="TimestampLatch",
+            tooltip="Latches the device's clock into TimestampLatchValue.",
+            visibility="Expert",
+            execute=lambda camera: camera.latch_timestamp(),
+        ),
+        Integer(
+            name="TimestampLatchValue",
+            tooltip="The device's clock when it was last latched.",
+            access="RO",
+            visibility="Expert",
+            unit="ns",
+            bits=64,
+            max=2**63 - 1,
+            read=lambda camera: camera.latched_timestamp_ns,
+        ),
+    ]
+    return [replace(feature, category=CATEGORY) for feature in declared]
+
+
+def _identity(name: str, register: str, tooltip: str) -> String:
+    at = ABRM[register]
+    return String(name=name, tooltip=tooltip, access="RO", address=at.offset, length=at.size)

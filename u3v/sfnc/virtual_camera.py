@@ -1,0 +1,50 @@
+"""What no real camera has: an account of its frames and of its supply. Custom features, all read-only."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from u3v.features import Feature, Float, Integer
+from u3v.model import Model
+
+if TYPE_CHECKING:
+    from u3v.camera import Camera
+
+CATEGORY = "VirtualCamera"
+
+
+def features(model: Model) -> list[Feature]:
+    """All features of the category."""
+    return [
+        _count(
+            "VirtualFramesOffered", "Frames exposed while the stream was enabled.", lambda c: c.stream.offered
+        ),
+        _count("VirtualFramesDelivered", "Frames handed to the host whole.", lambda c: c.stream.delivered),
+        _count(
+            "VirtualFramesDiscarded", "Frames lost in the camera or cut short.", lambda c: c.stream.discarded
+        ),
+        _count("VirtualFramesHeld", "Frames in the camera's memory now.", lambda c: c.stream.in_flight),
+        _count("VirtualEventsDropped", "Events that found the queue full.", lambda c: c.event.dropped),
+        Float(
+            name="VirtualSupplyCurrent",
+            tooltip="Current the camera draws from VBUS.",
+            category=CATEGORY,
+            access="RO",
+            visibility="Guru",
+            unit="mA",
+            max=10_000.0,
+            read=lambda camera: camera.surroundings.current_ma(camera.now_ns),
+        ),
+    ]
+
+
+def _count(name: str, tooltip: str, read: "Callable[[Camera], int]") -> Integer:
+    return Integer(
+        name=name,
+        tooltip=tooltip,
+        category=CATEGORY,
+        access="RO",
+        visibility="Guru",
+        bits=64,
+        max=2**62,
+        read=read,
+    )
