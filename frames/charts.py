@@ -76,13 +76,13 @@ def _line_groups(light: FloatMap, cx: int, cy: int, u: float, vertical: bool) ->
     card = np.full((max(1, int(760 * u)), max(1, int(760 * u))), WHITE, np.float32)
     side = card.shape[0]
     at = int(40 * u)
-    for full_width in (24, 16, 11, 7, 4, 3, 2, 1):
+    for full_width in (22, 15, 10, 7, 4, 3, 2, 1):
         line = max(1, round(full_width * u))
         for k in range(5):
             begin = at + 2 * k * line
             if begin + line < side:
                 card[int(60 * u) : side - int(60 * u), begin : begin + line] = BLACK
-        at += 9 * line + int(14 * u)
+        at += 9 * line + int(12 * u)
     _put(light, card if vertical else np.ascontiguousarray(card.T), cx, cy)
 
 

@@ -15,12 +15,13 @@ Lines are not padded: a packed stream runs on through line ends, and only the la
 unused bits, which are zero. Importing this module does not import numba; packing does.
 """
 
-import difflib
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from frames._words import hint
 
 U8Array = npt.NDArray[np.uint8]
 U16Array = npt.NDArray[np.uint16]
@@ -61,9 +62,7 @@ def pixel_format(name: str) -> PixelFormat:
     try:
         return PIXEL_FORMATS[name]
     except KeyError:
-        near = difflib.get_close_matches(name, PIXEL_FORMATS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(PIXEL_FORMATS)}"
-        raise PixelFormatError(f"unknown pixel format {name!r}{hint}") from None
+        raise PixelFormatError(f"unknown pixel format {name!r}{hint(name, PIXEL_FORMATS)}") from None
 
 
 def payload_size(width: int, height: int, pixel_format_name: str) -> int:

@@ -9,7 +9,6 @@ Give each frame source a scene of its own; one call at a time. `parse_scene` rea
 "NAME:key=value,...".
 """
 
-import difflib
 import importlib
 import math
 import warnings
@@ -23,6 +22,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from frames import charts
+from frames._words import hint
 
 U16Map = npt.NDArray[np.uint16]
 FloatMap = npt.NDArray[np.float32]
@@ -301,7 +301,7 @@ def parse_scene(description: str) -> Scene:
     name, _, rest = description.partition(":")
     name = name.strip() or DEFAULT_SCENE
     if name not in SCENES:
-        raise SceneError(f"unknown scene {name!r}{_hint(name, list(SCENES))}")
+        raise SceneError(f"unknown scene {name!r}{hint(name, SCENES)}")
     known = {f.name: f for f in _parameter_fields(SCENES[name])}
     values: dict[str, float | str] = {}
     for item in filter(None, (part.strip() for part in rest.split(","))):
@@ -309,7 +309,7 @@ def parse_scene(description: str) -> Scene:
         if not equals:
             raise SceneError(f"scene {name}: {item!r} must be key=value")
         if key not in known:
-            raise SceneError(f"scene {name}: unknown key {key!r}{_hint(key, list(known))}")
+            raise SceneError(f"scene {name}: unknown key {key!r}{hint(key, known)}")
         if key in values:
             raise SceneError(f"scene {name}: {key} is given twice")
         values[key] = _value(name, known[key], value)
@@ -342,11 +342,6 @@ def _value(scene: str, parameter: Field[Any], value: str) -> float | str:
             f"scene {scene}: {parameter.name}={value} must be in {limits['low']:g} .. {limits['high']:g}"
         )
     return result
-
-
-def _hint(word: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(word.lower(), known, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"
 
 
 def _paste_disc(

@@ -1,6 +1,5 @@
 """What is known of an image sensor, each figure with its kind (printed, measured, assumed) and source."""
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -9,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from frames._words import hint
 from frames.readout import ReadoutTiming
 
 KINDS = ("printed", "measured", "assumed")
@@ -107,7 +107,7 @@ def load_sensor(name: str) -> Sensor:
     known = sensor_names()
     key = name.lower()
     if key not in known:
-        raise SensorError(f"unknown sensor {name!r}{_hint(key, known)}")
+        raise SensorError(f"unknown sensor {name!r}{hint(key, known)}")
     text = (files("frames") / "sensors" / f"{key}.toml").read_text(encoding="utf-8")
     return parse_sensor(text, f"sensors/{key}.toml")
 
@@ -187,12 +187,7 @@ def _check_keys(
 ) -> None:
     for key in table:
         if key not in wanted:
-            raise SensorError(f"{where}: unknown key {prefix}{key}{_hint(key, wanted)}")
+            raise SensorError(f"{where}: unknown key {prefix}{key}{hint(key, wanted)}")
     for key in wanted:
         if key not in table:
             raise SensorError(f"{where}: {prefix}{key} is missing")
-
-
-def _hint(key: str, known: tuple[str, ...] | list[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"

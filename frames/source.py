@@ -103,6 +103,8 @@ class FrameSource:
         size = packing.payload_size(settings.width, settings.height, settings.pixel_format)
         if buffer.size != size:
             raise ValueError(f"the frame has {size} bytes, the buffer {buffer.size}")
+        if not buffer.flags.writeable:
+            raise ValueError("the buffer is read-only")
         if settings.test_image:
             render_test_image(buffer, settings)
         else:
@@ -132,10 +134,11 @@ class FrameSource:
 
         fmt = packing.pixel_format(s.pixel_format)
         light = self.scene.radiance(s.time_s, self.width, self.height)
+        steps = np.require(light.steps, np.uint16, ("C", "W"))  # one memory layout, one compiled variant
         geometry, physics = self._parameters(s, fmt.depth, light.photons_per_s_per_step)
         table = noise.noise_table(self._units_per_e(s), self._read_noise_e(s))
         fixed = (
-            light.steps,
+            steps,
             self._prnu,
             self._dsnu,
             geometry,

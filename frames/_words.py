@@ -1,0 +1,12 @@
+"""The tail of an error about an unknown word."""
+
+import difflib
+from collections.abc import Iterable
+
+
+def hint(word: str, known: Iterable[str]) -> str:
+    """`; did you mean X?` for the nearest known word, else `; known: ...`."""
+    words = list(known)
+    by_lower = {w.lower(): w for w in reversed(words)}
+    near = difflib.get_close_matches(word.lower(), by_lower, n=1)
+    return f"; did you mean {by_lower[near[0]]}?" if near else f"; known: {', '.join(words)}"
