@@ -1,0 +1,549 @@
+"""One open file of a usbfs node (/dev/bus/usb/BBB/DDD), as a state machine without I/O.
+
+An ioctl is a generator: it yields `Read` (bytes of the client's memory are needed) or `Wait` (until a request
+of this file completes or an instant passes), is resumed with `(bytes, now_ns)` and returns an `Answer`.
+The semantics are those of Linux drivers/usb/core/devio.c, struct layouts those of linux/usbdevice_fs.h on
+64-bit machines.
+
+State: a `Node` is a plugged-in device: who claims which interface. A `Handle` is an open file: the requests
+the device has (`pending`) and those it has answered but the client has not fetched (`completed`). Always
+true: a request is in exactly one of the two; an interface has at most one claimant; after an unplug
+every request has completed with -ESHUTDOWN and, those fetched, every call answers -ENODEV.
+"""
+
+import errno
+import struct
+from collections import deque
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from gadget.device import MAX_URB_BYTES, UsbDevice
+from gadget.ep0 import (
+    CLEAR_FEATURE,
+    DEVICE,
+    ENDPOINT,
+    ENDPOINT_HALT,
+    GET_DESCRIPTOR,
+    INTERFACE,
+    SET_CONFIGURATION,
+    SET_INTERFACE,
+)
+from gadget.pending import Urb
+from u3v.wire.usb import Speed
+
+MAX_REQUESTS = 8192
+"""Requests one file may have open; the kernel bounds only their memory."""
+
+_OVERHEAD_BYTES = 344  # struct async + struct urb, which the kernel adds to usbfs_memory_mb's account
+
+
+class Read(NamedTuple):
+    """`length` bytes of the client at `address` are needed."""
+
+    address: int
+    length: int
+
+
+class Wait(NamedTuple):
+    """Resume when a request of this file completes, or at `until_ns`."""
+
+    until_ns: int | None
+
+
+class Answer(NamedTuple):
+    """The ioctl's result (negative: -errno), after these writes to the client's memory."""
+
+    result: int
+    writes: tuple[tuple[int, list[memoryview]], ...] = ()
+
+
+Steps = Generator[Read | Wait, tuple[bytes, int], Answer]
+
+
+def _code(direction: int, number: int, size: int) -> int:
+    return direction << 30 | size << 16 | ord("U") << 8 | number
+
+
+_NONE, _W, _R, _RW = 0, 1, 2, 3
+_URB = struct.Struct("@BBiIPiiiIiIP")
+_CONTROL_TRANSFER = struct.Struct("@BBHHHIP")
+_BULK_TRANSFER = struct.Struct("@IIIP")
+_CALL = struct.Struct("@iiP")
+_SETUP = struct.Struct("<BBHHH")
+_UINT = struct.Struct("@I")
+_POINTER = struct.Struct("@P")
+_STATUS_OFFSET, _ACTUAL_OFFSET = 4, 28
+
+CONTROL = _code(_RW, 0, 24)
+BULK = _code(_RW, 2, 24)
+RESETEP = _code(_R, 3, 4)
+SETINTERFACE = _code(_R, 4, 8)
+SETCONFIGURATION = _code(_R, 5, 4)
+GETDRIVER = _code(_W, 8, 260)
+SUBMITURB = _code(_R, 10, 56)
+DISCARDURB = _code(_NONE, 11, 0)
+REAPURB = _code(_W, 12, 8)
+REAPURBNDELAY = _code(_W, 13, 8)
+CLAIMINTERFACE = _code(_R, 15, 4)
+RELEASEINTERFACE = _code(_R, 16, 4)
+CONNECTINFO = _code(_W, 17, 8)
+IOCTL = _code(_RW, 18, 16)
+RESET = _code(_NONE, 20, 0)
+CLEAR_HALT = _code(_R, 21, 4)
+DISCONNECT = _code(_NONE, 22, 0)
+CONNECT = _code(_NONE, 23, 0)
+GET_CAPABILITIES = _code(_R, 26, 4)
+DISCONNECT_CLAIM = _code(_R, 27, 264)
+GET_SPEED = _code(_NONE, 31, 0)
+CONNINFO_EX = _code(_R, 32, 0)
+
+_TYPE_CONTROL, _TYPE_BULK = 2, 3
+_SHORT_NOT_OK = 0x01
+_KNOWN_FLAGS = 0x01 | 0x04 | 0x20 | 0x40 | 0x80
+_EXCEPT_DRIVER, _IF_DRIVER = 2, 1
+# zero packet, no packet size limit, scatter-gather, reap after disconnect, CONNINFO_EX
+_CAPABILITIES = 0x01 | 0x04 | 0x08 | 0x10 | 0x80
+_SPEED_CODE = {Speed.HIGH: 3, Speed.SUPER: 5}
+
+
+@dataclass(slots=True)
+class Memory:
+    """Linux's usbfs_memory_mb: the bytes all requests of all files may take (0: no limit)."""
+
+    limit_bytes: int = 0
+    used_bytes: int = 0
+
+    def take(self, length_bytes: int) -> bool:
+        if self.limit_bytes and self.used_bytes + length_bytes > self.limit_bytes:
+            return False
+        self.used_bytes += length_bytes
+        return True
+
+
+@dataclass(slots=True, eq=False)
+class _Request:
+    """A request and where its answer goes. `user_urb` 0: the file itself waits for it."""
+
+    handle: "Handle"
+    user_urb: int
+    buffer: int
+    urb: Urb
+    interface: int = -1
+    flags: int = 0
+    charge_bytes: int = 0
+    done: bool = False
+
+
+class Node:
+    """A device at an address of the bus, and the files open on it."""
+
+    def __init__(self, device: UsbDevice, bus: int, number: int, port: int, memory: Memory) -> None:
+        self.device = device
+        self.bus = bus
+        self.number = number
+        self.port = port
+        self.memory = memory
+        self.handles: list[Handle] = []
+        self.claims: dict[int, Handle] = {}
+        self.on_configured: Callable[[], None] = lambda: None
+        self.interfaces = device.descriptors.configuration[4]
+        self.interface_of = {
+            endpoint: interface
+            for interface in range(self.interfaces)
+            for endpoint in device.ep0.endpoints_of(interface)
+        }
+        device.on_complete = self._completed
+
+    @property
+    def gone(self) -> bool:
+        return self.device.unplugged
+
+    @property
+    def descriptors(self) -> bytes:
+        """What a read of the node (and sysfs `descriptors`) gives: the device, then its configuration."""
+        return self.device.descriptors.device + self.device.descriptors.configuration
+
+    def control(self, setup: bytes, now_ns: int, data: bytes = b"") -> Urb:
+        """A control request of the host itself, answered at once."""
+        length = _SETUP.unpack(setup)[4]
+        urb = Urb(0, length, memoryview(data), setup)
+        self.device.submit(urb, now_ns)
+        return urb
+
+    def enumerate(self, now_ns: int) -> int:
+        """What a host asks a new device, ending with SET_CONFIGURATION 1; its result."""
+        for kind, lengths in ((1, (18,)), (15, (5, 512)), (2, (9, 512)), (3, (255,))):
+            for length in lengths:
+                self.control(_SETUP.pack(0x80, GET_DESCRIPTOR, kind << 8, 0, length), now_ns)
+        for index in sorted(self.device.descriptors.strings):
+            self.control(_SETUP.pack(0x80, GET_DESCRIPTOR, 3 << 8 | index, 0x0409, 255), now_ns)
+        return self.configure(1, now_ns)
+
+    def configure(self, value: int, now_ns: int) -> int:
+        """SET_CONFIGURATION; 0 or -errno."""
+        status = self.control(_SETUP.pack(0, SET_CONFIGURATION, value, 0, 0), now_ns).status
+        self.on_configured()
+        return status
+
+    def _completed(self, urb: Urb) -> None:
+        request = urb.tag
+        if isinstance(request, _Request):
+            request.handle.completes(request)
+
+
+@dataclass(eq=False)
+class Handle:
+    """An open file. `on_ready(handle)` is called when a request completes or the device goes away."""
+
+    node: Node
+    on_ready: Callable[["Handle"], None]
+    writable: bool = True
+    pending: dict[_Request, None] = field(default_factory=dict)
+    completed: deque[_Request] = field(default_factory=deque)
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        self.node.handles.append(self)
+
+    @property
+    def ready(self) -> bool:
+        """Is there something to reap?"""
+        return bool(self.completed)
+
+    def close(self, now_ns: int) -> None:
+        """The last descriptor is closed or the client died: cancel its requests, free its interfaces."""
+        for request in list(self.pending):
+            self.node.device.cancel(request.urb, now_ns)
+        for request in (*self.pending, *self.completed):
+            self.node.memory.used_bytes -= request.charge_bytes
+        self.pending.clear()
+        self.completed.clear()
+        self.node.claims = {i: owner for i, owner in self.node.claims.items() if owner is not self}
+        if self in self.node.handles:
+            self.node.handles.remove(self)
+
+    def read(self, length: int) -> bytes:
+        """The next bytes of the descriptors."""
+        chunk = self.node.descriptors[self.offset : self.offset + max(length, 0)]
+        self.offset += len(chunk)
+        return chunk
+
+    def seek(self, offset: int, whence: int) -> int:
+        """The new offset, or -EINVAL."""
+        base = {0: 0, 1: self.offset}.get(whence)
+        if base is None or base + offset < 0:
+            return -errno.EINVAL
+        self.offset = base + offset
+        return self.offset
+
+    def completes(self, request: _Request) -> None:
+        """The device has answered (or gave the request up)."""
+        if request not in self.pending:
+            return
+        del self.pending[request]
+        request.done = True
+        if request.user_urb:
+            self.completed.append(request)
+        self.on_ready(self)
+
+    def ioctl(self, code: int, argument: int, now_ns: int) -> Steps:
+        """Answer one ioctl; see the module. `now_ns` is the instant of its first step."""
+        if not self.writable:
+            return _refuse(errno.EPERM)
+        if code in (REAPURB, REAPURBNDELAY):
+            return self._reap(argument, code == REAPURB)
+        if self.node.gone:
+            return _refuse(errno.ENODEV)
+        if code & ~(0x3FFF << 16) == CONNINFO_EX:
+            return self._connection_info_ex(argument, code >> 16 & 0x3FFF)
+        handler = _HANDLERS.get(code)
+        return _refuse(errno.ENOTTY) if handler is None else handler(self, argument, now_ns)
+
+    # Requests
+
+    def _submit(self, argument: int, now_ns: int) -> Steps:
+        raw, now_ns = yield Read(argument, _URB.size)
+        kind, endpoint, _, flags, buffer, length, *_ = _URB.unpack(raw)
+        if flags & ~_KNOWN_FLAGS or not 0 <= length <= MAX_URB_BYTES or (length and not buffer):
+            return Answer(-errno.EINVAL)
+        setup, interface = b"", -1
+        if endpoint & 0x7F:
+            interface = self.node.interface_of.get(endpoint, -1)
+            if error := self._use_endpoint(endpoint):
+                return Answer(error)
+            if kind != _TYPE_BULK:
+                return Answer(-errno.EINVAL)
+        else:
+            if kind != _TYPE_CONTROL or length < 8:
+                return Answer(-errno.EINVAL)
+            setup, now_ns = yield Read(buffer, 8)
+            request_type, _, _, index, wanted = _SETUP.unpack(setup)
+            if length < wanted + 8:
+                return Answer(-errno.EINVAL)
+            if error := self._check_recipient(request_type, index):
+                return Answer(error)
+            buffer, length = buffer + 8, wanted
+            endpoint = request_type & 0x80
+        charge_bytes = length + _OVERHEAD_BYTES
+        data = b""
+        if length and not endpoint & 0x80:
+            data, now_ns = yield Read(buffer, length)
+        if len(self.pending) + len(self.completed) >= MAX_REQUESTS or not self.node.memory.take(charge_bytes):
+            return Answer(-errno.ENOMEM)
+        urb = Urb(endpoint if not setup else 0, length, memoryview(data), setup)
+        request = _Request(self, argument, buffer, urb, interface, flags, charge_bytes)
+        return self._start(request, now_ns)
+
+    def _start(self, request: _Request, now_ns: int) -> Answer:
+        if self.node.gone:
+            self.node.memory.used_bytes -= request.charge_bytes
+            return Answer(-errno.ENODEV)
+        request.urb.tag = request
+        self.pending[request] = None
+        self.node.device.submit(request.urb, now_ns)
+        return Answer(0)
+
+    def _discard(self, argument: int, now_ns: int) -> Steps:
+        yield from ()
+        for request in self.pending:
+            if request.user_urb == argument:
+                self._kill(request, now_ns)
+                return Answer(0)
+        return Answer(-errno.EINVAL)
+
+    def _kill(self, request: _Request, now_ns: int) -> None:
+        if self.node.device.cancel(request.urb, now_ns):
+            request.urb.status = -errno.ENOENT
+            self.completes(request)
+
+    def _reap(self, argument: int, blocking: bool) -> Steps:
+        while not self.completed:
+            if self.node.gone:
+                return Answer(-errno.ENODEV)
+            if not blocking:
+                return Answer(-errno.EAGAIN)
+            yield Wait(None)
+        request = self.completed.popleft()
+        self.node.memory.used_bytes -= request.charge_bytes
+        urb = request.urb
+        status = urb.status
+        if request.flags & _SHORT_NOT_OK and not status and urb.actual < urb.length:
+            status = -errno.EREMOTEIO
+        at = request.user_urb
+        small = (
+            (at + _STATUS_OFFSET, [memoryview(struct.pack("@i", status))]),
+            (at + _ACTUAL_OFFSET, [memoryview(struct.pack("@i", urb.actual))]),
+            (argument, [memoryview(_POINTER.pack(at))]),
+        )
+        if urb.chunks:
+            return Answer(0, ((request.buffer, urb.chunks), *small))
+        return Answer(0, small)
+
+    def _control(self, argument: int, now_ns: int) -> Steps:
+        raw, now_ns = yield Read(argument, _CONTROL_TRANSFER.size)
+        *setup, _timeout_ms, buffer = _CONTROL_TRANSFER.unpack(raw)
+        request_type, _, _, index, length = setup
+        if length > 4096:
+            return Answer(-errno.EINVAL)
+        if error := self._check_recipient(request_type, index):
+            return Answer(error)
+        data = b""
+        if length and not request_type & 0x80:
+            data, now_ns = yield Read(buffer, length)
+        if self.node.gone:
+            return Answer(-errno.ENODEV)
+        urb = self.node.control(_SETUP.pack(*setup), now_ns, data)
+        return Answer(urb.status or urb.actual, ((buffer, urb.chunks),) if urb.chunks else ())
+
+    def _bulk(self, argument: int, now_ns: int) -> Steps:
+        raw, now_ns = yield Read(argument, _BULK_TRANSFER.size)
+        endpoint, length, timeout_ms, buffer = _BULK_TRANSFER.unpack(raw)
+        if length > MAX_URB_BYTES:
+            return Answer(-errno.EINVAL)
+        if error := self._use_endpoint(endpoint):
+            return Answer(error)
+        data = b""
+        if length and not endpoint & 0x80:
+            data, now_ns = yield Read(buffer, length)
+        urb = Urb(endpoint, length, memoryview(data))
+        request = _Request(self, 0, buffer, urb, self.node.interface_of[endpoint])
+        if (answer := self._start(request, now_ns)).result:
+            return answer
+        until_ns = now_ns + timeout_ms * 1_000_000 if timeout_ms else None
+        while not request.done:
+            _, now_ns = yield Wait(until_ns)
+            if until_ns is not None and now_ns >= until_ns and not request.done:
+                self._kill(request, now_ns)
+                return Answer(-errno.ETIMEDOUT)
+        return Answer(urb.status or urb.actual, ((buffer, urb.chunks),) if urb.chunks else ())
+
+    # Interfaces
+
+    def _claim(self, interface: int) -> int:
+        if not 0 <= interface < 64:
+            return -errno.EINVAL
+        if not self.node.device.configuration or interface >= self.node.interfaces:
+            return -errno.ENOENT
+        if self.node.claims.setdefault(interface, self) is not self:
+            return -errno.EBUSY
+        return 0
+
+    def _use_endpoint(self, endpoint: int) -> int:
+        """0 where this file may use the endpoint; like the kernel it claims a free interface on first use."""
+        if endpoint & ~0x8F:
+            return -errno.EINVAL
+        if not self.node.device.configuration:
+            return -errno.ESRCH
+        interface = self.node.interface_of.get(endpoint)
+        return -errno.ENOENT if interface is None else self._claim(interface)
+
+    def _check_recipient(self, request_type: int, index: int) -> int:
+        recipient, index = request_type & 0x1F, index & 0xFF
+        if request_type & 0x60 == 0x40 or recipient == DEVICE:
+            return 0
+        if recipient == ENDPOINT and index & 0x7F:
+            if not self.node.device.configuration:
+                return -errno.ESRCH
+            interface = self.node.interface_of.get(index, self.node.interface_of.get(index ^ 0x80))
+            return -errno.ENOENT if interface is None else self._claim(interface)
+        if recipient == INTERFACE:
+            return self._claim(index) if self.node.device.configuration else -errno.EHOSTUNREACH
+        return 0
+
+    def _claim_interface(self, argument: int, now_ns: int) -> Steps:
+        raw, _ = yield Read(argument, 4)
+        return Answer(self._claim(_UINT.unpack(raw)[0]))
+
+    def _disconnect_claim(self, argument: int, now_ns: int) -> Steps:
+        raw, _ = yield Read(argument, 264)
+        interface, flags = struct.unpack_from("@II", raw)
+        driver = raw[8:].split(b"\0")[0]
+        if interface >= self.node.interfaces or not self.node.device.configuration:
+            return Answer(-errno.EINVAL)
+        owner = self.node.claims.get(interface)
+        if owner is not None and owner is not self:
+            if (flags & _IF_DRIVER and driver != b"usbfs") or (flags & _EXCEPT_DRIVER and driver == b"usbfs"):
+                return Answer(-errno.EBUSY)
+            del self.node.claims[interface]
+            owner._kill_interface(interface, now_ns)
+        return Answer(self._claim(interface))
+
+    def _release_interface(self, argument: int, now_ns: int) -> Steps:
+        raw, now_ns = yield Read(argument, 4)
+        interface = _UINT.unpack(raw)[0]
+        if self.node.claims.get(interface) is not self:
+            return Answer(-errno.EINVAL)
+        del self.node.claims[interface]
+        self._kill_interface(interface, now_ns)
+        return Answer(0)
+
+    def _kill_interface(self, interface: int, now_ns: int) -> None:
+        for request in [r for r in self.pending if r.interface == interface]:
+            self._kill(request, now_ns)
+
+    def _set_interface(self, argument: int, now_ns: int) -> Steps:
+        raw, now_ns = yield Read(argument, 8)
+        interface, alternate = struct.unpack("@II", raw)
+        if error := self._claim(interface):
+            return Answer(error)
+        if alternate:
+            return Answer(-errno.EINVAL)
+        self._kill_interface(interface, now_ns)
+        setup = _SETUP.pack(INTERFACE, SET_INTERFACE, alternate, interface, 0)
+        return Answer(self.node.control(setup, now_ns).status)
+
+    def _clear_halt(self, argument: int, now_ns: int) -> Steps:
+        raw, now_ns = yield Read(argument, 4)
+        endpoint = _UINT.unpack(raw)[0]
+        if error := self._use_endpoint(endpoint):
+            return Answer(error)
+        setup = _SETUP.pack(ENDPOINT, CLEAR_FEATURE, ENDPOINT_HALT, endpoint, 0)
+        return Answer(self.node.control(setup, now_ns).status)
+
+    def _reset_endpoint(self, argument: int, now_ns: int) -> Steps:
+        raw, _ = yield Read(argument, 4)  # the host's toggle only: nothing crosses the wire
+        return Answer(self._use_endpoint(_UINT.unpack(raw)[0]))
+
+    # The device
+
+    def _set_configuration(self, argument: int, now_ns: int) -> Steps:
+        raw, now_ns = yield Read(argument, 4)
+        value = _UINT.unpack(raw)[0]
+        if self.node.claims:
+            return Answer(-errno.EBUSY)
+        if value in (0, 0xFFFFFFFF):
+            value = 0
+        elif value != 1:
+            return Answer(-errno.EINVAL)
+        return Answer(self.node.configure(value, now_ns))
+
+    def _reset(self, _argument: int, now_ns: int) -> Steps:
+        """A port reset; Linux gives the old configuration back and takes usbfs off the interfaces."""
+        yield from ()
+        configuration = self.node.device.configuration
+        self.node.device.bus_reset(now_ns)
+        self.node.claims.clear()
+        return Answer(self.node.configure(configuration, now_ns) if configuration else 0)
+
+    def _get_driver(self, argument: int, now_ns: int) -> Steps:
+        raw, _ = yield Read(argument, 4)
+        if _UINT.unpack(raw)[0] not in self.node.claims:
+            return Answer(-errno.ENODATA)
+        return Answer(0, ((argument + 4, [memoryview(b"usbfs\0")]),))
+
+    def _driver_ioctl(self, argument: int, now_ns: int) -> Steps:
+        raw, _ = yield Read(argument, _CALL.size)
+        interface, code, _data = _CALL.unpack(raw)
+        if not 0 <= interface < self.node.interfaces:
+            return Answer(-errno.EINVAL)
+        if code == CONNECT:
+            return Answer(-errno.EBUSY if interface in self.node.claims else 0)
+        return Answer(-errno.ENODATA if code == DISCONNECT else -errno.ENOTTY)
+
+    def _connection_info(self, argument: int, now_ns: int) -> Steps:
+        yield from ()
+        return Answer(0, ((argument, [memoryview(struct.pack("@IB3x", self.node.number, 0))]),))
+
+    def _connection_info_ex(self, argument: int, size: int) -> Steps:
+        yield from ()
+        node = self.node
+        speed = _SPEED_CODE[node.device.speed]
+        info = struct.pack("@IIIIB7B", 24, node.bus, node.number, speed, 1, node.port, *bytes(6))
+        if size < 4:
+            return Answer(-errno.EINVAL)
+        return Answer(0, ((argument, [memoryview(info)[:size]]),))
+
+    def _get_capabilities(self, argument: int, now_ns: int) -> Steps:
+        yield from ()
+        return Answer(0, ((argument, [memoryview(_UINT.pack(_CAPABILITIES))]),))
+
+    def _get_speed(self, _argument: int, now_ns: int) -> Steps:
+        yield from ()
+        return Answer(_SPEED_CODE[self.node.device.speed])
+
+
+def _refuse(number: int) -> Steps:
+    yield from ()
+    return Answer(-number)
+
+
+_HANDLERS: dict[int, Callable[[Handle, int, int], Steps]] = {
+    SUBMITURB: Handle._submit,
+    DISCARDURB: Handle._discard,
+    CONTROL: Handle._control,
+    BULK: Handle._bulk,
+    CLAIMINTERFACE: Handle._claim_interface,
+    DISCONNECT_CLAIM: Handle._disconnect_claim,
+    RELEASEINTERFACE: Handle._release_interface,
+    SETINTERFACE: Handle._set_interface,
+    CLEAR_HALT: Handle._clear_halt,
+    RESETEP: Handle._reset_endpoint,
+    SETCONFIGURATION: Handle._set_configuration,
+    RESET: Handle._reset,
+    GETDRIVER: Handle._get_driver,
+    IOCTL: Handle._driver_ioctl,
+    CONNECTINFO: Handle._connection_info,
+    GET_CAPABILITIES: Handle._get_capabilities,
+    GET_SPEED: Handle._get_speed,
+}
