@@ -2,9 +2,9 @@
 
     python scripts/bench_sensor.py [--json] [--repeats N] [--threads N]
 
-Frames of 4096x2168 with the full model (moving scene, shot and read noise, fixed pattern). One thread is timed by its
-own processor time, so that neighbours on the machine do not count; several threads by the wall clock. Copies go from
-a ring of frames to a ring of frames, as frames do, and the two are measured in turn.
+Frames of 4096x2168 with the full model (moving scene, shot and read noise, fixed pattern). One thread is
+timed by its own processor time, so that neighbours on the machine do not count; several threads by the wall
+clock. Copies go from a ring of frames to a ring of frames, as frames do, and the two are measured in turn.
 """
 
 import argparse

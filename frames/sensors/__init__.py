@@ -1,0 +1,1 @@
+"""Facts of the image sensors, one TOML file each."""
