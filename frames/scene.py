@@ -128,8 +128,8 @@ class Target(Scene):
         height, width = live.shape
         disc, inside = charts.bullseye(charts.bullseye_diameter(height))
         turn = 2 * math.pi * time_s / self.period
-        x = (width - disc.shape[1]) * (0.5 + 0.46 * math.sin(turn + 0.86))
-        y = (height - disc.shape[0]) * (0.30 + 0.20 * math.sin(2 * turn))
+        x = (width - disc.shape[1]) * (0.5 + 0.46 * math.sin(turn - 0.54))
+        y = (height - disc.shape[0]) * (0.45 + 0.35 * math.cos(2 * turn))
         return _paste_disc(live, disc, inside, round(x), round(y))
 
 
