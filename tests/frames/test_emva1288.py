@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from frames.scene import Uniform
-from tests.frames.helpers import EXPOSURE_US, SENSOR, pixels, settings, source
+from tests.frames.cameras import EXPOSURE_US, SENSOR, pixels, settings, source
 
 WIDTH, HEIGHT = 480, 320
 LEVELS = 49

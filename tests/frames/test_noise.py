@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from frames import noise
-from tests.frames.helpers import EXPOSURE_US, HEIGHT, SENSOR, WIDTH, pixels, settings, source, uniform_of
+from tests.frames.cameras import EXPOSURE_US, HEIGHT, SENSOR, WIDTH, pixels, settings, source, uniform_of
 
 SIGMAS = 4.5
 K = SENSOR.conversion_gain_dn12_per_e

@@ -4,7 +4,7 @@ import pytest
 from frames.packing import PIXEL_FORMATS, unpack
 from frames.scene import Function, Uniform, parse_scene
 from frames.source import FrameSettings, FrameSource
-from tests.frames.helpers import (
+from tests.frames.cameras import (
     EXPOSURE_US,
     HEIGHT,
     SENSOR,
