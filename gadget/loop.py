@@ -23,7 +23,7 @@ class Service(Protocol):
 
 
 class Loop:
-    """Run with `run()` until `stop()`; close with `close()`. `call_threadsafe` is the only thread-safe method."""
+    """Run with `run()` until `stop()`, then `close()`. Only `call_threadsafe` may be called from other threads."""
 
     def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self.now_ns = clock_ns

@@ -106,6 +106,10 @@ class StreamChannel:
         self._held_bytes += exposure.payload_bytes
         return True
 
+    def holds(self, exposure: Exposure) -> bool:
+        """Whether the frame of this exposure still has a place in memory."""
+        return any(frame.exposure is exposure for frame in self._frames)
+
     def deliver(self, exposure: Exposure, data: memoryview) -> None:
         """The pixels of a claimed frame. Of a frame that was discarded meanwhile they are dropped."""
         for frame in self._frames:

@@ -1,0 +1,332 @@
+"""The command line: `u3v`. Every mistake of a person is one line on stderr and exit code 2."""
+
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from frames.scene import SceneError
+from frames.sensor import SensorError
+from gadget.runner import Bench, CameraSpec, VirtualCamera, build
+from gadget.words import hint, parse_assignment
+from u3v.errors import U3VError
+from u3v.model import Figures, load_model, model_names
+from u3v.wire.usb import Speed
+
+MISTAKES = (U3VError, SceneError, SensorError, ValueError)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Commands(click.Group):
+    """A group that suggests the command that was meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = click.utils.make_str(args[0])
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            ctx.fail(f"no such command {name!r}{hint(name, self.list_commands(ctx))}")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MISTAKES as error:
+            raise click.UsageError(str(error)) from error
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with:  u3v run acA4096-40um -- arv-tool-0.8",
+)
+@click.version_option(package_name="u3v", prog_name="u3v")
+def cli() -> None:
+    """A virtual USB3 Vision camera that unmodified host programs enumerate, open, configure and stream from."""
+
+
+def camera_options(command: F) -> F:
+    """The options that describe a camera."""
+    for option in reversed(
+        (
+            click.option("--scene", default="", metavar="NAME[:key=value,...]", help="What the camera sees (see `u3v scenes`)."),
+            click.option("--set", "settings", multiple=True, metavar="FEATURE=VALUE", help="A feature's value from the start on; may be given often."),
+            click.option("--serial", default="", metavar="TEXT", help="Serial number; several cameras count on from it."),
+            click.option("--name", default="", metavar="TEXT", help="User-defined name (DeviceUserID)."),
+            click.option("--seed", type=int, metavar="N", help="Seed of noise and fixed pattern; default: from the serial number."),
+            click.option("--speed", type=click.Choice(["super", "high"]), default="super", show_default=True, help="Speed of the USB port."),
+            click.option("--port-ma", type=click.IntRange(0, 5000), metavar="MA", help="Current the port supplies; default: 900 (super), 500 (high)."),
+            click.option("--pacing/--no-pacing", default=True, help="Frames at the camera's real rate, or as fast as the host reads."),
+            click.option("--strict/--lenient", default=False, help="Refuse what the standard calls wrong in the SI registers."),
+            click.option("--state", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Keep user sets here between runs (one camera)."),
+            click.option("--pcap", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Record the USB traffic for Wireshark or tshark."),
+        )
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def specs(models: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]:
+    """Camera descriptions from what was typed."""
+    if options["state"] is not None and len(models) > 1:
+        raise ValueError("--state keeps the user sets of one camera: give one model")
+    serial = options["serial"]
+    serials = [serial] * len(models)
+    if serial and len(models) > 1:
+        if not serial.isdigit():
+            raise ValueError(f"--serial {serial!r}: several cameras count on from a number; give digits")
+        serials = [str(int(serial) + index) for index in range(len(models))]
+    if not serial.isascii() or len(serial) > 63:
+        raise ValueError("--serial takes up to 63 ASCII characters")
+    settings = dict(parse_assignment(text) for text in options["settings"])
+    return [
+        CameraSpec(
+            model=model,
+            serial=each,
+            name=options["name"],
+            scene=options["scene"] or "target",
+            seed=options["seed"],
+            speed=Speed.HIGH if options["speed"] == "high" else Speed.SUPER,
+            paced=options["pacing"],
+            strict=options["strict"],
+            offered_ma=options["port_ma"],
+            state=options["state"],
+            settings=settings,
+        )
+        for model, each in zip(models, serials, strict=True)
+    ]
+
+
+@contextlib.contextmanager
+def until_signalled(bench: Bench) -> Iterator[None]:
+    """Ctrl-C and SIGTERM stop the loop, so that everything is cleaned up."""
+    previous = {}
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        previous[number] = signal.signal(number, lambda *_: bench.loop.call_threadsafe(bench.loop.stop))
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def report(cameras: list[VirtualCamera]) -> None:
+    """What became of the frames, one line a camera, on stderr."""
+    for built in cameras:
+        stream = built.camera.stream
+        if stream.offered:
+            click.echo(
+                f"{built.model.name} {built.camera.options.serial}: {stream.offered} frames offered = "
+                f"{stream.delivered} delivered + {stream.discarded} discarded + {stream.in_flight} held",
+                err=True,
+            )
+
+
+@cli.command(
+    "run",
+    epilog="""\b
+Examples:
+  u3v run acA4096-40um -- arv-tool-0.8
+  u3v run acA4096-40um -- lsusb -v
+  u3v run acA4096-40um,acA4096-40um --scene bar -- python my_program.py
+  u3v run acA4096-40um --pcap trace.pcap -- arv-tool-0.8 features""",
+)
+@click.argument("models", metavar="MODEL[,MODEL...]")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD [ARG...]")
+@click.option(
+    "--preload",
+    type=click.Choice(["auto", "own", "umockdev"]),
+    default="auto",
+    show_default=True,
+    help="Library put in front of CMD's system calls.",
+)
+@camera_options
+def run_command(
+    models: str, command: tuple[str, ...], preload: str, pcap: Path | None, **options: Any
+) -> None:
+    """Run CMD with virtual cameras plugged in: no root, no kernel USB, no hardware.
+
+    Only CMD and its children see the cameras. Exit code: CMD's.
+    """
+    from gadget.local.launch import run_local
+
+    with Bench(specs(tuple(models.split(",")), options), pcap) as bench:
+        status = run_local([c.device for c in bench.cameras], list(command), preload=preload, loop=bench.loop)
+        report(bench.cameras)
+    sys.exit(status)
+
+
+@cli.command(
+    "serve",
+    epilog="""\b
+Examples:
+  u3v serve acA4096-40um
+  u3v serve acA4096-40um acA4096-40um --port 3241
+  sudo usbip attach -r 127.0.0.1 -b 1-1      (in another terminal)""",
+)
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on. USB/IP has no passwords: beyond loopback, anyone can take the camera.",
+)
+@click.option(
+    "--port",
+    default=3240,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="TCP port; 0 picks a free one.",
+)
+@camera_options
+def serve_command(models: tuple[str, ...], host: str, port: int, pcap: Path | None, **options: Any) -> None:
+    """Export virtual cameras over USB/IP, until Ctrl-C."""
+    from gadget.usbip.server import UsbipServer
+    from gadget.usbip.session import export
+
+    with Bench(specs(models, options), pcap) as bench, until_signalled(bench):
+        exported = export(*(c.device for c in bench.cameras))
+        with UsbipServer(bench.loop, exported, host, port) as server:
+            click.echo(f"listening on {server.host} port {server.port}")
+            tool = "usbip" if server.port == 3240 else f"usbip --tcp-port {server.port}"
+            for busid, built in zip(exported, bench.cameras, strict=True):
+                click.echo(
+                    f"  {busid}  {built.model.maker} {built.model.name}  serial {built.camera.options.serial}"
+                    f"   (sudo {tool} attach -r {server.host} -b {busid})"
+                )
+            sys.stdout.flush()
+            bench.loop.run()
+        report(bench.cameras)
+
+
+@cli.command(
+    "plug",
+    epilog="""\b
+Examples:
+  sudo modprobe vhci-hcd && sudo u3v plug acA4096-40um
+  sudo u3v plug acA4096-40um -- lsusb -d 2676:""",
+)
+@click.argument("models", metavar="MODEL[,MODEL...]")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- CMD [ARG...]]")
+@camera_options
+def plug_command(models: str, command: tuple[str, ...], pcap: Path | None, **options: Any) -> None:
+    """Plug virtual cameras into this machine's kernel (root and vhci-hcd), until Ctrl-C or the end of CMD.
+
+    All programs of the machine see them.
+    """
+    from gadget.plug import plugged_in
+
+    with Bench(specs(tuple(models.split(",")), options), pcap) as bench, until_signalled(bench):
+        status = plugged_in(bench, list(command))
+        report(bench.cameras)
+    sys.exit(status)
+
+
+@cli.command("models")
+@click.option("--json", "as_json", is_flag=True, help="A list of objects.")
+def models_command(as_json: bool) -> None:
+    """List the cameras there are."""
+    models = [load_model(name) for name in model_names()]
+    if as_json:
+        rows = [
+            {
+                "name": m.name,
+                "maker": m.maker,
+                "family": m.family,
+                "sensor": m.sensor,
+                "wire": m.wire,
+                "width": m.integer("width_default_px"),
+                "height": m.integer("height_default_px"),
+                "frame_rate_fps": m.number("frame_rate_fps"),
+                "pixel_formats": list(m.pixel_formats),
+            }
+            for m in models
+        ]
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for m in models:
+        size = f"{m.integer('width_default_px')}x{m.integer('height_default_px')}"
+        click.echo(
+            f"{m.name:16} {m.maker:8} {m.sensor_text}; {size}, {m.number('frame_rate_fps')} fps; {m.wire}"
+        )
+
+
+@cli.command("show")
+@click.argument("model")
+@click.option("--json", "as_json", is_flag=True, help="One object.")
+def show_command(model: str, as_json: bool) -> None:
+    """Print a camera's data sheet: every figure, who says so, and from where."""
+    from frames.sensor import load_sensor
+
+    facts = load_model(model)
+    sensor = load_sensor(facts.sensor)
+    sheet = {f.name: getattr(facts.figures, f.name) for f in fields(Figures)}
+    if as_json:
+        click.echo(
+            json.dumps(
+                {
+                    "name": facts.name,
+                    "maker": facts.maker,
+                    "family": facts.family,
+                    "wire": facts.wire,
+                    "sensor": facts.sensor,
+                    "pixel_formats": list(facts.pixel_formats),
+                    "usb": f"{facts.vid:04x}:{facts.pid:04x}",
+                    "figures": {
+                        k: {"value": v.value, "kind": v.kind, "source": v.source} for k, v in sheet.items()
+                    },
+                    "sensor_figures": {
+                        k: {"value": v.value, "kind": v.kind, "source": v.source}
+                        for k, v in sensor.figures.items()
+                    },
+                },
+                indent=2,
+            )
+        )
+        return
+    click.echo(
+        f"{facts.maker} {facts.name} ({facts.family}), {facts.wire}, USB {facts.vid:04x}:{facts.pid:04x}"
+    )
+    click.echo(f"{facts.sensor_text}; {', '.join(facts.pixel_formats)}\n")
+    for title, rows in (("Camera", sheet), (f"Sensor {sensor.name}", dict(sensor.figures))):
+        click.echo(title)
+        for key, figure in rows.items():
+            click.echo(f"  {key:36} {figure.value:>12g}  {figure.kind:8}  {figure.source}")
+        click.echo()
+
+
+@cli.command("xml")
+@click.argument("model")
+def xml_command(model: str) -> None:
+    """Print a camera's GenICam XML, as a host reads it from the device."""
+    click.echo(build(CameraSpec(load_model(model).name), "40000001").camera.xml, nl=False)
+
+
+@cli.command("scenes")
+def scenes_command() -> None:
+    """List what a camera can see, for --scene."""
+    from frames.scene import SCENES, scene_doc, scene_parameters
+
+    for name in SCENES:
+        click.echo(f"{name:10} {scene_doc(name)}")
+        for parameter in scene_parameters(name):
+            click.echo(f"    {parameter}")
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        click.echo(f"u3v: {error.format_message()}", err=True)
+        sys.exit(2)

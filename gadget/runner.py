@@ -1,0 +1,184 @@
+"""The composition root: model + sensor + scene + surroundings become virtual cameras on a loop.
+
+`build` makes one camera, `Bench` holds several with their loop and the worker thread that renders. The
+worker is one thread: frames are rendered in the order they were exposed.
+"""
+
+import logging
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from frames.pool import FramePool
+from frames.scene import Scene, parse_scene
+from frames.sensor import load_sensor
+from frames.source import FrameSource
+from gadget.device import UsbDevice
+from gadget.loop import Loop
+from gadget.power import PowerModel
+from gadget.rendered import Job, RenderedCamera, frame_settings, run_inline
+from gadget.state import UserSetFile
+from u3v.camera import Camera, Options
+from u3v.features import Value
+from u3v.model import Model, load_model
+from u3v.wire.usb import Speed
+
+if TYPE_CHECKING:
+    from gadget.pcap import PcapWriter
+
+log = logging.getLogger(__name__)
+
+DEFAULT_SCENE = "target"
+FIRST_SERIAL = 40000001
+PATIENCE_S = 2.0
+SPARE_BUFFERS = 4
+"""Frame buffers beyond the camera's own memory: those that a transport is still sending."""
+
+
+@dataclass(slots=True)
+class CameraSpec:
+    """What a person says about a camera: the model, and how this one differs.
+
+    `settings`: feature values from the start on. `state`: file that keeps the user sets. `offered_ma`: what
+    the port supplies. `paced`: modelled frame rate and link, otherwise as fast as the host reads.
+    """
+
+    model: str
+    serial: str = ""
+    name: str = ""
+    scene: str = DEFAULT_SCENE
+    seed: int | None = None
+    speed: Speed = Speed.SUPER
+    paced: bool = True
+    strict: bool = False
+    offered_ma: int | None = None
+    state: Path | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class VirtualCamera:
+    """A built camera: its core, its pixels, its place on a port."""
+
+    spec: CameraSpec
+    model: Model
+    camera: Camera
+    rendered: RenderedCamera
+    device: UsbDevice
+
+
+def build(
+    spec: CameraSpec,
+    serial: str,
+    run_job: Callable[[Job, Job], None] = run_inline,
+    scene: Scene | None = None,
+) -> VirtualCamera:
+    """One camera. Raises ModelError, SceneError, SensorError or ValueError, each one line for a person."""
+    model = load_model(spec.model)
+    sensor = load_sensor(model.sensor)
+    store = UserSetFile(spec.state, model.name) if spec.state is not None else None
+    options = Options(
+        serial=serial,
+        user_defined_name=spec.name,
+        strict=spec.strict,
+        paced=spec.paced,
+        user_sets=store.load() if store is not None else {},
+        save_user_sets=store.save if store is not None else None,
+    )
+    camera = Camera(model, sensor.timing, PowerModel(model), options)
+    for name, text in spec.settings.items():
+        set_feature(camera, name, text)
+    width, height = model.integer("width_max_px"), model.integer("height_max_px")
+    seed = spec.seed if spec.seed is not None else int(camera.identity.guid[4:], 16)
+    source = FrameSource(sensor, scene or parse_scene(spec.scene), seed=seed, width=width, height=height)
+    smallest = width * height
+    count = model.integer("frame_memory_bytes") // smallest + SPARE_BUFFERS
+    pool = FramePool(count, width * height * 2)
+    rendered = RenderedCamera(camera, source, pool, run_job)
+    device = UsbDevice(rendered, speed=spec.speed, paced=spec.paced, offered_ma=spec.offered_ma)
+    return VirtualCamera(spec, model, camera, rendered, device)
+
+
+def set_feature(camera: Camera, name: str, text: str) -> None:
+    """Set a feature from text, with the checks a host's write gets. Raises ValueError, one line."""
+    from gadget.words import parse_value
+
+    feature, value = parse_value(camera, name, text)
+    feature.check(camera, value)
+    camera.features.set(name, value)
+    if feature.written is not None:
+        feature.written(camera)
+
+
+class Bench:
+    """Cameras, the loop they live on and the thread that renders for them. A context manager."""
+
+    def __init__(self, specs: Iterable[CameraSpec], pcap: Path | None = None) -> None:
+        self.loop = Loop()
+        self.cameras: list[VirtualCamera] = []
+        self._worker = ThreadPoolExecutor(1, "render")
+        self._pcap: "PcapWriter | None" = None
+        try:
+            for index, spec in enumerate(specs):
+                serial = spec.serial or str(FIRST_SERIAL + index)
+                self._add(build(spec, serial, self._run_job))
+            self._warm_up()
+            if pcap is not None:
+                from gadget.pcap import PcapWriter
+
+                self._pcap = PcapWriter(pcap)
+                for index, built in enumerate(self.cameras):
+                    self._pcap.attach(built.device, bus=1, address=2 + index)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "Bench":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._worker.shutdown(cancel_futures=True)
+        for built in self.cameras:
+            built.rendered.source.close()
+        if self._pcap is not None:
+            self._pcap.close()
+        self.loop.close()
+
+    def _add(self, built: VirtualCamera) -> None:
+        device = built.device
+        built.rendered.on_frame = lambda _now_ns: device.service(self.loop.now_ns())
+        self.loop.services.append(device)
+        self.cameras.append(built)
+
+    def _warm_up(self) -> None:
+        """Have everything compiled and tabulated before a host can ask for the first frame."""
+        jobs = [
+            self._worker.submit(b.rendered.source.warm_up, frame_settings(b.camera.exposure(0, 0)))
+            for b in self.cameras
+        ]
+        _done, waiting = wait(jobs, PATIENCE_S)
+        if waiting:
+            print("compiling the sensor engine (once per machine) ...", file=sys.stderr, flush=True)
+        for job in jobs:
+            job.result()
+
+    def _run_job(self, render: Job, done: Job) -> None:
+        def job() -> None:
+            try:
+                render()
+            except Exception:
+                log.exception("a frame could not be rendered")
+            self.loop.call_threadsafe(done)
+
+        self._worker.submit(job)
+
+
+def feature_text(value: Value) -> str:
+    """A value as a person writes it."""
+    return str(int(value)) if isinstance(value, bool) else str(value)
