@@ -8,12 +8,12 @@ counted in `stale_acks` and dropped. No command is ever sent twice: a repeated w
 
 import hashlib
 import io
-import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
 
 from u3v.errors import GenCPError, Malformed, Status, U3VError
+from u3v.host import bus as usb
 from u3v.host import registers
 from u3v.host.bus import HostBus, UsbOverflow, UsbTimeout
 from u3v.host.descriptors import DeviceInfo, U3VFunction, find_function
@@ -27,12 +27,7 @@ FIRST_MAX_PACKET_BYTES = 128
 MAX_PENDING_ACKS = 64
 MAX_STALE_ACKS = 16
 MAX_XML_BYTES = 64 << 20
-
-_SETUP = struct.Struct("<BBHHH")
-_GET_DESCRIPTOR, _GET_CONFIGURATION, _SET_CONFIGURATION = 6, 8, 9
-_CLEAR_FEATURE, _SET_FEATURE = 1, 3
-_DT_DEVICE, _DT_CONFIGURATION, _DT_STRING = 1, 2, 3
-_EP0_TIMEOUT_MS = 2000
+_DT_STRING = 3
 
 
 class NoAnswer(U3VError):
@@ -84,17 +79,13 @@ class U3VClient:
         Raises Malformed (not a USB3 Vision camera), GenCPError, NoAnswer, UsbError.
         """
         self.find()
-        if self.bus.control(_SETUP.pack(0x80, _GET_CONFIGURATION, 0, 0, 1), 1, _EP0_TIMEOUT_MS) == b"\0":
-            self.set_configuration(self.function.configuration)
+        if not usb.get_configuration(self.bus):
+            usb.set_configuration(self.bus, self.function.configuration)
         self.bootstrap()
 
     def find(self) -> U3VFunction:
         """Parse the configuration descriptor. Raises Malformed."""
-        head = self.descriptor(_DT_CONFIGURATION, 0, 9)
-        if len(head) < 9:
-            raise Malformed(f"configuration descriptor of {len(head)} bytes")
-        total = int.from_bytes(head[2:4], "little")
-        self._function = find_function(self.descriptor(_DT_CONFIGURATION, 0, total))
+        self._function = find_function(usb.get_configuration_descriptor(self.bus))
         return self._function
 
     def bootstrap(self) -> None:
@@ -142,21 +133,14 @@ class U3VClient:
 
     # endpoint 0
 
-    def descriptor(self, kind: int, index: int, length: int, language: int = 0) -> bytes:
-        setup = _SETUP.pack(0x80, _GET_DESCRIPTOR, kind << 8 | index, language, length)
-        return self.bus.control(setup, length, _EP0_TIMEOUT_MS)
-
-    def device_descriptor(self) -> bytes:
-        return self.descriptor(_DT_DEVICE, 0, 18)
-
     def string(self, index: int) -> str:
         """A string descriptor in the device's first language; "" for index 0. Raises Malformed, UsbStall."""
         if not index:
             return ""
-        languages = self.descriptor(_DT_STRING, 0, 255)
+        languages = usb.get_descriptor(self.bus, _DT_STRING)
         if len(languages) < 4:
             raise Malformed("string descriptor 0 lists no language")
-        raw = self.descriptor(_DT_STRING, index, 255, int.from_bytes(languages[2:4], "little"))
+        raw = usb.get_descriptor(self.bus, _DT_STRING, index, 255, int.from_bytes(languages[2:4], "little"))
         if len(raw) < 2 or raw[0] > len(raw) or raw[1] != _DT_STRING:
             raise Malformed(f"string descriptor {index}: {raw.hex(' ')}")
         return raw[2 : raw[0]].decode("utf-16-le", "replace")
@@ -174,16 +158,6 @@ class U3VClient:
             self.string(i.serial_index),
             self.string(i.user_defined_name_index),
         )
-
-    def set_configuration(self, value: int) -> None:
-        self.bus.control(_SETUP.pack(0, _SET_CONFIGURATION, value, 0, 0), b"", _EP0_TIMEOUT_MS)
-
-    def set_halt(self, endpoint: int) -> None:
-        self.bus.control(_SETUP.pack(0x02, _SET_FEATURE, 0, endpoint, 0), b"", _EP0_TIMEOUT_MS)
-
-    def clear_halt(self, endpoint: int) -> None:
-        """CLEAR_FEATURE(ENDPOINT_HALT): also makes the camera forget what it had queued there."""
-        self.bus.control(_SETUP.pack(0x02, _CLEAR_FEATURE, 0, endpoint, 0), b"", _EP0_TIMEOUT_MS)
 
     # the control channel
 
