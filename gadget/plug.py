@@ -7,6 +7,10 @@ import threading
 from gadget.runner import Bench
 from gadget.usbip.session import export
 from gadget.usbip.vhci import plug
+from u3v.errors import U3VError
+
+
+ENUMERATION_S = 10
 
 
 def plugged_in(bench: Bench, command: list[str]) -> int:
@@ -22,6 +26,7 @@ def plugged_in(bench: Bench, command: list[str]) -> int:
             print("Ctrl-C unplugs", flush=True)
             bench.loop.run()
             return 0
+        _until_configured(bench)
         child = subprocess.Popen(command)
 
         def wait() -> None:
@@ -38,3 +43,12 @@ def plugged_in(bench: Bench, command: list[str]) -> int:
                 child.terminate()
             waiter.join()
     return status if status >= 0 else 128 - status
+
+
+def _until_configured(bench: Bench) -> None:
+    """Serve until the kernel has enumerated all cameras. Raises U3VError where it does not."""
+    ends_ns = bench.loop.now_ns() + ENUMERATION_S * 10**9
+    while not all(c.device.configuration for c in bench.cameras):
+        if bench.loop.now_ns() > ends_ns:
+            raise U3VError(f"the kernel has not configured the camera within {ENUMERATION_S} s; see dmesg")
+        bench.loop.step(0.05)
