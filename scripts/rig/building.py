@@ -89,7 +89,7 @@ def steps(
             said = title
             began_s = shown_s = time.monotonic()
             process = subprocess.Popen(
-                argv,
+                ["setpriv", "--pdeathsig", "KILL", *argv],  # our own SIGKILL must not leave a build behind
                 cwd=directory,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -17,7 +17,7 @@ report() {
 
 power_off() {
     echo o >/proc/sysrq-trigger
-    while :; do sleep 10; done # PID 1 must not end before the power is off
+    while :; do sleep 10; done 2>/dev/null # PID 1 must not end before the power is off
 }
 
 fail() {
