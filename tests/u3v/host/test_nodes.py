@@ -125,7 +125,7 @@ def test_info(nodes: DeviceNodes) -> None:
 def test_xml_that_is_none(camera: FakeCamera) -> None:
     for file in (b"<nonsense/>", b"\xff\xfe\xff", device_xml()[:-20]):
         camera.set_files(file, entry(file, kind=0x01010000))
-        with pytest.raises(Malformed, match=r"the camera's XML is refused: \w") as error:
+        with pytest.raises(Malformed, match=r"the camera's XML is refused: .") as error:
             DeviceNodes(client_of(camera))
         assert "\n" not in str(error.value)
 
