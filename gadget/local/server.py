@@ -34,11 +34,12 @@ MAX_CONNECTIONS = 200
 
 _HEADER = struct.Struct("@3Q")
 _IOCTL, _READ_MEM, _WRITE_MEM, _DONE, _READ, _WRITE = 1, 5, 6, 3, 7, 8
-_HELLO, _SEEK = 16, 17  # only our preload says these
+_HELLO, _SEEK, _IOCTL_WITH = 16, 17, 18  # only our preload says these
 _FAILED = (1 << 64) - 1
 _BATCH_BYTES = 4096  # a message this short enters a socket whole or not at all
 _RECEIVE_BYTES = 1 << 18
 _SEND_VIEWS = 512
+_QUESTION_BYTES = _HEADER.size + 512
 _HOLD_OFF_NS = 1_000_000
 
 
@@ -280,7 +281,8 @@ class _Connection:
         self._gate: _Gate | None = None
         self._steps: Steps | None = None
         self._waiting = False
-        self._want = _HEADER.size
+        self._want = 0
+        self._argument_at, self._argument = 0, b""
         self._inbox = bytearray()
         self._outbox: deque[list[memoryview]] = deque()
         self._writing = False
@@ -334,8 +336,10 @@ class _Connection:
             self._receive()
 
     def _receive(self) -> None:
+        asked = self._steps is not None
+        want = self._want if asked else _QUESTION_BYTES
         try:
-            chunk = self._sock.recv(min(self._want - len(self._inbox), _RECEIVE_BYTES))
+            chunk = self._sock.recv(min(want - len(self._inbox), _RECEIVE_BYTES))
         except BlockingIOError:
             return
         except OSError:
@@ -343,22 +347,30 @@ class _Connection:
         if not chunk or self._waiting or self._outbox:
             self.close()  # hung up, or spoke out of turn
             return
-        if self._inbox or len(chunk) < self._want:
+        if self._inbox or (asked and len(chunk) < want):
             self._inbox += chunk
-            if len(self._inbox) < self._want:
+            if asked and len(self._inbox) < want:
                 return
             chunk = bytes(self._inbox)
+        if asked:
             self._inbox.clear()
-        self._want = _HEADER.size
-        now_ns = self._loop.now_ns()
-        if self._steps is None:
-            command, first, second = _HEADER.unpack(chunk)
-            self._request(command, first, second, now_ns)
+            self._advance((chunk, self._loop.now_ns()))
+            return
+        command, first, second = _HEADER.unpack_from(chunk) if len(chunk) >= _HEADER.size else (0, 0, 0)
+        want = _HEADER.size + (first >> 16 & 0x3FFF if command == _IOCTL_WITH else 0)
+        if len(chunk) < want <= _QUESTION_BYTES:
+            self._inbox[:] = chunk
+        elif len(chunk) == want:
+            self._inbox.clear()
+            self._argument = chunk[_HEADER.size :]
+            self._request(command, first, second)
         else:
-            self._advance((chunk, now_ns))
+            self.close()
 
-    def _request(self, command: int, first: int, second: int, now_ns: int) -> None:
-        if command == _IOCTL and first < 1 << 32:
+    def _request(self, command: int, first: int, second: int) -> None:
+        now_ns = self._loop.now_ns()
+        if command in (_IOCTL, _IOCTL_WITH) and first < 1 << 32:
+            self._argument_at = second
             steps = self.handle.ioctl(first, second, now_ns)
             if first == REAPURBNDELAY and self.shared and not self.handle.ready and self._others_ready():
                 steps = _held_off(steps, now_ns + _HOLD_OFF_NS)
@@ -406,6 +418,8 @@ class _Connection:
         assert self._steps is not None
         try:
             step = self._steps.send(value)  # type: ignore[arg-type]  # None starts a generator
+            while step == (self._argument_at, len(self._argument)):  # came with the question
+                step = self._steps.send((self._argument, self._loop.now_ns()))
         except StopIteration as end:
             self._steps = None
             self._answer(end.value)
@@ -440,8 +454,8 @@ class _Connection:
             batch += _HEADER.pack(_DONE, _FAILED, -answer.result)
         else:
             batch += _HEADER.pack(_DONE, answer.result, 0)
+        self._update_gate()  # before DONE: our preload asks poll() whether another reap is worth it
         self._send([*long, _view(batch)])
-        self._update_gate()
 
     def _send(self, views: list[memoryview]) -> None:
         self._outbox.append(views)
