@@ -76,7 +76,7 @@ class _Document:
         port: str = "Device",
     ) -> None:
         children = [_tag("Visibility", "Invisible"), _tag("Address", f"{address:#x}")]
-        children += [f'<pIndex Offset="{offset}">{selector}</pIndex>' for selector, offset in indices]
+        children += [f'<pIndex Offset="{offset}">{selector}_Reg</pIndex>' for selector, offset in indices]
         children += [_tag("Length", length), _tag("AccessMode", access), _tag("pPort", port)]
         children += [_tag("Cachable", cachable)]
         children += [_tag("pInvalidator", i) for i in invalidators]
