@@ -367,7 +367,7 @@ class Camera:
 
     def _event_test_written(self) -> None:
         if self._get(self._eirm, boot.EIRM, "Event_Test_Control"):
-            self.event.emit(TEST_EVENT_ID, self.timestamp_ns)
+            self.event.emit(TEST_EVENT_ID, self.timestamp_ns, event_data(0))
         self._set(self._eirm, boot.EIRM, "Event_Test_Control", 0)
 
     def _plan(self) -> TransferPlan:

@@ -28,9 +28,9 @@ from u3v.features import (
 NAMESPACE = "http://www.genicam.org/GenApi/Version_1_1"
 FILE_VERSION = (1, 0, 0)
 TL_PARAMS_LOCKED = "TLParamsLocked"
-EVENT_HEADER_BYTES = 24
-"""Event nodes address the whole message as GenApi's U3V event adapter delivers it: 12 bytes of header,
-12 bytes of event head, then the data."""
+EVENT_ID_AT, EVENT_FIELDS_AT = 2, 4
+"""Where an event node finds its value: GenApi's U3V event adapter strips the 12-byte header and addresses
+the SCD from 0 on: reserved u16, id u16, timestamp u64, then the data (seen with the reference GenApi 3.5)."""
 
 
 class EventNodes:
@@ -249,10 +249,9 @@ def build_xml(
 def _event(document: _Document, event: EventNodes) -> None:
     port = f"Event{event.name}Port"
     tail = ["<Sign>Unsigned</Sign>", "<Endianess>LittleEndian</Endianess>"]
-    values = [("", EVENT_HEADER_BYTES - 10, 2)]
+    values = [("", EVENT_ID_AT, 2)]
     for index, name in enumerate(event.fields):
-        at = EVENT_HEADER_BYTES - 8 + 8 * index  # the first field is the timestamp of the head
-        values.append((name, at, 8))
+        values.append((name, EVENT_FIELDS_AT + 8 * index, 8))  # the first field is the timestamp of the head
     for suffix, at, length in values:
         name = f"Event{event.name}{suffix}"
         head = [_tag("ToolTip", event.tooltip), _tag("Visibility", "Expert"), _tag("pValue", f"{name}_Reg")]
