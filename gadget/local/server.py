@@ -272,7 +272,7 @@ class _Connection:
     """One open file of one client."""
 
     def __init__(self, server: LocalServer, sock: socket.socket, node: Node) -> None:
-        self.handle = Handle(node, self._on_ready)
+        self.handle = Handle(node, self._on_ready, alive=self._alive)
         self.shared = True
         self.until_ns: int | None = None
         self._server = server
@@ -317,6 +317,18 @@ class _Connection:
         if self._waiting:
             self._waiting, self.until_ns = False, None
             self._advance((b"", now_ns))
+
+    def _alive(self) -> bool:
+        """False where the client has hung up and the loop has not come to it yet; then it is over now."""
+        try:
+            if self._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
+                return True
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        self.close()
+        return False
 
     def _on_ready(self, handle: Handle) -> None:
         self._update_gate()

@@ -194,11 +194,15 @@ class Node:
 
 @dataclass(eq=False)
 class Handle:
-    """An open file. `on_ready(handle)` is called when a request completes or the device goes away."""
+    """An open file. `on_ready(handle)` is called when a request completes.
+
+    `alive` says whether the client still holds it: the news that it does not may still be on its way.
+    """
 
     node: Node
     on_ready: Callable[["Handle"], None]
     writable: bool = True
+    alive: Callable[[], bool] = lambda: True
     pending: dict[_Request, None] = field(default_factory=dict)
     completed: deque[_Request] = field(default_factory=deque)
     offset: int = 0
@@ -385,8 +389,12 @@ class Handle:
             return -errno.EINVAL
         if not self.node.device.configuration or interface >= self.node.interfaces:
             return -errno.ENOENT
-        if self.node.claims.setdefault(interface, self) is not self:
+        owner = self.node.claims.setdefault(interface, self)
+        if owner is self:
+            return 0
+        if owner.alive():
             return -errno.EBUSY
+        self.node.claims[interface] = self
         return 0
 
     def _use_endpoint(self, endpoint: int) -> int:
@@ -470,7 +478,7 @@ class Handle:
     def _set_configuration(self, argument: int, now_ns: int) -> Steps:
         raw, now_ns = yield Read(argument, 4)
         value = _UINT.unpack(raw)[0]
-        if self.node.claims:
+        if any(owner.alive() for owner in self.node.claims.values()):
             return Answer(-errno.EBUSY)
         if value in (0, 0xFFFFFFFF):
             value = 0
