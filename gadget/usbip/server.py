@@ -58,7 +58,9 @@ class Connection:
 
     def next_wakeup_ns(self) -> int | None:
         imported = self.session.imported
-        if self.session.has_output or (imported is not None and imported.device.unplugged):
+        if self.session.has_output:
+            return 0
+        if imported is not None and imported.device.unplugged and not self.session.finished:
             return 0
         return self._handshake_ends_ns if imported is None else None
 

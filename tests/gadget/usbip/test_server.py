@@ -180,6 +180,27 @@ def test_unplugging_closes_the_connection_behind_the_last_answers(rig: Rig) -> N
     assert client.recv(1) == b""
 
 
+def test_unplugging_waits_for_a_late_reader_without_spinning(rig: Rig) -> None:
+    client = rig.imported(receive_buffer=4096)
+    client.sendall(b"".join(host.submit(n, 0x83, MIB) for n in range(10, 20)))
+    rig.loop.step(1)
+    rig.exports["1-1"].device.unplug(0)
+    rig.loop.step(0)
+    [connection] = rig.server.connections
+    assert connection.next_wakeup_ns() is None
+    stream = bytearray()
+    while rig.server.connections:
+        try:
+            stream += client.recv(MIB)
+        except BlockingIOError:
+            pass
+        rig.loop.step(0)
+    client.setblocking(True)
+    while piece := client.recv(MIB):
+        stream += piece
+    assert [answer.seqnum for answer in host.answers(bytes(stream))] == list(range(10, 20))
+
+
 def test_a_silent_client_is_dropped(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     client = rig.connect()
     imported = rig.imported()
