@@ -48,6 +48,11 @@ class Urb:
     def finish(self, status: int) -> None:
         self.status = status
 
+    def take_chunks(self) -> list[memoryview]:
+        """The IN data, once. The request keeps no view of it, however long the transport keeps the request."""
+        chunks, self.chunks = self.chunks, []
+        return chunks
+
 
 class InPipe:
     """One IN endpoint of a device."""
@@ -79,7 +84,7 @@ class InPipe:
         return True
 
     def flush(self) -> None:
-        """Forget the transfer being sent (clear-halt, reset)."""
+        """Forget the transfer being sent (clear-halt, reset, taken back by the device)."""
         self._transfer = None
         self._sent = 0
         self._crossing_status = None
@@ -98,6 +103,8 @@ class InPipe:
 
     def pump(self, now_ns: int, complete: Callable[[Urb], None]) -> None:
         """Move data to the parked requests for as long as the device has some and the link lets it."""
+        if self._transfer is not None and self._transfer.lease is not None and self._transfer.lease.ended:
+            self.flush()
         while self._parked:
             urb = self._parked[0]
             if self.halted:

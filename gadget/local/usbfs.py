@@ -221,6 +221,7 @@ class Handle:
             self.node.device.cancel(request.urb, now_ns)
         for request in (*self.pending, *self.completed):
             self.node.memory.used_bytes -= request.charge_bytes
+            request.urb.tag = None
         self.pending.clear()
         self.completed.clear()
         self.node.claims = {i: owner for i, owner in self.node.claims.items() if owner is not self}
@@ -341,7 +342,7 @@ class Handle:
             (argument, [memoryview(_POINTER.pack(at))]),
         )
         if urb.chunks:
-            return Answer(0, ((request.buffer, urb.chunks), *small))
+            return Answer(0, ((request.buffer, urb.take_chunks()), *small))
         return Answer(0, small)
 
     def _control(self, argument: int, now_ns: int) -> Steps:
@@ -358,7 +359,7 @@ class Handle:
         if self.node.gone:
             return Answer(-errno.ENODEV)
         urb = self.node.control(_SETUP.pack(*setup), now_ns, data)
-        return Answer(urb.status or urb.actual, ((buffer, urb.chunks),) if urb.chunks else ())
+        return Answer(urb.status or urb.actual, ((buffer, urb.take_chunks()),) if urb.chunks else ())
 
     def _bulk(self, argument: int, now_ns: int) -> Steps:
         raw, now_ns = yield Read(argument, _BULK_TRANSFER.size)
@@ -379,8 +380,11 @@ class Handle:
             _, now_ns = yield Wait(until_ns)
             if until_ns is not None and now_ns >= until_ns and not request.done:
                 self._kill(request, now_ns)
-                return Answer(-errno.ETIMEDOUT)
-        return Answer(urb.status or urb.actual, ((buffer, urb.chunks),) if urb.chunks else ())
+                break
+        urb.tag = None
+        if urb.status == -errno.ENOENT:
+            return Answer(-errno.ETIMEDOUT)
+        return Answer(urb.status or urb.actual, ((buffer, urb.take_chunks()),) if urb.chunks else ())
 
     # Interfaces
 

@@ -168,7 +168,7 @@ class Session:
             return  # the connection has ended
         self._output.append(wire.pack_ret_submit(seqnum, urb.status, urb.actual))
         if urb.endpoint & 0x80:
-            self._output += urb.chunks
+            self._output += urb.take_chunks()
 
     def _operation(self, at: int) -> int:
         code, _status = wire.parse_op(self._inbox, at)
