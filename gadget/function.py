@@ -9,7 +9,8 @@ parks the host's IN requests and asks again after every event. What a transport 
    whole. `None` means NAK: ask again after any other call, or at `next_wakeup_ns()`.
 4. `set_halt` / `clear_halt` on the standard requests; while halted no transfer calls are made.
 5. `tick(now_ns)` whenever `next_wakeup_ns()` has passed.
-6. The memory behind an `InTransfer` may be reused once every view of it is gone, so drop them.
+6. Of a transfer whose lease has ended nothing more is sent: the device has discarded the rest.
+7. The memory behind an `InTransfer` may be reused once every view of it is gone, so drop them.
 
 Time is an argument everywhere; `now_ns` never goes backwards.
 """

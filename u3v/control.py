@@ -11,7 +11,7 @@ from collections import deque
 from u3v.errors import GenCPError, Malformed, Status
 from u3v.memory import Memory
 from u3v.wire import gencp
-from u3v.wire.usb import InTransfer
+from u3v.wire.usb import InTransfer, Lease
 
 MAX_TRANSFER_BYTES = 1024
 """Longest command and acknowledge, header included (1024 is what common cameras have)."""
@@ -27,10 +27,11 @@ class ControlChannel:
         self._response_time_ms = response_time_ms
         self._outbox: deque[tuple[int, bytes]] = deque()
         self._last: tuple[int, bytes] | None = None
+        self._lease = Lease()
 
     def receive(self, packet: memoryview, now_ns: int) -> None:
         """Execute one command transfer. Malformed ones are dropped without an answer."""
-        self._outbox.clear()
+        self.flush()
         try:
             command = gencp.parse_command(packet)
         except Malformed:
@@ -46,13 +47,16 @@ class ControlChannel:
     def next_transfer(self, now_ns: int) -> InTransfer | None:
         if not self._outbox or self._outbox[0][0] > now_ns:
             return None
-        return InTransfer(memoryview(self._outbox.popleft()[1]))
+        return InTransfer(memoryview(self._outbox.popleft()[1]), lease=self._lease)
 
     def next_wakeup_ns(self) -> int | None:
         return self._outbox[0][0] if self._outbox else None
 
     def flush(self) -> None:
+        """No acknowledge of an earlier command is sent any more."""
         self._outbox.clear()
+        self._lease.ended = True
+        self._lease = Lease()
 
     def _resend(self, command: gencp.Command) -> bytes:
         if self._last is not None and self._last[0] == command.request_id:

@@ -7,7 +7,7 @@ channel is enabled; a full queue drops the newest and counts it.
 from collections import deque
 
 from u3v.wire.gencp import Event, pack_event
-from u3v.wire.usb import InTransfer
+from u3v.wire.usb import InTransfer, Lease
 
 QUEUE_LENGTH = 64
 MAX_TRANSFER_BYTES = 1024
@@ -20,6 +20,7 @@ class EventChannel:
         self.dropped = 0
         self._queue: deque[bytes] = deque()
         self._request_id = 0
+        self._lease = Lease()
 
     def emit(self, event_id: int, timestamp_ns: int, data: bytes = b"") -> bool:
         """Queue one message. False: the channel is off or the queue is full."""
@@ -33,11 +34,13 @@ class EventChannel:
         return True
 
     def next_transfer(self) -> InTransfer | None:
-        return InTransfer(memoryview(self._queue.popleft())) if self._queue else None
+        return InTransfer(memoryview(self._queue.popleft()), lease=self._lease) if self._queue else None
 
     def set_enabled(self, enabled: bool) -> None:
         self.enabled = enabled
-        self._queue.clear()
+        self.flush()
 
     def flush(self) -> None:
         self._queue.clear()
+        self._lease.ended = True
+        self._lease = Lease()

@@ -15,7 +15,7 @@ from u3v.acquisition import Exposure
 from u3v.errors import Status
 from u3v.wire.pfnc import PIXEL_FORMATS
 from u3v.wire.stream import Leader, Trailer, TransferPlan
-from u3v.wire.usb import InTransfer
+from u3v.wire.usb import InTransfer, Lease
 
 if TYPE_CHECKING:
     from u3v.camera import Camera
@@ -47,6 +47,7 @@ class StreamChannel:
         self._sending: Iterator[InTransfer] | None = None
         self._cut = False
         self._fifo_ns = 0
+        self._lease = Lease()
 
     @property
     def in_flight(self) -> int:
@@ -75,7 +76,9 @@ class StreamChannel:
         self.flush()
 
     def flush(self) -> None:
-        """Discard what is held; the next transfer is a leader."""
+        """Discard what is held, and what was handed over but not sent; the next transfer is a leader."""
+        self._lease.ended = True
+        self._lease = Lease()
         self.discarded += len(self._frames)
         self._frames.clear()
         self._held_bytes = 0
@@ -100,7 +103,6 @@ class StreamChannel:
         self._block_id += 1
         if not self.has_room(exposure.payload_bytes):
             self.discarded += 1
-            self._camera.emit("FrameBufferOverrun", exposure.start_ns, exposure.block_id)
             return False
         self._frames.append(_Frame(exposure))
         self._held_bytes += exposure.payload_bytes
@@ -144,13 +146,14 @@ class StreamChannel:
             exposure.offset_x,
             exposure.offset_y,
         )
-        yield InTransfer(memoryview(leader.pack()), ready_ns=start_ns)
+        lease = self._lease
+        yield InTransfer(memoryview(leader.pack()), ready_ns=start_ns, lease=lease)
         sent = 0
         status = Status.SUCCESS
         for size in self._plan.sizes():
             piece = _EMPTY if self._cut else data[sent : sent + size]
             ready_ns = start_ns + int(sent * 1e9 / rate) if rate else 0
-            yield InTransfer(piece, len(piece) < size, ready_ns, rate)
+            yield InTransfer(piece, len(piece) < size, ready_ns, rate, lease)
             sent += len(piece)
         if sent < len(data):
             status = Status.DATA_DISCARDED if self._cut else Status.DATA_OVERRUN
@@ -165,4 +168,4 @@ class StreamChannel:
         else:
             self.discarded += 1
         self.bytes_delivered += sent
-        yield InTransfer(memoryview(trailer.pack()), ready_ns=self._fifo_ns)
+        yield InTransfer(memoryview(trailer.pack()), ready_ns=self._fifo_ns, lease=lease)
