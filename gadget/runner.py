@@ -88,7 +88,7 @@ def build(
         user_sets=store.load() if store is not None else {},
         save_user_sets=store.save if store is not None else None,
     )
-    camera = Camera(model, sensor.timing, PowerModel(model), options)
+    camera = Camera(model, sensor.timing, PowerModel(model, speed=spec.speed), options)
     for name, text in spec.settings.items():
         set_feature(camera, name, text)
     width, height = model.integer("width_max_px"), model.integer("height_max_px")

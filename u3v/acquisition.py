@@ -3,10 +3,11 @@
 State: whether an acquisition runs, how many frames it still owes, how many the current burst owes, the
 earliest instant of the next exposure, a trigger that waits for its delay, and the timed events to come.
 Always true: exposures start in order, no earlier than one frame period after each other, at modelled
-instants, which do not depend on when `tick` was called.
+instants, which do not depend on when `tick` was called; events go out in the order of their instants.
 """
 
 import struct
+from bisect import insort
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -70,7 +71,7 @@ class Acquisition:
         self._burst_left = 0
         self._earliest_ns = 0
         self._trigger_ns: int | None = None
-        self._events: deque[tuple[int, str, int]] = deque()
+        self._events: list[tuple[int, str, int]] = []
 
     def start(self, now_ns: int) -> None:
         """AcquisitionStart. While one runs already, nothing changes."""
@@ -84,7 +85,7 @@ class Acquisition:
         self._burst_left = 0
         self._trigger_ns = None
         self._earliest_ns = max(now_ns, self._earliest_ns)
-        self._advance(now_ns)
+        self.tick(now_ns)
 
     def stop(self, now_ns: int) -> None:
         """AcquisitionStop: what was exposed is still delivered, nothing new begins."""
@@ -108,30 +109,27 @@ class Acquisition:
         features = self._camera.features
         if features.get("TriggerMode", TriggerSelector=selector) == "Off":
             return
-        camera = self._camera
+        if not self.waits_for(selector):
+            self._camera.emit(f"{selector}Overtrigger", now_ns)
+            return
+        at_ns = now_ns + self._delay_ns(selector)
         if selector == "FrameBurstStart":
-            if not self.active or self._burst_left:
-                camera.emit("FrameBurstStartOvertrigger", now_ns)
-                return
             self._burst_left = features.get("AcquisitionBurstFrameCount")
-            camera.emit("FrameBurstStart", now_ns)
-            self._earliest_ns = max(self._earliest_ns, now_ns)
-            self._advance(now_ns)
-            return
-        at_ns = now_ns + int(features.get("TriggerDelay", TriggerSelector=selector) * 1000)
-        if not self.waits_for("FrameStart") or at_ns < self._earliest_ns:
-            camera.emit("FrameStartOvertrigger", now_ns)
-            return
-        self._trigger_ns = at_ns
-        self._advance(now_ns)
+            insort(self._events, (at_ns, "FrameBurstStart", 0))
+            self._earliest_ns = max(self._earliest_ns, at_ns)
+        else:
+            self._trigger_ns = at_ns
+        self.tick(now_ns)
 
     def waits_for(self, selector: str) -> bool:
-        """AcquisitionStatus: FrameBurstStart = FrameBurstTriggerWait, FrameStart = FrameTriggerWait."""
-        if not self.active:
+        """Whether a trigger that came now would count (AcquisitionStatus: FrameBurstTriggerWait and
+        FrameTriggerWait). A frame trigger must not lead to an exposure before the camera is ready for it."""
+        if not self.active or not self._triggered(selector):
             return False
         if selector == "FrameBurstStart":
-            return self._triggered("FrameBurstStart") and not self._burst_left
-        return self._triggered("FrameStart") and self._trigger_ns is None and self._may_start()
+            return not self._burst_left
+        ready = self._camera.now_ns + self._delay_ns("FrameStart") >= self._earliest_ns
+        return ready and self._trigger_ns is None and self._may_start()
 
     def period_ns(self) -> int:
         """The shortest time from one exposure to the next with the settings as they are."""
@@ -154,11 +152,14 @@ class Acquisition:
     def tick(self, now_ns: int) -> None:
         self._advance(now_ns)
         while self._events and self._events[0][0] <= now_ns:
-            at_ns, name, block_id = self._events.popleft()
+            at_ns, name, block_id = self._events.pop(0)
             self._camera.emit(name, at_ns, block_id)
 
     def _triggered(self, selector: str) -> bool:
         return bool(self._camera.features.get("TriggerMode", TriggerSelector=selector) == "On")
+
+    def _delay_ns(self, selector: str) -> int:
+        return int(self._camera.features.get("TriggerDelay", TriggerSelector=selector) * 1000)
 
     def _may_start(self) -> bool:
         if not self.active or self._frames_left == 0:
@@ -194,11 +195,13 @@ class Acquisition:
         camera = self._camera
         exposure = camera.exposure(self._index, start_ns)
         self._index += 1
+        insort(self._events, (start_ns, "FrameStart", exposure.block_id))
         if camera.stream.claim(exposure):
             self.exposures.append(exposure)
+        elif camera.stream.enabled:
+            insort(self._events, (start_ns, "FrameBufferOverrun", exposure.block_id))
         exposure_end_ns = start_ns + int(exposure.exposure_us * 1000)
-        camera.emit("FrameStart", start_ns, exposure.block_id)
-        self._events.append((exposure_end_ns, "ExposureEnd", exposure.block_id))
+        insort(self._events, (exposure_end_ns, "ExposureEnd", exposure.block_id))
         self._earliest_ns = start_ns + (self.period_ns() if self.paced else 0)
         if self._burst_left:
             self._burst_left -= 1
@@ -206,6 +209,7 @@ class Acquisition:
             self._frames_left -= 1
             if self._frames_left == 0:
                 self.active = False
+                camera.load_changed()
 
 
 def event_data(frame_id: int) -> bytes:

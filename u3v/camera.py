@@ -114,7 +114,6 @@ class Camera:
         self._fill_bootstrap()
         self._fill_files()
         sfnc.load_startup_set(self)
-        self._report_load()
 
     # -- what the features read ---------------------------------------------------------------------------
 
