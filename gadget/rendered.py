@@ -46,6 +46,7 @@ class RenderedCamera:
         self._pool = pool
         self._run_job = run_job
         self._waiting: deque[Exposure] = deque()
+        self._handing_out = False
 
     def descriptors(self, speed: Speed) -> Descriptors:
         return self.camera.descriptors(speed)
@@ -79,16 +80,22 @@ class RenderedCamera:
     def _render_due(self) -> None:
         if self.camera.acquisition.exposures:
             self._waiting.extend(self.camera.take_exposures())
-        while self._waiting:
-            exposure = self._waiting[0]
-            if not self.camera.stream.holds(exposure):
+        if self._handing_out:  # a job that ran inline is done: the loop below goes on
+            return
+        self._handing_out = True
+        try:
+            while self._waiting:
+                exposure = self._waiting[0]
+                if not self.camera.stream.holds(exposure):
+                    self._waiting.popleft()
+                    continue
+                view = self._pool.acquire(exposure.payload_bytes)
+                if view is None:
+                    return
                 self._waiting.popleft()
-                continue
-            view = self._pool.acquire(exposure.payload_bytes)
-            if view is None:
-                return
-            self._waiting.popleft()
-            self._render(exposure, view)
+                self._render(exposure, view)
+        finally:
+            self._handing_out = False
 
     def _render(self, exposure: Exposure, view: memoryview) -> None:
         settings = frame_settings(exposure)

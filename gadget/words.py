@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from u3v.camera import Camera
-from u3v.features import Boolean, Command, Enumeration, Feature, Float, Integer, Value
+from u3v.features import Boolean, Command, Enumeration, Feature, Float, Integer, String, Value
 
 
 def hint(word: str, known: Iterable[str]) -> str:
@@ -47,4 +47,6 @@ def parse_value(camera: Camera, name: str, text: str) -> tuple[Feature, Value]:
         if "not one of" in str(error):
             raise
         raise ValueError(f"{name} = {text!r}: not a number") from None
+    if isinstance(feature, String) and (not text.isascii() or len(text) >= feature.length):
+        raise ValueError(f"{name} = {text!r}: not ASCII of at most {feature.length - 1} characters")
     return feature, text

@@ -271,13 +271,20 @@ class FeatureSet:
         return {key: f.decode(self._memory.device_read(at, f.size)) for key, f, at in self._persistent()}
 
     def restore(self, values: Mapping[str, Value]) -> None:
-        """Set all persistent values; those not in `values` get their defaults. Unknown ones are ignored."""
+        """Set all persistent values; those not in `values` get their defaults. Unknown ones are ignored.
+
+        Where a value is none that the camera takes (a file edited by hand), all get their defaults.
+        """
+        try:
+            self._restore(values)
+            for _, feature, at in self._persistent():
+                feature.check(self._camera, feature.decode(self._memory.device_read(at, feature.size)))
+        except (GenCPError, KeyError, ValueError, TypeError, struct.error, OverflowError):
+            self._restore({})
+
+    def _restore(self, values: Mapping[str, Value]) -> None:
         for key, feature, at in self._persistent():
-            try:
-                raw = feature.encode(values.get(key, feature.initial()))
-            except (KeyError, ValueError, TypeError, struct.error, OverflowError):
-                raw = feature.encode(feature.initial())
-            self._memory.device_write(at, raw)
+            self._memory.device_write(at, feature.encode(values.get(key, feature.initial())))
 
     def _persistent(self) -> Iterator[tuple[str, Feature, int]]:
         for feature in self.declared.values():

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from u3v.errors import GenCPError, Status
-from u3v.features import Command, Enumeration, Feature, while_acquiring
+from u3v.features import Command, Enumeration, Feature, Value, while_acquiring
 from u3v.model import Model
 
 if TYPE_CHECKING:
@@ -48,11 +48,16 @@ def features(model: Model) -> list[Feature]:
 
 def load_startup_set(camera: "Camera") -> None:
     """What power-on does: the stored choice of startup set, and that set's values."""
-    startup = str(camera.user_sets.get(STARTUP, {}).get("name", "Default"))
-    if startup not in SETS or (startup != "Default" and startup not in camera.user_sets):
-        startup = "Default"
+    startup = _startup(camera)
     camera.features.set(STARTUP, startup)
     camera.features.restore(camera.user_sets.get(startup, {}) if startup != "Default" else {})
+
+
+def _startup(camera: "Camera") -> str:
+    """The stored choice of startup set; Default where there is none or its set was never saved."""
+    startup = str(camera.user_sets.get(STARTUP, {}).get("name", "Default"))
+    known = startup in SETS and startup in camera.user_sets
+    return startup if known else "Default"
 
 
 def _load(camera: "Camera") -> None:
@@ -61,18 +66,23 @@ def _load(camera: "Camera") -> None:
 
 
 def _save(camera: "Camera") -> None:
-    camera.user_sets[camera.features.get("UserSetSelector")] = camera.features.snapshot()
-    _store(camera)
+    _store(camera, camera.features.get("UserSetSelector"), camera.features.snapshot())
 
 
 def _save_startup(camera: "Camera") -> None:
-    camera.user_sets[STARTUP] = {"name": camera.features.get(STARTUP)}
-    _store(camera)
+    try:
+        _store(camera, STARTUP, {"name": camera.features.get(STARTUP)})
+    except GenCPError:
+        camera.features.set(STARTUP, _startup(camera))
+        raise
 
 
-def _store(camera: "Camera") -> None:
+def _store(camera: "Camera", key: str, values: dict[str, Value]) -> None:
+    """Remember `values` under `key`, or nothing at all where they cannot be stored."""
+    sets = camera.user_sets | {key: values}
     if camera.options.save_user_sets is not None:
         try:
-            camera.options.save_user_sets(camera.user_sets)
+            camera.options.save_user_sets(sets)
         except OSError as error:
             raise GenCPError(Status.ERROR, f"user sets could not be stored: {error}") from error
+    camera.user_sets.update(sets)
