@@ -316,7 +316,10 @@ def scenes_command() -> None:
     for name in SCENES:
         click.echo(f"{name:10} {scene_doc(name)}")
         for parameter in scene_parameters(name):
-            click.echo(f"    {parameter}")
+            default = "" if parameter.default is None else f" (default {parameter.default:g})" if isinstance(
+                parameter.default, float
+            ) else f" (default {parameter.default})"
+            click.echo(f"    {parameter.name}: {parameter.doc}{default}")
 
 
 def main() -> None:

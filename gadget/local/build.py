@@ -15,6 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from u3v.errors import U3VError
+
 _SOURCES = ("preload.c", "preload_udev.c")
 _FILES = (*_SOURCES, "preload.h")
 _OPTIONS = ("-O2", "-Wall", "-shared", "-fPIC", "-pthread")
@@ -22,7 +24,7 @@ _UMOCKDEV = "libumockdev-preload.so.0"
 CHOICES = ("auto", "own", "umockdev")
 
 
-class PreloadError(Exception):
+class PreloadError(U3VError):
     """There is no library to preload; the message is one line for a person."""
 
 

@@ -21,6 +21,7 @@ from gadget.device import UsbDevice
 from gadget.local.build import PreloadError, choose
 from gadget.local.server import LocalServer
 from gadget.loop import READ, Loop
+from u3v.errors import U3VError
 
 _PREFIX = f"u3v-{os.getuid()}-"
 _FORWARDED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
@@ -30,7 +31,7 @@ _YOUNG_S = 10.0
 _PT_INTERP = 3
 
 
-class LaunchError(Exception):
+class LaunchError(U3VError):
     """The client cannot be run; `status` is the exit status a shell would give (126, 127) or 2."""
 
     def __init__(self, message: str, status: int = 2) -> None:
