@@ -228,6 +228,84 @@ def plug_command(models: str, command: tuple[str, ...], pcap: Path | None, **opt
     sys.exit(status)
 
 
+@cli.command(
+    "grab",
+    epilog="""\b
+Examples:
+  u3v grab acA4096-40um -n 10 -o out
+  u3v grab acA4096-40um -n 300 --set PixelFormat=Mono12p --set Gain=12 --json
+  u3v grab usbip://127.0.0.1:3240/1-1 -n 5 -o out --format tiff
+  u3v grab usb:2676:ba02 -n 5""",
+)
+@click.argument("target", default="acA4096-40um", metavar="[MODEL | usbip://HOST:PORT/BUSID | usb:VID:PID]")
+@click.option("-n", "frames", default=1, show_default=True, type=click.IntRange(1), help="Frames to take.")
+@click.option(
+    "-o",
+    "output",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write images here; without it frames are only counted.",
+)
+@click.option(
+    "--keep", type=click.IntRange(1), metavar="N", help="Write only the first N frames; default: all."
+)
+@click.option(
+    "--format", "image_format", type=click.Choice(["png", "tiff", "raw"]), default="png", show_default=True
+)
+@click.option(
+    "--timeout",
+    default=5.0,
+    show_default=True,
+    metavar="S",
+    help="Longest wait for a frame, besides exposure.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the summary.")
+@camera_options
+def grab_command(
+    target: str,
+    frames: int,
+    output: Path | None,
+    keep: int | None,
+    image_format: str,
+    timeout: float,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Take frames from a camera: a virtual one of MODEL, one exported over USB/IP, or one on this machine's USB.
+
+    --set works on all three. The options about the virtual camera (--scene, --speed ...) are for MODEL only.
+    Exit code: 0 if all frames were delivered whole, 1 if not.
+    """
+    from gadget.grab import GrabOptions, grab, is_address, open_target, progress_bar
+    from gadget.served import served
+
+    settings = dict(parse_assignment(text) for text in options.pop("settings"))
+    wanted = GrabOptions(
+        frames=frames,
+        output=output,
+        keep=keep,
+        image_format=image_format,
+        settings=settings,
+        timeout_s=timeout,
+    )
+    with contextlib.ExitStack() as stack:
+        if is_address(target):
+            bus = stack.enter_context(contextlib.closing(open_target(target)))
+        else:
+            load_model(target)
+            address = stack.enter_context(served(target, options))
+            bus = stack.enter_context(contextlib.closing(open_target(address)))
+        show = stack.enter_context(progress_bar(frames, not as_json))
+        result = grab(bus, wanted, show)
+    if as_json:
+        click.echo(json.dumps(result.as_json(), indent=2))
+    else:
+        click.echo("\n".join(result.lines()))
+    if result.error:
+        click.echo(f"u3v: {result.error}", err=True)
+    sys.exit(0 if result.ok else 1)
+
+
 @cli.command("models")
 @click.option("--json", "as_json", is_flag=True, help="A list of objects.")
 def models_command(as_json: bool) -> None:
@@ -316,9 +394,13 @@ def scenes_command() -> None:
     for name in SCENES:
         click.echo(f"{name:10} {scene_doc(name)}")
         for parameter in scene_parameters(name):
-            default = "" if parameter.default is None else f" (default {parameter.default:g})" if isinstance(
-                parameter.default, float
-            ) else f" (default {parameter.default})"
+            default = (
+                ""
+                if parameter.default is None
+                else f" (default {parameter.default:g})"
+                if isinstance(parameter.default, float)
+                else f" (default {parameter.default})"
+            )
             click.echo(f"    {parameter.name}: {parameter.doc}{default}")
 
 

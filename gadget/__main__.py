@@ -1,0 +1,5 @@
+"""`python -m gadget` is `u3v`."""
+
+from gadget.cli import main
+
+main()
