@@ -77,16 +77,14 @@ class Tree:
         configuration = node.device.descriptors.configuration
         on = node.device.configuration
         power_ma = configuration[8] * node.device.speed.power_unit_ma
-        _write(
-            self._sysfs(node),
-            {
-                "bConfigurationValue": f"{on}" if on else "",
-                "bNumInterfaces": f"{configuration[4]:2}" if on else "",
-                "bmAttributes": f"{configuration[7]:2x}" if on else "",
-                "bMaxPower": f"{power_ma}mA" if on else "",
-                "configuration": None,
-            },
-        )
+        values = {
+            "bConfigurationValue": f"{on}",
+            "bNumInterfaces": f"{configuration[4]:2}",
+            "bmAttributes": f"{configuration[7]:2x}",
+            "bMaxPower": f"{power_ma}mA",
+            "configuration": None,
+        }
+        _write(self._sysfs(node), {name: value if on else None for name, value in values.items()})
 
     def remove(self, node: Node) -> None:
         """Undo `add`; the link in bus/usb/devices goes first."""
