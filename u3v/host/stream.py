@@ -47,6 +47,7 @@ class StreamReader:
         self.setup: StreamSetup = plan_stream(sirm, pipe.max_packet, transfer_bytes)
         self.assembler = FrameAssembler(self.setup)
         self.resyncs = 0
+        self._running = False
         self._in_step = True
         self._free: deque[Slot] = deque()
         self._posted: deque[tuple[Slot, deque[int]]] = deque()
@@ -75,6 +76,7 @@ class StreamReader:
         for at in range(0, len(raw), 4):
             self._client.write(self._sirm_address + self.setup.register_offset + at, raw[at : at + 4])
         self._client.write_u32(control, 1)
+        self._running = True
         self._post()
 
     def next_frame(self, timeout_ms: int) -> Frame:
@@ -110,11 +112,12 @@ class StreamReader:
     def release(self, frame: Frame) -> None:
         """Give a frame's memory back and let the camera have it."""
         self._recycle(frame.slot)
-        if self._in_step:
+        if self._running and self._in_step:
             self._post()
 
     def stop(self) -> None:
         """Take all requests back and disable the stream. A frame that had begun counts as incomplete."""
+        self._running = False
         begun = self._posted[0][0] if self._posted else None
         self._give_up(deque())
         if begun is not None and begun.received:

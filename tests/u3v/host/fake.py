@@ -204,7 +204,7 @@ class FakeCamera:
         if endpoint == 0x81 and self._acks:
             return InTransfer(memoryview(self._acks.popleft()))
         if endpoint == 0x83 and self.acquiring and self.number(SIRM + 4):
-            if not self._queue and self.block_id < self.frame_limit:
+            while not self._queue and self.block_id < self.frame_limit:
                 self._queue.extend(self.mangle_frame(self.block_id, self._frame()))
                 self.block_id += 1
             if self._queue:
