@@ -9,7 +9,6 @@ from gadget.usbip.session import export
 from gadget.usbip.vhci import plug
 from u3v.errors import U3VError
 
-
 ENUMERATION_S = 10
 
 

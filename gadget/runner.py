@@ -120,7 +120,7 @@ class Bench:
         self.loop = Loop()
         self.cameras: list[VirtualCamera] = []
         self._worker = ThreadPoolExecutor(1, "render")
-        self._pcap: "PcapWriter | None" = None
+        self._pcap: PcapWriter | None = None
         try:
             for index, spec in enumerate(specs):
                 serial = spec.serial or str(FIRST_SERIAL + index)

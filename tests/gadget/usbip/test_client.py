@@ -162,7 +162,8 @@ class TestAgainstOurServer:
             bus.set_configuration(usb, 1)
             handle = usb.submit_in(0x82, bytearray(64))
             served.loop.call_threadsafe(lambda: device.unplug(served.loop.now_ns()))
-            with pytest.raises(UsbGone, match="the device was reset or is gone"):
+            # which of the three it hears of first is a race between its request and the plug
+            with pytest.raises(UsbGone, match=r"reset or is gone|connection broke|closed the connection"):
                 usb.wait_in(handle)
             with pytest.raises(UsbGone):
                 usb.bulk_in_into(0x82, bytearray(64))

@@ -1,0 +1,115 @@
+"""The options that describe a virtual camera, shared by all commands that make one."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from gadget.runner import DEFAULT_SCENE, CameraSpec
+from gadget.words import parse_assignment
+from u3v.wire.usb import Speed
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def camera_options(command: F) -> F:
+    """The options that describe a camera."""
+    for option in reversed(
+        (
+            click.option(
+                "--scene",
+                default="",
+                metavar="NAME[:key=value,...]",
+                help="What the camera sees (see `u3v scenes`).",
+            ),
+            click.option(
+                "--set",
+                "settings",
+                multiple=True,
+                metavar="FEATURE=VALUE",
+                help="A feature's value from the start on; may be given often.",
+            ),
+            click.option(
+                "--serial",
+                default="",
+                metavar="TEXT",
+                help="Serial number; several cameras count on from it.",
+            ),
+            click.option("--name", default="", metavar="TEXT", help="User-defined name (DeviceUserID)."),
+            click.option(
+                "--seed",
+                type=int,
+                metavar="N",
+                help="Seed of noise and fixed pattern; default: from the serial number.",
+            ),
+            click.option(
+                "--speed",
+                type=click.Choice(["super", "high"]),
+                default="super",
+                show_default=True,
+                help="Speed of the USB port.",
+            ),
+            click.option(
+                "--port-ma",
+                type=click.IntRange(0, 5000),
+                metavar="MA",
+                help="Current the port supplies; default: 900 (super), 500 (high).",
+            ),
+            click.option(
+                "--pacing/--no-pacing",
+                default=True,
+                help="Frames at the camera's real rate, or as fast as the host reads.",
+            ),
+            click.option(
+                "--strict/--lenient",
+                default=False,
+                help="Refuse what the standard calls wrong in the SI registers.",
+            ),
+            click.option(
+                "--state",
+                type=click.Path(path_type=Path, dir_okay=False),
+                metavar="FILE",
+                help="Keep user sets here between runs (one camera).",
+            ),
+            click.option(
+                "--pcap",
+                type=click.Path(path_type=Path, dir_okay=False),
+                metavar="FILE",
+                help="Record the USB traffic for Wireshark or tshark.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def specs(models: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]:
+    """Camera descriptions from what was typed."""
+    if options["state"] is not None and len(models) > 1:
+        raise ValueError("--state keeps the user sets of one camera: give one model")
+    serial = options["serial"]
+    serials = [serial] * len(models)
+    if serial and len(models) > 1:
+        if not serial.isdigit():
+            raise ValueError(f"--serial {serial!r}: several cameras count on from a number; give digits")
+        serials = [str(int(serial) + index) for index in range(len(models))]
+    if not serial.isascii() or len(serial) > 63:
+        raise ValueError("--serial takes up to 63 ASCII characters")
+    settings = dict(parse_assignment(text) for text in options["settings"])
+    return [
+        CameraSpec(
+            model=model,
+            serial=each,
+            name=options["name"],
+            scene=options["scene"] or DEFAULT_SCENE,
+            seed=options["seed"],
+            speed=Speed.HIGH if options["speed"] == "high" else Speed.SUPER,
+            paced=options["pacing"],
+            strict=options["strict"],
+            offered_ma=options["port_ma"],
+            state=options["state"],
+            settings=settings,
+        )
+        for model, each in zip(models, serials, strict=True)
+    ]
