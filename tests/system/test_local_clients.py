@@ -61,6 +61,12 @@ def test_fork_and_vfork(rig: Rig) -> None:
     rig.run(python("usb1_client.py", "fork"), "own")
 
 
+def test_what_the_preload_library_promises(rig: Rig) -> None:
+    """Paths, duplicates, threads, signals: each on the system calls themselves."""
+    assert "done" in rig.run(python("files_client.py"), "own")
+    assert rig.call(lambda: len(rig.nodes[0].handles)) == 0
+
+
 def test_pyusb(rig: Rig, preload: str) -> None:
     script = """
 import usb.core, usb.util
