@@ -38,8 +38,8 @@ _PAGE_BYTES = 4096
 class GrabOptions:
     """`frames`: how many to take, complete or not. `output`: directory for image files; None writes none.
 
-    `keep`: write only that many, the first; None writes all. `settings`: features to set first, in order. `timeout_s`: how long to wait for a transfer, on top of the
-    exposure time. `ring_bytes`: memory for frames.
+    `keep`: write only that many, the first; None writes all. `settings`: features to set first, in order.
+    `timeout_s`: how long to wait for a transfer, on top of the exposure time. `ring_bytes`: memory for frames.
     """
 
     frames: int = 1
@@ -54,6 +54,8 @@ class GrabOptions:
     def __post_init__(self) -> None:
         if self.frames < 1:
             raise ValueError(f"{self.frames} frames: at least one is needed")
+        if self.keep is not None and self.keep < 1:
+            raise ValueError(f"keep {self.keep} frames: at least one is needed")
         if self.image_format not in IMAGE_FORMATS:
             raise ValueError(f"image format {self.image_format!r}: must be one of {', '.join(IMAGE_FORMATS)}")
         if not self.timeout_s > 0:
@@ -171,9 +173,10 @@ class _Grab:
         self._clock_s = clock_s
         self._reader = StreamReader(client, options.transfer_bytes)
         room = max(2, min(options.frames, options.ring_bytes // self._reader.buffer_bytes))
-        files = min(options.frames, options.keep or options.frames)
-        self._keep_all = options.output is not None and room >= min(files + MAX_POSTED_FRAMES, options.frames)
-        self._slots = room if options.output is not None else min(room, MAX_POSTED_FRAMES)
+        files = min(options.frames, options.keep or options.frames) if options.output is not None else 0
+        enough = min(files + MAX_POSTED_FRAMES, options.frames)  # all kept ones, and requests still queued
+        self._keep_all = room >= enough
+        self._slots = min(room, max(2, enough))
         self._timeout_ms = int((options.timeout_s + self._exposure_s()) * 1000)
         self._writers: ThreadPoolExecutor | None = None
         self._writing: deque[tuple[Frame, Future[Path]]] = deque()

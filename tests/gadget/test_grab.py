@@ -76,6 +76,19 @@ def test_every_frame_is_written_whether_the_ring_holds_them_all_or_not(
                 assert np.asarray(png).tobytes() == pattern(block_id, size)
 
 
+@pytest.mark.parametrize("ring_frames", [2, 100])
+@pytest.mark.parametrize(("keep", "written"), [(1, 1), (3, 3), (40, 30)])
+def test_only_the_first_frames_are_kept(tmp_path: Path, ring_frames: int, keep: int, written: int) -> None:
+    seen: list[Progress] = []
+    options = GrabOptions(
+        frames=30, output=tmp_path, keep=keep, image_format="raw", ring_bytes=ring_frames * 64 * HEIGHT
+    )
+    result = grab(LoopbackBus(FakeCamera()), options, seen.append)
+    assert result.ok
+    assert [Path(name).stem[-2:] for name in result.files] == [f"{n:02d}" for n in range(written)]
+    assert seen[-1] == Progress(30, 0, 0, written, written)
+
+
 def test_slow_writers_hold_the_camera_back_and_lose_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +219,7 @@ def test_a_refused_stream_register_is_raised_and_undone() -> None:
     ("options", "message"),
     [
         ({"frames": 0}, "0 frames: at least one is needed"),
+        ({"keep": 0}, "keep 0 frames: at least one is needed"),
         ({"image_format": "bmp"}, "image format 'bmp': must be one of png, tiff, raw"),
         ({"timeout_s": 0.0}, "a timeout of 0 s: must be more than 0"),
         ({"timeout_s": float("nan")}, "a timeout of nan s: must be more than 0"),
