@@ -255,7 +255,7 @@ class Camera:
         self.acquisition.tick(now_ns)
 
     def next_wakeup_ns(self) -> int | None:
-        instants = (self.acquisition.next_wakeup_ns(), self.control.next_wakeup_ns())
+        instants = (self.acquisition.next_wakeup_ns(), self.control.next_wakeup_ns(self.now_ns))
         return min((at for at in instants if at is not None), default=None)
 
     # -- commands behind features -------------------------------------------------------------------------

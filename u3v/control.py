@@ -49,8 +49,9 @@ class ControlChannel:
             return None
         return InTransfer(memoryview(self._outbox.popleft()[1]), lease=self._lease)
 
-    def next_wakeup_ns(self) -> int | None:
-        return self._outbox[0][0] if self._outbox else None
+    def next_wakeup_ns(self, now_ns: int) -> int | None:
+        """When the next acknowledge becomes due. One that is due already waits for the host, not for time."""
+        return self._outbox[0][0] if self._outbox and self._outbox[0][0] > now_ns else None
 
     def flush(self) -> None:
         """No acknowledge of an earlier command is sent any more."""
