@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from frames.pool import FramePool
 from frames.scene import Scene, parse_scene
@@ -18,6 +17,7 @@ from frames.sensor import load_sensor
 from frames.source import FrameSource
 from gadget.device import UsbDevice
 from gadget.loop import Loop
+from gadget.pcap import PcapWriter
 from gadget.power import PowerModel
 from gadget.rendered import Job, RenderedCamera, frame_settings, run_inline
 from gadget.state import UserSetFile
@@ -25,9 +25,6 @@ from u3v.camera import Camera, Options
 from u3v.features import Value
 from u3v.model import Model, load_model
 from u3v.wire.usb import Speed
-
-if TYPE_CHECKING:
-    from gadget.pcap import PcapWriter
 
 log = logging.getLogger(__name__)
 
@@ -127,8 +124,6 @@ class Bench:
                 self._add(build(spec, serial, self._run_job))
             self._warm_up()
             if pcap is not None:
-                from gadget.pcap import PcapWriter
-
                 self._pcap = PcapWriter(pcap)
                 for index, built in enumerate(self.cameras):
                     self._pcap.attach(built.device, bus=1, address=2 + index)
