@@ -53,14 +53,14 @@ def run_local(
     `preload`: "auto", "own" or "umockdev". `on_start(server)` is called when the client is about to start
     (keep the server to plug and unplug from the loop's thread). Raises LaunchError.
     """
-    own_loop = loop is None
-    loop = loop or Loop()
     program = _check(argv)
     try:
         library = choose(preload)
     except PreloadError as error:
         raise LaunchError(str(error)) from error
     _no_timer_slack()
+    own_loop = loop is None
+    loop = loop or Loop()
     try:
         with _signals(loop) as forward_to, private_directory() as directory:
             server = LocalServer(loop, directory, devices, usbfs_memory_bytes=usbfs_memory_bytes)
@@ -221,7 +221,7 @@ def _refuse_unpreloadable(name: str, path: str) -> None:
         break
     else:
         return
-    if not head.startswith(b"\x7fELF"):
+    if not head.startswith(b"\x7fELF") or len(head) < 64:
         return
     if head[4] != 2:
         raise LaunchError(f"{name}: a 32-bit program; only 64-bit ones can see a local camera", 126)
