@@ -99,12 +99,16 @@ struct channel { /* shared with forked children */
     int dead;
 };
 
+struct identity {
+    dev_t dev;
+    ino_t inode;
+};
+
 struct file {
     enum kind { NODE = 1, UEVENTS } kind;
     int refs;
     int sock; /* NODE: to the server; UEVENTS: none */
-    dev_t dev;
-    ino_t inode;
+    struct identity self, peer; /* of the program's descriptor and of `sock` */
     struct channel *channel;
 };
 
@@ -121,6 +125,18 @@ static struct file **slot(int fd, int make)
     if (!page && make && (page = calloc(PAGE, sizeof *page)))
         __atomic_store_n(&pages[fd / PAGE], page, __ATOMIC_RELEASE);
     return page ? &page[fd % PAGE] : NULL;
+}
+
+static struct identity identity_of(int fd)
+{
+    struct stat st;
+    return fd < 0 || fstat(fd, &st) ? (struct identity){0, 0} : (struct identity){st.st_dev, st.st_ino};
+}
+
+static int is_still(int fd, struct identity what)
+{
+    struct identity now = identity_of(fd);
+    return now.inode && now.inode == what.inode && now.dev == what.dev;
 }
 
 static void lock_table(void) { pthread_mutex_lock(&table); }
@@ -144,7 +160,7 @@ static void release(struct file *file)
     unlock_table();
     if (!last)
         return;
-    if (file->sock >= 0)
+    if (is_still(file->sock, file->peer))
         REAL(close)(file->sock);
     if (file->channel)
         munmap(file->channel, sizeof *file->channel);
@@ -173,12 +189,11 @@ static int is_ours(int fd)
 /* The file behind `fd` with a reference for the caller, or NULL. */
 static struct file *acquire(int fd, enum kind kind)
 {
-    struct stat st;
-    if (!is_ours(fd) || fstat(fd, &st))
+    if (!is_ours(fd))
         return NULL;
     lock_table();
     struct file *file = *slot(fd, 0);
-    if (file && file->kind == kind && file->inode == st.st_ino && file->dev == st.st_dev)
+    if (file && file->kind == kind && is_still(fd, file->self))
         file->refs++;
     else
         file = NULL;
@@ -188,13 +203,12 @@ static struct file *acquire(int fd, enum kind kind)
 
 static struct file *new_file(enum kind kind, int fd, int sock)
 {
-    struct stat st;
     struct file *file = calloc(1, sizeof *file);
-    if (!file || fstat(fd, &st)) {
-        free(file);
+    if (!file)
         return NULL;
-    }
-    *file = (struct file){.kind = kind, .refs = 1, .sock = sock, .dev = st.st_dev, .inode = st.st_ino};
+    *file = (struct file){kind, 1, sock, identity_of(fd), identity_of(sock), NULL};
+    if (!owner)
+        owner = getpid(); /* opened before our constructor ran */
     if (kind == NODE) {
         pthread_mutexattr_t shared;
         void *page = mmap(NULL, sizeof *file->channel, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -290,7 +304,7 @@ static long ask(struct file *file, uint64_t command, uint64_t first, uint64_t se
         pthread_mutex_consistent(&channel->lock);
         channel->dead = 1;
     }
-    if (!channel->dead && !send_all(file->sock, question, length)) {
+    if (!channel->dead && is_still(file->sock, file->peer) && !send_all(file->sock, question, length)) {
         while (!receive_all(file->sock, &inbox, &message, sizeof message)) {
             void *memory = (void *)(uintptr_t)message.first;
             if (message.command == READ_MEM) {

@@ -23,8 +23,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from gadget.device import UsbDevice
+from gadget.local import abi
 from gadget.local.tree import Tree, kernel_message, udev_message, uevent
-from gadget.local.usbfs import REAPURBNDELAY, Answer, Handle, Memory, Node, Read, Steps, Wait
+from gadget.local.usbfs import Answer, Handle, Memory, Node, Read, Steps, Wait
 from gadget.loop import READ, WRITE, Loop
 
 OWN_VARIABLE = "U3V_LOCAL_DIR"
@@ -384,7 +385,7 @@ class _Connection:
         if command in (_IOCTL, _IOCTL_WITH) and first < 1 << 32:
             self._argument_at = second
             steps = self.handle.ioctl(first, second, now_ns)
-            if first == REAPURBNDELAY and self.shared and not self.handle.ready and self._others_ready():
+            if first == abi.REAPURBNDELAY and self.shared and not self.handle.ready and self._others_ready():
                 steps = _held_off(steps, now_ns + _HOLD_OFF_NS)
             self._steps = steps
             self._advance(None)

@@ -2,8 +2,7 @@
 
 An ioctl is a generator: it yields `Read` (bytes of the client's memory are needed) or `Wait` (until a request
 of this file completes or an instant passes), is resumed with `(bytes, now_ns)` and returns an `Answer`.
-The semantics are those of Linux drivers/usb/core/devio.c, struct layouts those of linux/usbdevice_fs.h on
-64-bit machines.
+The semantics are those of Linux drivers/usb/core/devio.c.
 
 State: a `Node` is a plugged-in device: who claims which interface. A `Handle` is an open file: the requests
 the device has (`pending`) and those it has answered but the client has not fetched (`completed`). Always
@@ -29,8 +28,8 @@ from gadget.ep0 import (
     SET_CONFIGURATION,
     SET_INTERFACE,
 )
+from gadget.local import abi
 from gadget.pending import Urb
-from u3v.wire.usb import Speed
 
 MAX_REQUESTS = 8192
 """Requests one file may have open; the kernel bounds only their memory."""
@@ -59,52 +58,6 @@ class Answer(NamedTuple):
 
 
 Steps = Generator[Read | Wait, tuple[bytes, int], Answer]
-
-
-def _code(direction: int, number: int, size: int) -> int:
-    return direction << 30 | size << 16 | ord("U") << 8 | number
-
-
-_NONE, _W, _R, _RW = 0, 1, 2, 3
-_URB = struct.Struct("@BBiIPiiiIiIP")
-_CONTROL_TRANSFER = struct.Struct("@BBHHHIP")
-_BULK_TRANSFER = struct.Struct("@IIIP")
-_CALL = struct.Struct("@iiP")
-_SETUP = struct.Struct("<BBHHH")
-_UINT = struct.Struct("@I")
-_POINTER = struct.Struct("@P")
-_STATUS_OFFSET, _ACTUAL_OFFSET = 4, 28
-
-CONTROL = _code(_RW, 0, 24)
-BULK = _code(_RW, 2, 24)
-RESETEP = _code(_R, 3, 4)
-SETINTERFACE = _code(_R, 4, 8)
-SETCONFIGURATION = _code(_R, 5, 4)
-GETDRIVER = _code(_W, 8, 260)
-SUBMITURB = _code(_R, 10, 56)
-DISCARDURB = _code(_NONE, 11, 0)
-REAPURB = _code(_W, 12, 8)
-REAPURBNDELAY = _code(_W, 13, 8)
-CLAIMINTERFACE = _code(_R, 15, 4)
-RELEASEINTERFACE = _code(_R, 16, 4)
-CONNECTINFO = _code(_W, 17, 8)
-IOCTL = _code(_RW, 18, 16)
-RESET = _code(_NONE, 20, 0)
-CLEAR_HALT = _code(_R, 21, 4)
-DISCONNECT = _code(_NONE, 22, 0)
-CONNECT = _code(_NONE, 23, 0)
-GET_CAPABILITIES = _code(_R, 26, 4)
-DISCONNECT_CLAIM = _code(_R, 27, 264)
-GET_SPEED = _code(_NONE, 31, 0)
-CONNINFO_EX = _code(_R, 32, 0)
-
-_TYPE_CONTROL, _TYPE_BULK = 2, 3
-_SHORT_NOT_OK = 0x01
-_KNOWN_FLAGS = 0x01 | 0x04 | 0x20 | 0x40 | 0x80
-_EXCEPT_DRIVER, _IF_DRIVER = 2, 1
-# zero packet, no packet size limit, scatter-gather, reap after disconnect, CONNINFO_EX
-_CAPABILITIES = 0x01 | 0x04 | 0x08 | 0x10 | 0x80
-_SPEED_CODE = {Speed.HIGH: 3, Speed.SUPER: 5}
 
 
 @dataclass(slots=True)
@@ -166,7 +119,7 @@ class Node:
 
     def control(self, setup: bytes, now_ns: int, data: bytes = b"") -> Urb:
         """A control request of the host itself, answered at once."""
-        length = _SETUP.unpack(setup)[4]
+        length = abi.SETUP.unpack(setup)[4]
         urb = Urb(0, length, memoryview(data), setup)
         self.device.submit(urb, now_ns)
         return urb
@@ -175,14 +128,14 @@ class Node:
         """What a host asks a new device, ending with SET_CONFIGURATION 1; its result."""
         for kind, lengths in ((1, (18,)), (15, (5, 512)), (2, (9, 512)), (3, (255,))):
             for length in lengths:
-                self.control(_SETUP.pack(0x80, GET_DESCRIPTOR, kind << 8, 0, length), now_ns)
+                self.control(abi.SETUP.pack(0x80, GET_DESCRIPTOR, kind << 8, 0, length), now_ns)
         for index in sorted(self.device.descriptors.strings):
-            self.control(_SETUP.pack(0x80, GET_DESCRIPTOR, 3 << 8 | index, 0x0409, 255), now_ns)
+            self.control(abi.SETUP.pack(0x80, GET_DESCRIPTOR, 3 << 8 | index, 0x0409, 255), now_ns)
         return self.configure(1, now_ns)
 
     def configure(self, value: int, now_ns: int) -> int:
         """SET_CONFIGURATION; 0 or -errno."""
-        status = self.control(_SETUP.pack(0, SET_CONFIGURATION, value, 0, 0), now_ns).status
+        status = self.control(abi.SETUP.pack(0, SET_CONFIGURATION, value, 0, 0), now_ns).status
         self.on_configured()
         return status
 
@@ -256,11 +209,11 @@ class Handle:
         """Answer one ioctl; see the module. `now_ns` is the instant of its first step."""
         if not self.writable:
             return _refuse(errno.EPERM)
-        if code in (REAPURB, REAPURBNDELAY):
-            return self._reap(argument, code == REAPURB)
+        if code in (abi.REAPURB, abi.REAPURBNDELAY):
+            return self._reap(argument, code == abi.REAPURB)
         if self.node.gone:
             return _refuse(errno.ENODEV)
-        if code & ~(0x3FFF << 16) == CONNINFO_EX:
+        if code & ~(0x3FFF << 16) == abi.CONNINFO_EX:
             return self._connection_info_ex(argument, code >> 16 & 0x3FFF)
         handler = _HANDLERS.get(code)
         return _refuse(errno.ENOTTY) if handler is None else handler(self, argument, now_ns)
@@ -268,22 +221,22 @@ class Handle:
     # Requests
 
     def _submit(self, argument: int, now_ns: int) -> Steps:
-        raw, now_ns = yield Read(argument, _URB.size)
-        kind, endpoint, _, flags, buffer, length, *_ = _URB.unpack(raw)
-        if flags & ~_KNOWN_FLAGS or not 0 <= length <= MAX_URB_BYTES or (length and not buffer):
+        raw, now_ns = yield Read(argument, abi.URB.size)
+        kind, endpoint, _, flags, buffer, length, *_ = abi.URB.unpack(raw)
+        if flags & ~abi.KNOWN_FLAGS or not 0 <= length <= MAX_URB_BYTES or (length and not buffer):
             return Answer(-errno.EINVAL)
         setup, interface = b"", -1
         if endpoint & 0x7F:
             interface = self.node.interface_of.get(endpoint, -1)
             if error := self._use_endpoint(endpoint):
                 return Answer(error)
-            if kind != _TYPE_BULK:
+            if kind != abi.TYPE_BULK:
                 return Answer(-errno.EINVAL)
         else:
-            if kind != _TYPE_CONTROL or length < 8:
+            if kind != abi.TYPE_CONTROL or length < 8:
                 return Answer(-errno.EINVAL)
             setup, now_ns = yield Read(buffer, 8)
-            request_type, _, _, index, wanted = _SETUP.unpack(setup)
+            request_type, _, _, index, wanted = abi.SETUP.unpack(setup)
             if length < wanted + 8:
                 return Answer(-errno.EINVAL)
             if error := self._check_recipient(request_type, index):
@@ -333,21 +286,21 @@ class Handle:
         self.node.memory.used_bytes -= request.charge_bytes
         urb = request.urb
         status = urb.status
-        if request.flags & _SHORT_NOT_OK and not status and urb.actual < urb.length:
+        if request.flags & abi.SHORT_NOT_OK and not status and urb.actual < urb.length:
             status = -errno.EREMOTEIO
         at = request.user_urb
         small = (
-            (at + _STATUS_OFFSET, [memoryview(struct.pack("@i", status))]),
-            (at + _ACTUAL_OFFSET, [memoryview(struct.pack("@i", urb.actual))]),
-            (argument, [memoryview(_POINTER.pack(at))]),
+            (at + abi.STATUS_OFFSET, [memoryview(struct.pack("@i", status))]),
+            (at + abi.ACTUAL_OFFSET, [memoryview(struct.pack("@i", urb.actual))]),
+            (argument, [memoryview(abi.POINTER.pack(at))]),
         )
         if urb.chunks:
             return Answer(0, ((request.buffer, urb.take_chunks()), *small))
         return Answer(0, small)
 
     def _control(self, argument: int, now_ns: int) -> Steps:
-        raw, now_ns = yield Read(argument, _CONTROL_TRANSFER.size)
-        *setup, _timeout_ms, buffer = _CONTROL_TRANSFER.unpack(raw)
+        raw, now_ns = yield Read(argument, abi.CONTROL_TRANSFER.size)
+        *setup, _timeout_ms, buffer = abi.CONTROL_TRANSFER.unpack(raw)
         request_type, _, _, index, length = setup
         if length > 4096:
             return Answer(-errno.EINVAL)
@@ -358,12 +311,12 @@ class Handle:
             data, now_ns = yield Read(buffer, length)
         if self.node.gone:
             return Answer(-errno.ENODEV)
-        urb = self.node.control(_SETUP.pack(*setup), now_ns, data)
+        urb = self.node.control(abi.SETUP.pack(*setup), now_ns, data)
         return Answer(urb.status or urb.actual, ((buffer, urb.take_chunks()),) if urb.chunks else ())
 
     def _bulk(self, argument: int, now_ns: int) -> Steps:
-        raw, now_ns = yield Read(argument, _BULK_TRANSFER.size)
-        endpoint, length, timeout_ms, buffer = _BULK_TRANSFER.unpack(raw)
+        raw, now_ns = yield Read(argument, abi.BULK_TRANSFER.size)
+        endpoint, length, timeout_ms, buffer = abi.BULK_TRANSFER.unpack(raw)
         if length > MAX_URB_BYTES:
             return Answer(-errno.EINVAL)
         if error := self._use_endpoint(endpoint):
@@ -425,7 +378,7 @@ class Handle:
 
     def _claim_interface(self, argument: int, now_ns: int) -> Steps:
         raw, _ = yield Read(argument, 4)
-        return Answer(self._claim(_UINT.unpack(raw)[0]))
+        return Answer(self._claim(abi.UINT.unpack(raw)[0]))
 
     def _disconnect_claim(self, argument: int, now_ns: int) -> Steps:
         raw, _ = yield Read(argument, 264)
@@ -435,7 +388,8 @@ class Handle:
             return Answer(-errno.EINVAL)
         owner = self.node.claims.get(interface)
         if owner is not None and owner is not self:
-            if (flags & _IF_DRIVER and driver != b"usbfs") or (flags & _EXCEPT_DRIVER and driver == b"usbfs"):
+            unwanted = abi.EXCEPT_DRIVER if driver == b"usbfs" else abi.IF_DRIVER
+            if flags & unwanted:
                 return Answer(-errno.EBUSY)
             del self.node.claims[interface]
             owner._kill_interface(interface, now_ns)
@@ -443,7 +397,7 @@ class Handle:
 
     def _release_interface(self, argument: int, now_ns: int) -> Steps:
         raw, now_ns = yield Read(argument, 4)
-        interface = _UINT.unpack(raw)[0]
+        interface = abi.UINT.unpack(raw)[0]
         if self.node.claims.get(interface) is not self:
             return Answer(-errno.EINVAL)
         del self.node.claims[interface]
@@ -462,26 +416,26 @@ class Handle:
         if alternate:
             return Answer(-errno.EINVAL)
         self._kill_interface(interface, now_ns)
-        setup = _SETUP.pack(INTERFACE, SET_INTERFACE, alternate, interface, 0)
+        setup = abi.SETUP.pack(INTERFACE, SET_INTERFACE, alternate, interface, 0)
         return Answer(self.node.control(setup, now_ns).status)
 
     def _clear_halt(self, argument: int, now_ns: int) -> Steps:
         raw, now_ns = yield Read(argument, 4)
-        endpoint = _UINT.unpack(raw)[0]
+        endpoint = abi.UINT.unpack(raw)[0]
         if error := self._use_endpoint(endpoint):
             return Answer(error)
-        setup = _SETUP.pack(ENDPOINT, CLEAR_FEATURE, ENDPOINT_HALT, endpoint, 0)
+        setup = abi.SETUP.pack(ENDPOINT, CLEAR_FEATURE, ENDPOINT_HALT, endpoint, 0)
         return Answer(self.node.control(setup, now_ns).status)
 
     def _reset_endpoint(self, argument: int, now_ns: int) -> Steps:
         raw, _ = yield Read(argument, 4)  # the host's toggle only: nothing crosses the wire
-        return Answer(self._use_endpoint(_UINT.unpack(raw)[0]))
+        return Answer(self._use_endpoint(abi.UINT.unpack(raw)[0]))
 
     # The device
 
     def _set_configuration(self, argument: int, now_ns: int) -> Steps:
         raw, now_ns = yield Read(argument, 4)
-        value = _UINT.unpack(raw)[0]
+        value = abi.UINT.unpack(raw)[0]
         if any(owner.alive() for owner in self.node.claims.values()):
             return Answer(-errno.EBUSY)
         if value in (0, 0xFFFFFFFF):
@@ -500,18 +454,18 @@ class Handle:
 
     def _get_driver(self, argument: int, now_ns: int) -> Steps:
         raw, _ = yield Read(argument, 4)
-        if _UINT.unpack(raw)[0] not in self.node.claims:
+        if abi.UINT.unpack(raw)[0] not in self.node.claims:
             return Answer(-errno.ENODATA)
         return Answer(0, ((argument + 4, [memoryview(b"usbfs\0")]),))
 
     def _driver_ioctl(self, argument: int, now_ns: int) -> Steps:
-        raw, _ = yield Read(argument, _CALL.size)
-        interface, code, _data = _CALL.unpack(raw)
+        raw, _ = yield Read(argument, abi.CALL.size)
+        interface, code, _data = abi.CALL.unpack(raw)
         if not 0 <= interface < self.node.interfaces:
             return Answer(-errno.EINVAL)
-        if code == CONNECT:
+        if code == abi.CONNECT:
             return Answer(-errno.EBUSY if interface in self.node.claims else 0)
-        return Answer(-errno.ENODATA if code == DISCONNECT else -errno.ENOTTY)
+        return Answer(-errno.ENODATA if code == abi.DISCONNECT else -errno.ENOTTY)
 
     def _connection_info(self, argument: int, now_ns: int) -> Steps:
         yield from ()
@@ -520,7 +474,7 @@ class Handle:
     def _connection_info_ex(self, argument: int, size: int) -> Steps:
         yield from ()
         node = self.node
-        speed = _SPEED_CODE[node.device.speed]
+        speed = abi.SPEED_CODE[node.device.speed]
         info = struct.pack("@IIIIB7B", 24, node.bus, node.number, speed, 1, node.port, *bytes(6))
         if size < 4:
             return Answer(-errno.EINVAL)
@@ -528,11 +482,11 @@ class Handle:
 
     def _get_capabilities(self, argument: int, now_ns: int) -> Steps:
         yield from ()
-        return Answer(0, ((argument, [memoryview(_UINT.pack(_CAPABILITIES))]),))
+        return Answer(0, ((argument, [memoryview(abi.UINT.pack(abi.CAPABILITIES))]),))
 
     def _get_speed(self, _argument: int, now_ns: int) -> Steps:
         yield from ()
-        return Answer(_SPEED_CODE[self.node.device.speed])
+        return Answer(abi.SPEED_CODE[self.node.device.speed])
 
 
 def _refuse(number: int) -> Steps:
@@ -541,21 +495,21 @@ def _refuse(number: int) -> Steps:
 
 
 _HANDLERS: dict[int, Callable[[Handle, int, int], Steps]] = {
-    SUBMITURB: Handle._submit,
-    DISCARDURB: Handle._discard,
-    CONTROL: Handle._control,
-    BULK: Handle._bulk,
-    CLAIMINTERFACE: Handle._claim_interface,
-    DISCONNECT_CLAIM: Handle._disconnect_claim,
-    RELEASEINTERFACE: Handle._release_interface,
-    SETINTERFACE: Handle._set_interface,
-    CLEAR_HALT: Handle._clear_halt,
-    RESETEP: Handle._reset_endpoint,
-    SETCONFIGURATION: Handle._set_configuration,
-    RESET: Handle._reset,
-    GETDRIVER: Handle._get_driver,
-    IOCTL: Handle._driver_ioctl,
-    CONNECTINFO: Handle._connection_info,
-    GET_CAPABILITIES: Handle._get_capabilities,
-    GET_SPEED: Handle._get_speed,
+    abi.SUBMITURB: Handle._submit,
+    abi.DISCARDURB: Handle._discard,
+    abi.CONTROL: Handle._control,
+    abi.BULK: Handle._bulk,
+    abi.CLAIMINTERFACE: Handle._claim_interface,
+    abi.DISCONNECT_CLAIM: Handle._disconnect_claim,
+    abi.RELEASEINTERFACE: Handle._release_interface,
+    abi.SETINTERFACE: Handle._set_interface,
+    abi.CLEAR_HALT: Handle._clear_halt,
+    abi.RESETEP: Handle._reset_endpoint,
+    abi.SETCONFIGURATION: Handle._set_configuration,
+    abi.RESET: Handle._reset,
+    abi.GETDRIVER: Handle._get_driver,
+    abi.IOCTL: Handle._driver_ioctl,
+    abi.CONNECTINFO: Handle._connection_info,
+    abi.GET_CAPABILITIES: Handle._get_capabilities,
+    abi.GET_SPEED: Handle._get_speed,
 }

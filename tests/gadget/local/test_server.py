@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gadget.device import UsbDevice
-from gadget.local import usbfs
+from gadget.local import abi
 from gadget.local.launch import private_directory
 from gadget.local.server import LocalServer
 from gadget.local.tree import kernel_message, udev_message, uevent
@@ -93,11 +93,11 @@ class RawClient:
 
     def submit(self, endpoint: int, length: int, at: int = 0x1000) -> tuple[int, int]:
         self.memory[at] = struct.pack("@BBiIPiiiIiIP", 3, endpoint, 0, 0, 0x9000, length, 0, 0, 0, 0, 0, 0)
-        self.send(IOCTL, usbfs.SUBMITURB, at)
+        self.send(IOCTL, abi.SUBMITURB, at)
         return self.answer()
 
     def reap(self) -> tuple[int, int]:
-        self.send(IOCTL, usbfs.REAPURBNDELAY, 0x2000)
+        self.send(IOCTL, abi.REAPURBNDELAY, 0x2000)
         return self.answer()
 
     def events(self) -> int:
@@ -146,7 +146,7 @@ def test_poll_follows_the_requests(bench: Bench, client: RawClient) -> None:
     assert client.events() == 0
     client.submit(EVENT_IN, 64)
     assert client.events() == 0
-    client.send(IOCTL, usbfs.DISCARDURB, 0x1000)
+    client.send(IOCTL, abi.DISCARDURB, 0x1000)
     assert client.answer() == (0, 0)
     assert client.events() == select.POLLOUT
     assert client.reap() == (0, 0)
@@ -155,7 +155,7 @@ def test_poll_follows_the_requests(bench: Bench, client: RawClient) -> None:
 
 
 def test_the_argument_may_come_with_the_question(bench: Bench, client: RawClient) -> None:
-    client.send(IOCTL_WITH, usbfs.CLAIMINTERFACE, 0x1234, more=struct.pack("@I", 2))
+    client.send(IOCTL_WITH, abi.CLAIMINTERFACE, 0x1234, more=struct.pack("@I", 2))
     assert client.answer() == (0, 0)
     assert bench.server.nodes[0].claims.keys() == {2}
 
@@ -202,7 +202,7 @@ def test_unplug_is_pollerr_and_enodev(bench: Bench, client: RawClient) -> None:
 
 def test_unplug_ends_a_waiting_call(bench: Bench) -> None:
     client = RawClient(bench, own=False)
-    client.send(IOCTL, usbfs.REAPURB, 0x2000)
+    client.send(IOCTL, abi.REAPURB, 0x2000)
     bench.server.unplug(bench.server.nodes[0])
     assert client.answer() == (MINUS_ONE, errno.ENODEV)
     client.close()
@@ -237,7 +237,7 @@ def test_read_seek_write(bench: Bench, client: RawClient) -> None:
         (99, 1, 2),
         (IOCTL, 1 << 32, 0),
         (MINUS_ONE, MINUS_ONE, MINUS_ONE),
-        (IOCTL_WITH, usbfs.CONNINFO_EX | 600 << 16, 0),  # longer than we take
+        (IOCTL_WITH, abi.CONNINFO_EX | 600 << 16, 0),  # longer than we take
         (DONE, 0, 0),
     ],
 )
@@ -258,14 +258,14 @@ def test_speaking_out_of_turn_hangs_up(bench: Bench, client: RawClient) -> None:
 
 def test_speaking_while_the_server_waits_hangs_up(bench: Bench) -> None:
     client = RawClient(bench, own=False)
-    client.send(IOCTL, usbfs.REAPURB, 0x2000)
-    client.send(IOCTL, usbfs.REAPURB, 0x2000)
+    client.send(IOCTL, abi.REAPURB, 0x2000)
+    client.send(IOCTL, abi.REAPURB, 0x2000)
     assert client.hung_up()
     client.close()
 
 
 def test_a_question_in_pieces(bench: Bench, client: RawClient) -> None:
-    question = struct.pack("@3QI", IOCTL_WITH, usbfs.CLAIMINTERFACE, 0x1234, 1)
+    question = struct.pack("@3QI", IOCTL_WITH, abi.CLAIMINTERFACE, 0x1234, 1)
     for at in range(len(question)):
         client.sock.sendall(question[at : at + 1])
         bench.settle()
@@ -275,7 +275,7 @@ def test_a_question_in_pieces(bench: Bench, client: RawClient) -> None:
 def test_announced_bytes_are_not_allocated(bench: Bench, client: RawClient) -> None:
     """A 64 MiB OUT request that never sends its data costs nothing, and dies with its client."""
     client.memory[0x1000] = struct.pack("@BBiIPiiiIiIP", 3, 0x01, 0, 0, 0x9000, 64 << 20, 0, 0, 0, 0, 0, 0)
-    client.send(IOCTL, usbfs.SUBMITURB, 0x1000)
+    client.send(IOCTL, abi.SUBMITURB, 0x1000)
     assert struct.unpack("@3Q", client.take(24)) == (READ_MEM, 0x1000, 56)
     client.sock.sendall(client.memory[0x1000])
     assert struct.unpack("@3Q", client.take(24)) == (READ_MEM, 0x9000, 64 << 20)
@@ -299,7 +299,7 @@ def test_shared_node_says_reap_only_while_there_is_something(bench: Bench) -> No
 def test_shared_node_holds_off_whom_it_does_not_mean(bench: Bench) -> None:
     busy, idle = RawClient(bench, own=False), RawClient(bench, own=False)
     busy.submit(STREAM_IN, 64)
-    idle.send(IOCTL, usbfs.REAPURBNDELAY, 0x2000)
+    idle.send(IOCTL, abi.REAPURBNDELAY, 0x2000)
     assert not idle.hung_up()  # nothing has come yet
     bench.now_ns += 1_000_000
     bench.settle()
@@ -355,10 +355,10 @@ def test_high_speed_tree(directory: Path) -> None:
 
 def test_configuration_shows_in_sysfs(bench: Bench, client: RawClient) -> None:
     value = bench.server.directory / "sys/bus/usb/devices/1-1/bConfigurationValue"
-    client.send(IOCTL_WITH, usbfs.SETCONFIGURATION, 0x1234, more=struct.pack("@i", -1))
+    client.send(IOCTL_WITH, abi.SETCONFIGURATION, 0x1234, more=struct.pack("@i", -1))
     assert client.answer() == (0, 0)
     assert value.read_text() == ""
-    client.send(IOCTL_WITH, usbfs.SETCONFIGURATION, 0x1234, more=struct.pack("@I", 1))
+    client.send(IOCTL_WITH, abi.SETCONFIGURATION, 0x1234, more=struct.pack("@I", 1))
     assert client.answer() == (0, 0)
     assert value.read_text() == "1\n"
 

@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from gadget.device import MAX_URB_BYTES, UsbDevice
-from gadget.local import usbfs
+from gadget.local import abi, usbfs
 from gadget.local.usbfs import Answer, Handle, Memory, Node, Read, Steps, Wait
 from tests.gadget.toy import Toy
 from u3v.wire.usb import CONTROL_IN, CONTROL_OUT, EVENT_IN, STREAM_IN, Speed
@@ -66,7 +66,7 @@ class Client:
         self.memory[at] = struct.pack(
             "@BBiIPiiiIiIP", kind, endpoint, 0, flags, BUFFER_AT, length, 0, 0, 0, 0, 0, 0
         )
-        return self.ioctl(usbfs.SUBMITURB, at)
+        return self.ioctl(abi.SUBMITURB, at)
 
     def control(
         self, request_type: int, request: int, value: int, index: int, length: int, at: int = URB_AT
@@ -77,7 +77,7 @@ class Client:
     def reap(self) -> tuple[int, int, int]:
         """(urb address, status, actual length), or (-errno, 0, 0)."""
         self.memory.pop(BUFFER_AT, None)
-        result = self.ioctl(usbfs.REAPURBNDELAY, RESULT_AT)
+        result = self.ioctl(abi.REAPURBNDELAY, RESULT_AT)
         if result:
             return result, 0, 0
         at = struct.unpack("@P", self.memory[RESULT_AT])[0]
@@ -102,12 +102,12 @@ def client() -> Client:
 
 def test_codes_are_those_of_the_kernel_header() -> None:
     """Values as `printf("%#x")` shows them for linux/usbdevice_fs.h on x86-64."""
-    assert usbfs.SUBMITURB == 0x8038550A
-    assert usbfs.REAPURB == 0x4008550C
-    assert usbfs.CONTROL == 0xC0185500
-    assert usbfs.DISCONNECT_CLAIM == 0x8108551B
-    assert usbfs.GETDRIVER == 0x41045508
-    assert usbfs.DISCARDURB == 0x550B
+    assert abi.SUBMITURB == 0x8038550A
+    assert abi.REAPURB == 0x4008550C
+    assert abi.CONTROL == 0xC0185500
+    assert abi.DISCONNECT_CLAIM == 0x8108551B
+    assert abi.GETDRIVER == 0x41045508
+    assert abi.DISCARDURB == 0x550B
 
 
 def test_bulk_out_then_in(client: Client) -> None:
@@ -131,7 +131,7 @@ def test_in_request_waits_until_the_device_has_data(client: Client) -> None:
 def test_the_bytes_are_those_of_the_function_without_a_copy(client: Client) -> None:
     toy = client.node.device.function
     client.submit(STREAM_IN, 1 << 20)
-    answer = client.start(usbfs.REAPURBNDELAY, RESULT_AT)[1]
+    answer = client.start(abi.REAPURBNDELAY, RESULT_AT)[1]
     assert isinstance(answer, Answer)
     address, chunks = answer.writes[0]
     assert address == BUFFER_AT
@@ -143,7 +143,7 @@ def test_stall_halts_until_clear_halt(client: Client) -> None:
     assert client.reap() == (URB_AT, -errno.EPIPE, 0)
     client.submit(CONTROL_OUT, 2, b"ok")
     assert client.reap()[1] == -errno.EPIPE
-    assert client.ioctl(usbfs.CLEAR_HALT, struct.pack("@I", CONTROL_OUT)) == 0
+    assert client.ioctl(abi.CLEAR_HALT, struct.pack("@I", CONTROL_OUT)) == 0
     client.submit(CONTROL_OUT, 2, b"ok")
     assert client.reap() == (URB_AT, 0, 2)
 
@@ -169,18 +169,18 @@ def test_unknown_control_request_stalls(client: Client) -> None:
 
 def test_synchronous_control(client: Client) -> None:
     transfer = struct.pack("@BBHHHIP", 0x80, 6, 0x0100, 0, 18, 1000, 0x5000)
-    assert client.ioctl(usbfs.CONTROL, transfer) == 18
+    assert client.ioctl(abi.CONTROL, transfer) == 18
     assert client.memory[0x5000] == client.node.device.descriptors.device
-    assert client.ioctl(usbfs.CONTROL, struct.pack("@BBHHHIP", 0x80, 6, 0, 0, 8, 0, 0x5000)) == -errno.EPIPE
+    assert client.ioctl(abi.CONTROL, struct.pack("@BBHHHIP", 0x80, 6, 0, 0, 8, 0, 0x5000)) == -errno.EPIPE
 
 
 def test_synchronous_bulk_waits_and_times_out(client: Client) -> None:
     client.memory[0x6000] = b"ping"
-    assert client.ioctl(usbfs.BULK, struct.pack("@IIIP", CONTROL_OUT, 4, 0, 0x6000)) == 4
-    assert client.ioctl(usbfs.BULK, struct.pack("@IIIP", CONTROL_IN, 9, 0, 0x7000)) == 4
+    assert client.ioctl(abi.BULK, struct.pack("@IIIP", CONTROL_OUT, 4, 0, 0x6000)) == 4
+    assert client.ioctl(abi.BULK, struct.pack("@IIIP", CONTROL_IN, 9, 0, 0x7000)) == 4
     assert client.memory[0x7000] == b"ping"
     client.memory[0x100] = struct.pack("@IIIP", EVENT_IN, 9, 30, 0x7000)
-    steps, step = client.start(usbfs.BULK, 0x100)
+    steps, step = client.start(abi.BULK, 0x100)
     assert step == Wait(30_000_000)
     client.now_ns = 30_000_000
     assert client.go_on(steps, (b"", client.now_ns)) == Answer(-errno.ETIMEDOUT)
@@ -189,7 +189,7 @@ def test_synchronous_bulk_waits_and_times_out(client: Client) -> None:
 
 def test_blocking_reap_waits(client: Client) -> None:
     client.submit(CONTROL_IN, 10)
-    steps, step = client.start(usbfs.REAPURB, RESULT_AT)
+    steps, step = client.start(abi.REAPURB, RESULT_AT)
     assert step == Wait(None)
     client.submit(CONTROL_OUT, 1, b"x", at=0x3000)
     answer = client.go_on(steps, (b"", 0))
@@ -198,9 +198,9 @@ def test_blocking_reap_waits(client: Client) -> None:
 
 def test_discard(client: Client) -> None:
     client.submit(EVENT_IN, 10)
-    assert client.ioctl(usbfs.DISCARDURB, 0x9999) == -errno.EINVAL
-    assert client.ioctl(usbfs.DISCARDURB, URB_AT) == 0
-    assert client.ioctl(usbfs.DISCARDURB, URB_AT) == -errno.EINVAL
+    assert client.ioctl(abi.DISCARDURB, 0x9999) == -errno.EINVAL
+    assert client.ioctl(abi.DISCARDURB, URB_AT) == 0
+    assert client.ioctl(abi.DISCARDURB, URB_AT) == -errno.EINVAL
     assert client.reap() == (URB_AT, -errno.ENOENT, 0)
 
 
@@ -241,7 +241,7 @@ def test_oversize_is_refused_before_it_is_read(client: Client) -> None:
     client.memory[URB_AT] = struct.pack(
         "@BBiIPiiiIiIP", 3, CONTROL_OUT, 0, 0, BUFFER_AT, MAX_URB_BYTES + 1, 0, 0, 0, 0, 0, 0
     )
-    assert client.start(usbfs.SUBMITURB, URB_AT)[1] == Answer(-errno.EINVAL)
+    assert client.start(abi.SUBMITURB, URB_AT)[1] == Answer(-errno.EINVAL)
 
 
 def test_memory_limit_counts_until_reaped() -> None:
@@ -249,7 +249,7 @@ def test_memory_limit_counts_until_reaped() -> None:
     assert client.submit(EVENT_IN, 1 << 20) == -errno.ENOMEM
     assert client.submit(EVENT_IN, 1 << 19) == 0
     assert client.submit(EVENT_IN, 1 << 19, at=0x3000) == -errno.ENOMEM
-    client.ioctl(usbfs.DISCARDURB, URB_AT)
+    client.ioctl(abi.DISCARDURB, URB_AT)
     assert client.submit(EVENT_IN, 1 << 19, at=0x3000) == -errno.ENOMEM
     client.reap()
     assert client.submit(EVENT_IN, 1 << 19, at=0x3000) == 0
@@ -265,42 +265,42 @@ def test_too_many_requests(client: Client, monkeypatch: pytest.MonkeyPatch) -> N
 def test_claims_are_exclusive(client: Client) -> None:
     other = Client(client.node)
     one = struct.pack("@I", 2)
-    assert client.ioctl(usbfs.CLAIMINTERFACE, one) == 0
-    assert client.ioctl(usbfs.CLAIMINTERFACE, one) == 0
-    assert other.ioctl(usbfs.CLAIMINTERFACE, one) == -errno.EBUSY
+    assert client.ioctl(abi.CLAIMINTERFACE, one) == 0
+    assert client.ioctl(abi.CLAIMINTERFACE, one) == 0
+    assert other.ioctl(abi.CLAIMINTERFACE, one) == -errno.EBUSY
     assert other.submit(STREAM_IN, 64) == -errno.EBUSY
-    assert other.ioctl(usbfs.RELEASEINTERFACE, one) == -errno.EINVAL
-    assert client.ioctl(usbfs.RELEASEINTERFACE, one) == 0
-    assert other.ioctl(usbfs.CLAIMINTERFACE, one) == 0
-    assert client.ioctl(usbfs.CLAIMINTERFACE, struct.pack("@I", 3)) == -errno.ENOENT
-    assert client.ioctl(usbfs.CLAIMINTERFACE, struct.pack("@I", 64)) == -errno.EINVAL
+    assert other.ioctl(abi.RELEASEINTERFACE, one) == -errno.EINVAL
+    assert client.ioctl(abi.RELEASEINTERFACE, one) == 0
+    assert other.ioctl(abi.CLAIMINTERFACE, one) == 0
+    assert client.ioctl(abi.CLAIMINTERFACE, struct.pack("@I", 3)) == -errno.ENOENT
+    assert client.ioctl(abi.CLAIMINTERFACE, struct.pack("@I", 64)) == -errno.EINVAL
 
 
 def test_first_use_claims(client: Client) -> None:
     other = Client(client.node)
     client.submit(STREAM_IN, 64)
-    assert other.ioctl(usbfs.CLAIMINTERFACE, struct.pack("@I", 2)) == -errno.EBUSY
+    assert other.ioctl(abi.CLAIMINTERFACE, struct.pack("@I", 2)) == -errno.EBUSY
 
 
 def test_a_claim_of_a_dead_client_is_none(client: Client) -> None:
     other = Client(client.node)
-    client.ioctl(usbfs.CLAIMINTERFACE, struct.pack("@I", 2))
+    client.ioctl(abi.CLAIMINTERFACE, struct.pack("@I", 2))
     client.handle.alive = lambda: False
-    assert other.ioctl(usbfs.CLAIMINTERFACE, struct.pack("@I", 2)) == 0
+    assert other.ioctl(abi.CLAIMINTERFACE, struct.pack("@I", 2)) == 0
 
 
 def test_release_ends_the_interfaces_requests(client: Client) -> None:
-    client.ioctl(usbfs.CLAIMINTERFACE, struct.pack("@I", 1))
+    client.ioctl(abi.CLAIMINTERFACE, struct.pack("@I", 1))
     client.submit(EVENT_IN, 64)
     client.submit(CONTROL_IN, 64, at=0x3000)
-    assert client.ioctl(usbfs.RELEASEINTERFACE, struct.pack("@I", 1)) == 0
+    assert client.ioctl(abi.RELEASEINTERFACE, struct.pack("@I", 1)) == 0
     assert client.reap() == (URB_AT, -errno.ENOENT, 0)
     assert client.reap() == (-errno.EAGAIN, 0, 0)
 
 
 def test_control_requests_need_the_interface(client: Client) -> None:
     other = Client(client.node)
-    client.ioctl(usbfs.CLAIMINTERFACE, struct.pack("@I", 0))
+    client.ioctl(abi.CLAIMINTERFACE, struct.pack("@I", 0))
     assert other.control(0x81, 10, 0, 0, 1) == -errno.EBUSY  # GET_INTERFACE
     assert other.control(0x82, 0, 0, CONTROL_IN, 2) == -errno.EBUSY  # GET_STATUS
     assert other.control(0x82, 0, 0, 0x85, 2) == -errno.ENOENT
@@ -318,40 +318,40 @@ def test_disconnect_claim_of_a_claimed_interface(
     other = Client(client.node)
     client.submit(EVENT_IN, 64)
     argument = struct.pack("@II256s", 1, flags, driver)
-    assert other.ioctl(usbfs.DISCONNECT_CLAIM, argument) == result
+    assert other.ioctl(abi.DISCONNECT_CLAIM, argument) == result
     assert client.reap() == ((URB_AT, -errno.ENOENT, 0) if result == 0 else (-errno.EAGAIN, 0, 0))
 
 
 def test_get_driver_and_driver_ioctls(client: Client) -> None:
     argument = struct.pack("@I256s", 0, b"")
-    assert client.ioctl(usbfs.GETDRIVER, argument) == -errno.ENODATA
-    assert client.ioctl(usbfs.IOCTL, struct.pack("@iiP", 0, usbfs.DISCONNECT, 0)) == -errno.ENODATA
-    assert client.ioctl(usbfs.IOCTL, struct.pack("@iiP", 0, usbfs.CONNECT, 0)) == 0
-    assert client.ioctl(usbfs.IOCTL, struct.pack("@iiP", 9, usbfs.CONNECT, 0)) == -errno.EINVAL
-    client.ioctl(usbfs.CLAIMINTERFACE, struct.pack("@I", 0))
-    assert client.ioctl(usbfs.GETDRIVER, argument) == 0
+    assert client.ioctl(abi.GETDRIVER, argument) == -errno.ENODATA
+    assert client.ioctl(abi.IOCTL, struct.pack("@iiP", 0, abi.DISCONNECT, 0)) == -errno.ENODATA
+    assert client.ioctl(abi.IOCTL, struct.pack("@iiP", 0, abi.CONNECT, 0)) == 0
+    assert client.ioctl(abi.IOCTL, struct.pack("@iiP", 9, abi.CONNECT, 0)) == -errno.EINVAL
+    client.ioctl(abi.CLAIMINTERFACE, struct.pack("@I", 0))
+    assert client.ioctl(abi.GETDRIVER, argument) == 0
     assert client.memory[0x104] == b"usbfs\0"
-    assert client.ioctl(usbfs.IOCTL, struct.pack("@iiP", 0, usbfs.CONNECT, 0)) == -errno.EBUSY
+    assert client.ioctl(abi.IOCTL, struct.pack("@iiP", 0, abi.CONNECT, 0)) == -errno.EBUSY
 
 
 def test_what_the_device_is(client: Client) -> None:
-    assert client.ioctl(usbfs.GET_SPEED) == 5
-    assert client.ioctl(usbfs.GET_CAPABILITIES, b"1234") == 0
+    assert client.ioctl(abi.GET_SPEED) == 5
+    assert client.ioctl(abi.GET_CAPABILITIES, b"1234") == 0
     assert struct.unpack("@I", client.memory[0x100])[0] & 0x1D == 0x1D
-    assert client.ioctl(usbfs.CONNECTINFO, bytes(8)) == 0
+    assert client.ioctl(abi.CONNECTINFO, bytes(8)) == 0
     assert client.memory[0x100] == struct.pack("@IB3x", 2, 0)
-    assert client.ioctl(usbfs.CONNINFO_EX | 24 << 16, bytes(24)) == 0
+    assert client.ioctl(abi.CONNINFO_EX | 24 << 16, bytes(24)) == 0
     assert client.memory[0x100][:17] == struct.pack("@IIIIB", 24, 1, 2, 5, 1)
     assert client.ioctl(0x5563) == -errno.ENOTTY
 
 
 def test_high_speed() -> None:
-    assert Client(node_with(speed=Speed.HIGH)).ioctl(usbfs.GET_SPEED) == 3
+    assert Client(node_with(speed=Speed.HIGH)).ioctl(abi.GET_SPEED) == 3
 
 
 def test_set_interface(client: Client) -> None:
-    assert client.ioctl(usbfs.SETINTERFACE, struct.pack("@II", 2, 0)) == 0
-    assert client.ioctl(usbfs.SETINTERFACE, struct.pack("@II", 2, 1)) == -errno.EINVAL
+    assert client.ioctl(abi.SETINTERFACE, struct.pack("@II", 2, 0)) == 0
+    assert client.ioctl(abi.SETINTERFACE, struct.pack("@II", 2, 1)) == -errno.EINVAL
     assert ("clear", STREAM_IN) in client.node.device.function.halts  # type: ignore[attr-defined]
 
 
@@ -359,14 +359,14 @@ def test_set_configuration(client: Client) -> None:
     configured = client.node.device.function.configured  # type: ignore[attr-defined]
     seen: list[int] = []
     client.node.on_configured = lambda: seen.append(client.node.device.configuration)
-    client.ioctl(usbfs.CLAIMINTERFACE, struct.pack("@I", 0))
-    assert client.ioctl(usbfs.SETCONFIGURATION, struct.pack("@I", 1)) == -errno.EBUSY
-    client.ioctl(usbfs.RELEASEINTERFACE, struct.pack("@I", 0))
-    assert client.ioctl(usbfs.SETCONFIGURATION, struct.pack("@i", -1)) == 0
+    client.ioctl(abi.CLAIMINTERFACE, struct.pack("@I", 0))
+    assert client.ioctl(abi.SETCONFIGURATION, struct.pack("@I", 1)) == -errno.EBUSY
+    client.ioctl(abi.RELEASEINTERFACE, struct.pack("@I", 0))
+    assert client.ioctl(abi.SETCONFIGURATION, struct.pack("@i", -1)) == 0
     assert client.submit(STREAM_IN, 64) == -errno.ESRCH
-    assert client.ioctl(usbfs.CLAIMINTERFACE, struct.pack("@I", 0)) == -errno.ENOENT
-    assert client.ioctl(usbfs.SETCONFIGURATION, struct.pack("@I", 1)) == 0
-    assert client.ioctl(usbfs.SETCONFIGURATION, struct.pack("@I", 2)) == -errno.EINVAL
+    assert client.ioctl(abi.CLAIMINTERFACE, struct.pack("@I", 0)) == -errno.ENOENT
+    assert client.ioctl(abi.SETCONFIGURATION, struct.pack("@I", 1)) == 0
+    assert client.ioctl(abi.SETCONFIGURATION, struct.pack("@I", 2)) == -errno.EINVAL
     assert configured == [1, 0, 1]
     assert seen == [0, 1]
 
@@ -374,7 +374,7 @@ def test_set_configuration(client: Client) -> None:
 def test_reset_keeps_the_configuration_and_drops_claims(client: Client) -> None:
     other = Client(client.node)
     other.submit(EVENT_IN, 64)
-    assert client.ioctl(usbfs.RESET) == 0
+    assert client.ioctl(abi.RESET) == 0
     assert other.reap() == (URB_AT, -errno.ESHUTDOWN, 0)
     assert client.node.device.configuration == 1
     assert not client.node.claims
@@ -390,14 +390,14 @@ def test_unplug(client: Client) -> None:
     client.submit(EVENT_IN, 64)
     client.node.device.unplug(0)
     assert client.submit(EVENT_IN, 64) == -errno.ENODEV
-    assert client.ioctl(usbfs.CLAIMINTERFACE, struct.pack("@I", 0)) == -errno.ENODEV
+    assert client.ioctl(abi.CLAIMINTERFACE, struct.pack("@I", 0)) == -errno.ENODEV
     assert client.reap() == (URB_AT, -errno.ESHUTDOWN, 0)
     assert client.reap() == (-errno.ENODEV, 0, 0)
 
 
 def test_unplug_while_the_server_reads_the_clients_memory(client: Client) -> None:
     client.memory[URB_AT] = struct.pack("@BBiIPiiiIiIP", 3, EVENT_IN, 0, 0, BUFFER_AT, 9, 0, 0, 0, 0, 0, 0)
-    steps = client.handle.ioctl(usbfs.SUBMITURB, URB_AT, 0)
+    steps = client.handle.ioctl(abi.SUBMITURB, URB_AT, 0)
     read = next(steps)
     assert isinstance(read, Read)
     client.node.device.unplug(0)
@@ -427,5 +427,5 @@ def test_read_gives_the_descriptors(client: Client) -> None:
 
 def test_a_file_opened_for_reading_only_reads(client: Client) -> None:
     client.handle.writable = False
-    assert client.ioctl(usbfs.GET_SPEED) == -errno.EPERM
+    assert client.ioctl(abi.GET_SPEED) == -errno.EPERM
     assert client.handle.read(1) == b"\x12"

@@ -106,6 +106,16 @@ def behind_our_back() -> None:
     fails(errno.ENOTTY, fcntl.ioctl, null, GET_SPEED)
     assert os.read(null, 10) == b""
     os.close(null)
+    fd = os.open(NODE, os.O_RDWR)
+    ctypes.CDLL(None).close_range(3, 0xFFFFFFFF, 0)  # the hidden socket goes as well
+    files = [os.open("/dev/zero", os.O_RDONLY) for _ in range(8)]
+    assert fd in files
+    fails(errno.ENOTTY, fcntl.ioctl, fd, GET_SPEED)
+    os.close(fd)
+    assert [len(os.read(file, 1)) for file in files if file != fd] == [1] * 7  # none was closed for another
+    for file in files:
+        if file != fd:
+            os.close(file)
 
 
 def many() -> None:
