@@ -1,0 +1,55 @@
+"""The reference GenApi over a camera's register space."""
+
+from collections.abc import Callable
+from typing import Any
+
+import genicam.genapi as genapi  # type: ignore[import-untyped]
+
+from u3v.camera import Camera
+
+Access = genapi.EAccessMode
+
+
+class Port(genapi.AbstractPort):  # type: ignore[misc]
+    """GenApi's way to the registers. `accesses` records them: ("R" or "W", address, length)."""
+
+    def __init__(self, read: Callable[[int, int], bytes], write: Callable[[int, bytes], object]) -> None:
+        super().__init__()
+        self.accesses: list[tuple[str, int, int]] = []
+        self._read = read
+        self._write = write
+
+    def read(self, address: int, length: int) -> bytes:
+        self.accesses.append(("R", address, length))
+        return self._read(address, length)
+
+    def write(self, address: int, data: bytes) -> None:
+        self.accesses.append(("W", address, len(data)))
+        self._write(address, bytes(data))
+
+    def get_access_mode(self) -> Any:
+        return Access.RW
+
+
+class Nodes:
+    """A node map of the camera's XML. The objects refer to each other: keep this one while any is in use."""
+
+    def __init__(self, camera: Camera) -> None:
+        self.port = Port(camera.memory.host_read, camera.memory.host_write)
+        self.map = genapi.NodeMap()
+        self.map.load_xml_from_string(camera.xml)
+        self.map.connect(self.port, "Device")
+
+    def __getitem__(self, name: str) -> Any:
+        node = self.map.get_node(name)
+        assert node is not None, name
+        return node
+
+    def names(self) -> list[str]:
+        return [node.node.name for node in self.map.nodes]
+
+    def access(self, name: str) -> int:
+        return int(self[name].get_access_mode())
+
+
+__all__ = ["Access", "Nodes", "genapi"]

@@ -1,0 +1,399 @@
+"""The XML, judged by the reference implementation of GenApi and by the strictest parser seen (cameleon's)."""
+
+import io
+import math
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.u3v.genicam_nodes import Access, Nodes, genapi
+from tests.u3v.rig import MODEL, PlainTiming, Room, make_camera
+from u3v.camera import Camera
+from u3v.errors import GenCPError
+from u3v.features import (
+    Boolean,
+    Command,
+    Enumeration,
+    Feature,
+    Float,
+    Integer,
+    String,
+    limit,
+    while_acquiring,
+)
+from u3v.genapi import zip_xml
+
+NAMESPACE = "{http://www.genicam.org/GenApi/Version_1_1}"
+
+
+@pytest.fixture
+def camera() -> Camera:
+    return make_camera()
+
+
+@pytest.fixture
+def nodes(camera: Camera) -> Nodes:
+    return Nodes(camera)
+
+
+def children(element: ElementTree.Element) -> list[str]:
+    return [child.tag.removeprefix(NAMESPACE) for child in element]
+
+
+def elements(camera: Camera) -> Iterator[tuple[str, ElementTree.Element]]:
+    for element in ElementTree.fromstring(camera.xml):
+        yield element.tag.removeprefix(NAMESPACE), element
+
+
+# -- the document ---------------------------------------------------------------------------------------------
+
+HEAD = (
+    "Extension ToolTip Description DisplayName Visibility DocuURL IsDeprecated EventID pIsImplemented pIsAvailable "
+    "pIsLocked pBlockPolling ImposedAccessMode pError pAlias pCastAlias pInvalidator"
+)
+REGISTER = (
+    f"{HEAD} Streamable Address|pAddress|pIndex Length AccessMode pPort Cachable PollingTime pInvalidator"
+)
+ORDER = {
+    "Category": f"{HEAD} pFeature",
+    "Integer": f"{HEAD} Streamable Value|pValue Min|pMin Max|pMax Inc|pInc Unit Representation pSelected",
+    "Float": f"{HEAD} Streamable Value|pValue Min|pMin Max|pMax Inc|pInc Unit Representation DisplayNotation",
+    "Boolean": f"{HEAD} Streamable Value|pValue OnValue OffValue pSelected",
+    "Enumeration": f"{HEAD} Streamable EnumEntry Value|pValue pSelected PollingTime",
+    "EnumEntry": f"{HEAD} Value NumericValue IsSelfClearing",
+    "Command": f"{HEAD} Value|pValue CommandValue|pCommandValue PollingTime",
+    "String": f"{HEAD} Streamable Value|pValue",
+    "StringReg": REGISTER,
+    "IntReg": f"{REGISTER} Sign Endianess Unit Representation pSelected",
+    "FloatReg": f"{REGISTER} Endianess Unit Representation",
+    "IntSwissKnife": f"{HEAD} Streamable pVariable Constant Expression Formula Unit Representation",
+    "Port": f"{HEAD} ChunkID SwapEndianess",
+}
+"""Child elements in the order in which cameleon's parser takes them; what it finds elsewhere it never sees."""
+REQUIRED = {
+    "Command": {"pValue", "CommandValue"},
+    "IntReg": {"Address", "Length", "AccessMode", "pPort", "Sign", "Endianess"},
+    "FloatReg": {"Address", "Length", "AccessMode", "pPort", "Endianess"},
+    "StringReg": {"Address", "Length", "AccessMode", "pPort"},
+    "Float": {"Min", "Max"},
+    "IntSwissKnife": {"Formula"},
+}
+SEVERAL = {"pFeature", "pInvalidator", "pSelected", "EnumEntry", "pVariable", "pIndex"}
+
+
+def test_element_order(camera: Camera) -> None:
+    todo = [*elements(camera)]
+    todo += [("EnumEntry", e) for _, element in todo for e in element.findall(f"{NAMESPACE}EnumEntry")]
+    assert {kind for kind, _ in todo} == set(ORDER)
+    for kind, element in todo:
+        order = [names.split("|") for names in ORDER[kind].split()]
+        at = 0
+        for child in children(element):
+            while child not in order[at]:
+                at += 1
+                assert at < len(order), f"{kind} {element.get('Name')}: {child} is out of order"
+        named = {name.removeprefix("p") if kind == "Float" else name for name in children(element)}
+        assert REQUIRED.get(kind, set()) <= named, element.get("Name")
+        for child in set(children(element)) - SEVERAL:
+            assert children(element).count(child) == 1, (element.get("Name"), child)
+
+
+def test_references_and_names(camera: Camera) -> None:
+    names = [element.get("Name") for _, element in elements(camera)]
+    assert len(names) == len(set(names))
+    for _, element in elements(camera):
+        for child in element:
+            tag = child.tag.removeprefix(NAMESPACE)
+            if tag.startswith("p"):
+                assert child.text in names, f"{element.get('Name')}: {tag} {child.text}"
+
+
+def test_every_feature_is_reached_from_the_root(camera: Camera) -> None:
+    features = {
+        e.get("Name"): [p.text for p in e.findall(f"{NAMESPACE}pFeature")]
+        for k, e in elements(camera)
+        if k == "Category"
+    }
+    seen: set[str] = set()
+    todo = ["Root"]
+    while todo:
+        name = todo.pop()
+        assert name not in seen, f"{name} is in two categories"
+        seen.add(name)
+        todo += [str(child) for child in features.get(name, [])]
+    assert {f.name for f in camera.features} | {"TLParamsLocked"} <= seen
+    assert set(features) <= seen
+
+
+def test_the_same_camera_gives_the_same_bytes() -> None:
+    one, two = make_camera(), make_camera(settings={"Gain": 6.0})
+    assert one.xml == two.xml
+    assert zip_xml(one.xml, "a") == zip_xml(two.xml, "a")
+    with zipfile.ZipFile(io.BytesIO(zip_xml(one.xml, "a"))) as archive:
+        assert archive.namelist() == ["a.xml"]
+
+
+def test_identity(nodes: Nodes) -> None:
+    info = nodes.map.device_info
+    assert (info.vendor_name, info.model_name) == ("Basler", "acA4096_40um")
+    assert info.standard_name_space == "USB"
+
+
+# -- every node answers ---------------------------------------------------------------------------------------
+
+
+def test_every_readable_node_reads(nodes: Nodes) -> None:
+    """303 nodes, each through every selector value: no error, and nothing but event data is absent."""
+    selectors = [n for n in nodes.names() if n.endswith("Selector")]
+    count = 0
+    for selector in [None, *selectors]:
+        for entry in nodes[selector].symbolics if selector else (None,):
+            if selector:
+                nodes[selector].value = entry
+            for node in nodes.map.nodes:
+                access = int(node.get_access_mode())
+                if access in (Access.RO, Access.RW) and hasattr(node, "to_string"):
+                    node.to_string()
+                    count += 1
+    assert count > 3000
+    for name in nodes.names():
+        if nodes.access(name) == Access.NI:
+            assert name.startswith("Event")
+
+
+def test_every_register_answers(camera: Camera) -> None:
+    """Each register that the XML advertises exists: its bytes can be read in one access, and in 4-byte parts."""
+    registers = 0
+    for kind, element in elements(camera):
+        port = element.findtext(f"{NAMESPACE}pPort")
+        if not kind.endswith("Reg") or port != "Device":
+            continue
+        address = int(str(element.findtext(f"{NAMESPACE}Address")), 0)
+        length = int(str(element.findtext(f"{NAMESPACE}Length")), 0)
+        raw = camera.memory.host_read(address, length)
+        parts = (camera.memory.host_read(address + at, 4) for at in range(0, length, 4))
+        if "Timestamp" not in str(element.get("Name")):
+            assert b"".join(parts) == raw
+        registers += 1
+    assert registers > 90
+
+
+def test_values_agree(camera: Camera, nodes: Nodes) -> None:
+    for feature in camera.features:
+        if not isinstance(feature, Command):
+            assert nodes[feature.name].value == camera.features.get(feature.name), feature.name
+
+
+def expected_access(camera: Camera, feature: Feature) -> int:
+    if feature.available is not None and not feature.available(camera):
+        return int(Access.NA)
+    if feature.access == "RW" and feature.locked is not None and feature.locked(camera):
+        return int(Access.RO)
+    return int({"RO": Access.RO, "RW": Access.RW}[feature.access])
+
+
+def assert_access_agrees(camera: Camera, nodes: Nodes) -> None:
+    for feature in camera.features:
+        assert nodes.access(feature.name) == expected_access(camera, feature), feature.name
+
+
+def test_access_modes_agree_with_the_device(camera: Camera, nodes: Nodes) -> None:
+    assert_access_agrees(camera, nodes)
+    nodes["UserSetSelector"].value = "UserSet2"
+    nodes["DeviceLinkThroughputLimitMode"].value = "Off"
+    assert_access_agrees(camera, nodes)
+    nodes["AcquisitionStart"].execute()
+    assert nodes["AcquisitionStart"].is_done()
+    assert nodes.access("Width") == Access.RO
+    assert_access_agrees(camera, nodes)
+    nodes["AcquisitionStop"].execute()
+    assert_access_agrees(camera, nodes)
+
+
+def test_the_transport_layer_lock(camera: Camera, nodes: Nodes) -> None:
+    nodes["TLParamsLocked"].value = 1
+    for feature in camera.features:
+        locked = feature.locked is while_acquiring and feature.available is None
+        expected = Access.RO if locked else expected_access(camera, feature)
+        assert nodes.access(feature.name) == expected, feature.name
+    nodes["TLParamsLocked"].value = 0
+    assert_access_agrees(camera, nodes)
+
+
+# -- limits and writes ----------------------------------------------------------------------------------------
+
+
+def assert_limits_agree(camera: Camera, nodes: Nodes) -> None:
+    for feature in camera.features:
+        node = nodes[feature.name]
+        if int(node.get_access_mode()) not in (Access.RO, Access.RW):
+            continue
+        if isinstance(feature, Integer | Float):
+            assert node.min == limit(camera, feature.min), feature.name
+            assert node.max == limit(camera, feature.max), feature.name
+            assert node.unit == feature.unit
+            assert node.min <= node.value <= node.max, feature.name
+        if isinstance(feature, Integer):
+            assert node.inc == limit(camera, feature.inc), feature.name
+        if isinstance(feature, Enumeration):
+            assert {e.symbolic: e.value for e in node.entries} == dict(feature.entries)
+            assert set(node.symbolics) == set(feature.entries)
+
+
+def test_limits_agree(camera: Camera, nodes: Nodes) -> None:
+    assert_limits_agree(camera, nodes)
+    for name, value in (("BinningHorizontal", 2), ("BinningVertical", 3), ("Width", 1000), ("OffsetX", 16)):
+        nodes[name].value = value
+        assert_limits_agree(camera, nodes)
+
+
+def test_selectors(camera: Camera, nodes: Nodes) -> None:
+    for feature in camera.features:
+        selecting = {n.node.name for n in nodes[feature.name].node.selecting_features}
+        assert selecting == set(feature.selectors), feature.name
+    nodes["TriggerSelector"].value = "FrameBurstStart"
+    nodes["TriggerMode"].value = "On"
+    nodes["TriggerSelector"].value = "FrameStart"
+    assert nodes["TriggerMode"].value == "Off"
+    assert camera.features.get("TriggerMode", TriggerSelector="FrameBurstStart") == "On"
+    nodes["AcquisitionStatusSelector"].value = "AcquisitionActive"
+    assert nodes["AcquisitionStatus"].value is False
+    nodes["AcquisitionStart"].execute()
+    assert nodes["AcquisitionStatus"].value is True
+
+
+WRITABLE = [
+    f
+    for f in make_camera().features
+    if f.access == "RW" and not isinstance(f, Command | String) and f.name != "UserSetDefault"
+]
+
+
+def values(feature: Feature) -> st.SearchStrategy[Any]:
+    if isinstance(feature, Boolean):
+        return st.booleans()
+    if isinstance(feature, Enumeration):
+        return st.sampled_from(list(feature.entries))
+    if isinstance(feature, Float):
+        high = feature.max if isinstance(feature.max, float) else 1e6
+        return st.floats(-1, high * 1.1) | st.sampled_from([0.0, high, 1e-3])
+    return st.integers(-4, 4200) | st.sampled_from([1, 2, 3, 4]) | st.integers(150_000, 420_000_000)
+
+
+writes = st.lists(
+    st.sampled_from(WRITABLE).flatmap(lambda f: st.tuples(st.just(f.name), values(f))), min_size=1, max_size=8
+)
+NEIGHBOURS = ("Width", "Height", "OffsetX", "OffsetY", "WidthMax", "HeightMax", "PayloadSize", "PixelSize")
+SHARED = make_camera()
+AS_MADE = SHARED.memory.device_read(0x200000, 0x10000)
+
+
+@given(writes)
+@settings(max_examples=150, deadline=None)
+def test_genapi_and_the_device_take_the_same_values(changes: list[tuple[str, Any]]) -> None:
+    """What GenApi lets through, the device takes; what GenApi refuses, the device would refuse. After each
+    write GenApi's caches hold what the device holds."""
+    camera = SHARED
+    camera.memory.device_write(0x200000, AS_MADE)
+    nodes = Nodes(camera)
+    for name, value in changes:
+        feature, node = camera.features.declared[name], nodes[name]
+        writable = feature.available is None or feature.available(camera)
+        try:
+            feature.check(camera, value)
+            allowed = writable
+        except GenCPError:
+            allowed = False
+        try:
+            node.value = value
+            taken = True
+        except (genapi.OutOfRangeException, genapi.AccessException):
+            taken = False
+        assert taken == allowed, (name, value)
+        if taken:
+            stored = camera.features.get(name)
+            assert stored == value or math.isclose(stored, value)
+        for neighbour in (*NEIGHBOURS, name):
+            if writable or neighbour != name:
+                assert nodes[neighbour].value == camera.features.get(neighbour), (neighbour, "after", name)
+
+
+def test_what_genapi_lets_through_unchecked_is_refused_by_the_device(nodes: Nodes) -> None:
+    with pytest.raises(GenCPError, match=r"^Width = 43: not 8\.\.4112 in steps of 4$"):
+        nodes["Width_Reg"].value = 43
+    assert nodes["Width_Reg"].value == 40
+
+
+def test_loading_a_user_set_reaches_the_caches(camera: Camera, nodes: Nodes) -> None:
+    nodes["UserSetSelector"].value = "UserSet1"
+    changed = {
+        "Gain": 12.0,
+        "Width": 200,
+        "PixelFormat": "Mono12p",
+        "ReverseX": True,
+        "AcquisitionFrameCount": 7,
+    }
+    for name, value in changed.items():
+        nodes[name].value = value
+    nodes["UserSetSave"].execute()
+    nodes["UserSetSelector"].value = "Default"
+    nodes["UserSetLoad"].execute()
+    for name in changed:
+        assert nodes[name].value == camera.features.get(name) != changed[name]
+    nodes["UserSetSelector"].value = "UserSet1"
+    nodes["UserSetLoad"].execute()
+    assert {name: nodes[name].value for name in changed} == changed
+    nodes["DeviceReset"].execute()
+    for name in changed:
+        assert nodes[name].value == camera.features.get(name) != changed[name]
+
+
+def test_strings(camera: Camera, nodes: Nodes) -> None:
+    values = [
+        nodes[n].value
+        for n in ("DeviceVendorName", "DeviceModelName", "DeviceSerialNumber", "DeviceID", "DeviceFamilyName")
+    ]
+    assert values == ["Basler", "acA4096-40um", "40000001", "40000001", "ace"]
+    nodes["DeviceUserID"].value = "left"
+    assert camera.memory.device_read(0x184, 5) == b"left\0"
+    assert nodes["DeviceUserID"].value == "left"
+    assert nodes["DeviceFirmwareVersion"].value.startswith("p=cu_imx")
+
+
+def test_sizes_of_a_whole_sensor() -> None:
+    nodes = Nodes(Camera(MODEL, PlainTiming(), Room()))
+    assert [nodes[n].value for n in ("SensorWidth", "SensorHeight", "Width", "Height")] == [
+        4112,
+        2176,
+        4096,
+        2168,
+    ]
+    assert [nodes["OffsetX"].max, nodes["OffsetY"].max, nodes["PayloadSize"].value] == [16, 8, 8_880_128]
+
+
+def test_changing_values_are_not_cached(camera: Camera, nodes: Nodes) -> None:
+    nodes["TimestampLatch"].execute()
+    assert nodes["TimestampLatchValue"].value == 0
+    camera.now_ns = 12_345
+    nodes["TimestampLatch"].execute()
+    assert nodes["TimestampLatchValue"].value == 12_345
+    assert nodes["DeviceTemperature"].value == 41.0
+    rate = nodes["ResultingFrameRate"].value
+    nodes["ExposureTime"].value = 1_000_000.0
+    assert nodes["ResultingFrameRate"].value == pytest.approx(1, rel=1e-4)
+    assert rate > 1000
+
+
+def test_repeated_reads_come_from_the_cache(camera: Camera, nodes: Nodes) -> None:
+    """Whatever does not change by itself is read once: opening a camera costs few round trips."""
+    for name in ("Gain", "Width", "PixelFormat", "TriggerMode"):
+        first = nodes[name].value
+        before = len(nodes.port.accesses)
+        assert nodes[name].value == first
+        address, size = camera.features.address[name], 2 * camera.features.declared[name].size
+        assert [a for a in nodes.port.accesses[before:] if address <= a[1] < address + size] == []
