@@ -6,11 +6,12 @@ import os
 import select
 import socket
 import struct
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gadget.device import UsbDevice
 from gadget.local import abi
@@ -251,6 +252,41 @@ def test_hostile_words_close_that_connection_only(
     other.close()
 
 
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.binary(max_size=600),
+            st.tuples(
+                st.sampled_from([IOCTL, IOCTL_WITH, READ, SEEK, HELLO, 2, 5]),
+                st.one_of(
+                    st.sampled_from([abi.SUBMITURB, abi.BULK, abi.RESET, abi.REAPURB, abi.SETCONFIGURATION]),
+                    st.integers(0, MINUS_ONE),
+                ),
+                st.integers(0, MINUS_ONE),
+            ).map(lambda words: struct.pack("@3Q", *words)),
+        ),
+        max_size=6,
+    )
+)
+def test_no_bytes_harm_another_client(pieces: list[bytes]) -> None:
+    with private_directory() as directory:
+        bench = Bench(directory, UsbDevice(Toy(), paced=False))
+        hostile, other = RawClient(bench), RawClient(bench)
+        for piece in pieces:
+            try:
+                hostile.sock.sendall(piece)
+            except OSError:
+                break
+            bench.settle()
+        hostile.close()
+        assert other.submit(EVENT_IN, 64) == (0, 0)
+        assert len(bench.server.connections) == 1
+        assert bench.server.memory.used_bytes == 64 + 344
+        other.close()
+        bench.close()
+
+
 def test_speaking_out_of_turn_hangs_up(bench: Bench, client: RawClient) -> None:
     client.send(READ, 0x5000, 18, more=b"x")
     assert client.hung_up()
@@ -439,4 +475,3 @@ def test_nothing_is_left_open(directory: Path) -> None:
         client.close()
     bench.close()
     assert descriptors() == before
-    assert threading.active_count() >= 1
