@@ -5,11 +5,12 @@ are out. A buffer comes back when the last view of it is gone: the memoryview, e
 numpy array made from one of those. A transport that still sends a slice therefore keeps the buffer by merely
 holding the slice; nobody releases anything, and no pixel is ever copied.
 
-State: the free list. What makes it true: each acquire makes a new exporter object over the buffer's memory;
-views keep their exporter alive, and its finaliser puts the buffer back. Finalisers run on whichever thread
-drops the last view, so the free list is a deque, whose append and pop are atomic. One trap: do not take
-`view.obj`, which is the exporter's numpy array; arrays sliced from it refer to the memory and not to the
-exporter.
+State: the free list. The buffer that came back last goes out first: it is still in the processor's cache, and
+memory that was never needed is never touched. What makes buffers come back: each acquire makes a new exporter
+object over the buffer's memory; views keep their exporter alive, and its finaliser puts the buffer back.
+Finalisers run on whichever thread drops the last view, so the free list is a deque, whose append and pop are
+atomic. One trap: do not take `view.obj`, which is the exporter's numpy array; arrays sliced from it refer to
+the memory and not to the exporter.
 """
 
 import weakref
@@ -21,7 +22,10 @@ import numpy.typing as npt
 
 
 class FramePool:
-    """`count` buffers of `capacity_bytes` each, allocated and touched at once. Thread-safe."""
+    """`count` buffers of `capacity_bytes` each, of which no more use memory than were ever out at once.
+
+    Thread-safe.
+    """
 
     def __init__(self, count: int, capacity_bytes: int) -> None:
         if count < 1 or capacity_bytes < 1:
@@ -29,8 +33,6 @@ class FramePool:
         self.count = count
         self.capacity_bytes = capacity_bytes
         self._memory: list[npt.NDArray[np.uint8]] = [np.empty(capacity_bytes, np.uint8) for _ in range(count)]
-        for memory in self._memory:
-            memory.fill(0)
         self._free: deque[int] = deque(range(count))
 
     @property
@@ -39,14 +41,14 @@ class FramePool:
         return len(self._free)
 
     def acquire(self, length_bytes: int) -> memoryview | None:
-        """A writable view of `length_bytes` bytes with the last contents, or None when every buffer is out.
+        """A writable view of `length_bytes` bytes with any contents, or None when every buffer is out.
 
         Raises ValueError when the length is not in 0..capacity_bytes.
         """
         if not 0 <= length_bytes <= self.capacity_bytes:
             raise ValueError(f"{length_bytes} bytes do not fit a buffer of {self.capacity_bytes}")
         try:
-            index = self._free.popleft()
+            index = self._free.pop()
         except IndexError:
             return None
         exporter = self._memory[index][:length_bytes]

@@ -48,6 +48,13 @@ class RenderedCamera:
         self._waiting: deque[Exposure] = deque()
         self._handing_out = False
 
+    def warm_up(self) -> None:
+        """Do once what would make the first frame slow: compile, tabulate, touch its memory."""
+        exposure = self.camera.exposure(0, 0)
+        view = self._pool.acquire(exposure.payload_bytes)
+        if view is not None:
+            self.source.render_into(view, frame_settings(exposure))
+
     def descriptors(self, speed: Speed) -> Descriptors:
         return self.camera.descriptors(speed)
 

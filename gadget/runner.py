@@ -19,7 +19,7 @@ from gadget.device import UsbDevice
 from gadget.loop import Loop
 from gadget.pcap import PcapWriter
 from gadget.power import PowerModel
-from gadget.rendered import Job, RenderedCamera, frame_settings, run_inline
+from gadget.rendered import Job, RenderedCamera, run_inline
 from gadget.state import UserSetFile
 from u3v.camera import Camera, Options
 from u3v.features import Value
@@ -153,13 +153,10 @@ class Bench:
 
     def _warm_up(self) -> None:
         """Have everything compiled and tabulated before a host can ask for the first frame."""
-        jobs = [
-            self._worker.submit(b.rendered.source.warm_up, frame_settings(b.camera.exposure(0, 0)))
-            for b in self.cameras
-        ]
+        jobs = [self._worker.submit(built.rendered.warm_up) for built in self.cameras]
         _done, waiting = wait(jobs, PATIENCE_S)
         if waiting:
-            print("compiling the sensor engine (once per machine) ...", file=sys.stderr, flush=True)
+            print("preparing the sensor engine (compiled once per machine) ...", file=sys.stderr, flush=True)
         for job in jobs:
             job.result()
 

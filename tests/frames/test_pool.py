@@ -40,6 +40,17 @@ def test_never_copied_and_never_shared() -> None:
     assert {np.frombuffer(v, np.uint8).ctypes.data for v in again if v is not None} == addresses
 
 
+def test_the_buffer_that_came_back_last_goes_out_first() -> None:
+    pool = FramePool(3, 64)
+    used = set()
+    for _ in range(5):
+        view = pool.acquire(64)
+        assert view is not None
+        used.add(np.frombuffer(view, np.uint8).ctypes.data)
+        del view
+    assert len(used) == 1
+
+
 def test_slices_see_what_is_written() -> None:
     pool = FramePool(1, 16)
     view = pool.acquire(16)
