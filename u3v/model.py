@@ -1,14 +1,17 @@
 """Facts of a camera model, from TOML: what exists, limits, defaults, strings. Behaviour is code elsewhere.
 
 A model file has strict keys: an unknown or missing one is a ModelError that names file and key. Each figure
-says whether the maker printed it, someone measured it, or it is assumed, and where it comes from.
+says whether the maker printed it, someone measured it, or it is assumed, and where it comes from. `features`
+names the family of cameras whose features, names and events the model has (see `u3v.sfnc`); the figures that
+only some cameras have are optional.
 """
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
 from difflib import get_close_matches
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from u3v.errors import ModelError
@@ -16,6 +19,9 @@ from u3v.wire.pfnc import PIXEL_FORMATS
 from u3v.wire.usb import Identity
 
 KINDS = ("printed", "measured", "assumed")
+FAMILIES = ("ace", "ids", "vcx")
+USB, GIGE = "USB3 Vision", "GigE Vision"
+WIRES = (USB, GIGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,13 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """All figures of a model. Units are in the names."""
+    """All figures of a model. Units are in the names. None: the camera has no such thing.
+
+    `payload_rate_bytes_per_s` and `link_bits_per_s` belong to the camera's own wire at full speed, the `slow`
+    ones to 100 Mbit/s Ethernet. `binning_joint`: 1 where both directions bin together. `images_...`:
+    frames that the image buffer takes, where their number and not their bytes is the limit.
+    `trigger_latency_us`: from a trigger to the exposure, `..._readout_us` while an image is read out.
+    """
 
     width_max_px: Figure
     height_max_px: Figure
@@ -60,16 +72,44 @@ class Figures:
     thermal_resistance_k_per_w: Figure
     thermal_time_constant_s: Figure
     operating_temperature_max_c: Figure
+    link_bits_per_s: Figure
+    link_slow_bits_per_s: Figure | None = None
+    payload_rate_slow_bytes_per_s: Figure | None = None
+    offset_x_increment_px: Figure | None = None
+    offset_y_increment_px: Figure | None = None
+    binning_joint: Figure | None = None
+    exposure_short_min_us: Figure | None = None
+    exposure_increment_us: Figure | None = None
+    acquisition_frame_rate_max_hz: Figure | None = None
+    readout_frame_rate_fps: Figure | None = None
+    trigger_delay_max_us: Figure | None = None
+    trigger_latency_us: Figure | None = None
+    trigger_latency_readout_us: Figure | None = None
+    trigger_queue: Figure | None = None
+    images_in_trigger_mode: Figure | None = None
+    images_in_free_run: Figure | None = None
+    defect_pixels_max: Figure | None = None
+    power_poe_w: Figure | None = None
+    supply_poe_v: Figure | None = None
+    supply_min_v: Figure | None = None
+    supply_max_v: Figure | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A camera model. `figures` hold every number with its label; `integer` reads one as an int."""
+    """A camera model. `figures` hold every number with its label; `integer` reads one as an int.
+
+    `features`: one of FAMILIES. `wire`: one of WIRES, the camera's own; every model is served over USB3 Vision,
+    one with another wire has that wire as the budget of its frame rate.
+    """
 
     name: str
+    title: str
     maker: str
     family: str
+    features: str
     wire: str
+    wire_text: str
     sensor: str
     sensor_text: str
     pixel_formats: tuple[str, ...]
@@ -78,13 +118,29 @@ class Model:
     device_version: str
     firmware_version: str
     manufacturer_info: str
+    sfnc_version: str
     figures: Figures
 
-    def integer(self, figure: str) -> int:
-        return int(getattr(self.figures, figure).value)
+    def integer(self, figure: str, default: int | None = None) -> int:
+        """A figure as an int. `default` is for figures that the camera may lack; ValueError without one."""
+        return int(self.number(figure, default))
 
-    def number(self, figure: str) -> float:
-        return float(getattr(self.figures, figure).value)
+    def number(self, figure: str, default: float | None = None) -> float:
+        """A figure. `default` is for figures that the camera may lack; ValueError without one."""
+        known = self.optional(figure)
+        if known is None and default is None:
+            raise ValueError(f"{self.name} has no figure {figure}")
+        return known if known is not None else float(default or 0)
+
+    def optional(self, figure: str) -> float | None:
+        """A figure, or None where the camera has no such thing."""
+        known: Figure | None = getattr(self.figures, figure)
+        return None if known is None else float(known.value)
+
+    @property
+    def usb_powered(self) -> bool:
+        """Whether it draws its supply from the bus: all that have no wire and supply of their own."""
+        return self.wire == USB
 
     def identity(self, serial: str, user_defined_name: str = "") -> Identity:
         """What the bus shows. The GUID is the VID and eight hex digits of the serial (USB3 Vision)."""
@@ -120,24 +176,37 @@ def model_names() -> list[str]:
     return sorted(load_text(text, path).name for path, text in _files())
 
 
-def load_model(name: str) -> Model:
-    """A built-in model by name, in any case. Raises ModelError with the nearest name where there is none."""
+def load_model(name: str, extra: Sequence[Model] = ()) -> Model:
+    """A model by name, in any case: one of `extra`, or a built-in one. Raises ModelError with the nearest name."""
     models = {model.name: model for model in (load_text(text, path) for path, text in _files())}
+    models |= {model.name: model for model in extra}
     for known, model in models.items():
         if known.lower() == name.lower():
             return model
     raise ModelError("models", name, f"no such camera{_hint(name, list(models))}; known: {', '.join(models)}")
 
 
+def load_file(path: Path) -> Model:
+    """A model from anybody's file. Raises ModelError."""
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise ModelError(str(path), "file", error.strerror or str(error)) from error
+    except UnicodeDecodeError:
+        raise ModelError(str(path), "file", "is not UTF-8 text") from None
+    return load_text(text, str(path))
+
+
 def load_text(text: str, path: str) -> Model:
-    """Parse a model file. Raises ModelError."""
+    """Parse a model file; `path` names it in errors. Raises ModelError."""
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ModelError(path, "TOML", str(error)) from error
     top = _keys(path, "", table, [*_TOP, "identity", "figures"])
     identity = _keys(path, "identity.", top["identity"], _IDENTITY)
-    figures = _keys(path, "figures.", top["figures"], [f.name for f in fields(Figures)])
+    optional = [f.name for f in fields(Figures) if f.default is not MISSING]
+    figures = _keys(path, "figures.", top["figures"], [f.name for f in fields(Figures)], optional)
     formats = top["pixel_formats"]
     if not isinstance(formats, list) or not formats:
         raise ModelError(path, "pixel_formats", "must be a list of PFNC names")
@@ -147,24 +216,101 @@ def load_text(text: str, path: str) -> Model:
                 path, "pixel_formats", f"unknown format {name!r}{_hint(str(name), list(PIXEL_FORMATS))}"
             )
     for key in ("vid", "pid"):
-        if not isinstance(identity[key], int) or not 0 <= identity[key] <= 0xFFFF:
+        number = identity[key]
+        if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= 0xFFFF:
             raise ModelError(path, f"identity.{key}", "must be a number from 0 to 0xFFFF")
-    return Model(
-        **{key: _text(path, key, top[key]) for key in _TOP if key != "pixel_formats"},
+    texts = {key: _text(path, key, top[key]) for key in _TOP if key != "pixel_formats"}
+    texts |= {k: _text(path, f"identity.{k}", identity[k]) for k in _IDENTITY if k not in ("vid", "pid")}
+    for key, choices in (("features", FAMILIES), ("wire", WIRES)):
+        if texts[key] not in choices:
+            wrong = f"{texts[key]!r} is not one of {', '.join(choices)}{_hint(texts[key], list(choices))}"
+            raise ModelError(path, key, wrong)
+    if not all(part.isdigit() for part in texts["sfnc_version"].split(".")) or (
+        texts["sfnc_version"].count(".") != 1
+    ):
+        raise ModelError(path, "identity.sfnc_version", "must be two numbers, such as 2.4")
+    model = Model(
+        **texts,
         pixel_formats=tuple(formats),
         vid=identity["vid"],
         pid=identity["pid"],
-        **{
-            key: _text(path, f"identity.{key}", identity[key])
-            for key in _IDENTITY
-            if key not in ("vid", "pid")
-        },
         figures=Figures(**{key: _figure(path, f"figures.{key}", value) for key, value in figures.items()}),
     )
+    _check_sense(path, model)
+    return model
 
 
-_TOP = ["name", "maker", "family", "wire", "sensor", "sensor_text", "pixel_formats"]
-_IDENTITY = ["vid", "pid", "device_version", "firmware_version", "manufacturer_info"]
+def _check_sense(path: str, model: Model) -> None:
+    """Refuse figures that no camera can have: a model that loads can be built."""
+    for figure in fields(Figures):
+        number = model.optional(figure.name)
+        whole = figure.name.endswith(("_px", "_bytes", "_ma")) or figure.name in _WHOLE
+        if number is None:
+            continue
+        if number < 0 or (number == 0 and figure.name not in _MAY_BE_ZERO):
+            bound = "zero or more" if figure.name in _MAY_BE_ZERO else "above zero"
+            raise ModelError(path, f"figures.{figure.name}.value", f"is {number:g}, must be {bound}")
+        if whole and number != int(number):
+            raise ModelError(path, f"figures.{figure.name}.value", f"is {number:g}, must be a whole number")
+    for low, high in _ORDERED:
+        small, large = model.optional(low), model.optional(high)
+        if small is not None and large is not None and small > large:
+            raise ModelError(path, f"figures.{low}.value", f"is {small:g}, above {high} ({large:g})")
+    for axis in ("width", "height"):
+        default, least, step = (
+            model.integer(f"{axis}_{what}_px") for what in ("default", "min", "increment")
+        )
+        if (default - least) % step:
+            wrong = f"is {default}, not {least} and a multiple of {step}"
+            raise ModelError(path, f"figures.{axis}_default_px.value", wrong)
+
+
+_TOP = [
+    "name",
+    "title",
+    "maker",
+    "family",
+    "features",
+    "wire",
+    "wire_text",
+    "sensor",
+    "sensor_text",
+    "pixel_formats",
+]
+_IDENTITY = ["vid", "pid", "device_version", "firmware_version", "manufacturer_info", "sfnc_version"]
+_REGISTER_TEXTS = {
+    "name",
+    "maker",
+    "family",
+    "identity.device_version",
+    "identity.manufacturer_info",
+}
+_WHOLE = {"binning_max", "trigger_queue", "images_in_trigger_mode", "images_in_free_run", "defect_pixels_max"}
+_MAY_BE_ZERO = {
+    "max_power_ma",
+    "max_power_high_speed_ma",
+    "power_per_mb_per_s_mw",
+    "binning_joint",
+    "gain_max_db",
+    "black_level_max_dn12",
+    "trigger_delay_max_us",
+    "trigger_latency_us",
+    "trigger_latency_readout_us",
+    "defect_pixels_max",
+    "thermal_resistance_k_per_w",
+}
+_ORDERED = (
+    ("width_min_px", "width_default_px"),
+    ("width_default_px", "width_max_px"),
+    ("height_min_px", "height_default_px"),
+    ("height_default_px", "height_max_px"),
+    ("exposure_short_min_us", "exposure_min_us"),
+    ("exposure_min_us", "exposure_default_us"),
+    ("exposure_default_us", "exposure_max_us"),
+    ("throughput_min_bytes_per_s", "throughput_default_bytes_per_s"),
+    ("throughput_default_bytes_per_s", "throughput_max_bytes_per_s"),
+    ("supply_min_v", "supply_max_v"),
+)
 
 
 def _files() -> list[tuple[str, str]]:
@@ -178,21 +324,25 @@ def _hint(name: str, known: list[str]) -> str:
     return f", did you mean {folded[close[0]]!r}?" if close else ""
 
 
-def _keys(path: str, prefix: str, table: object, known: list[str]) -> Mapping[str, Any]:
+def _keys(
+    path: str, prefix: str, table: object, known: list[str], optional: Sequence[str] = ()
+) -> Mapping[str, Any]:
     if not isinstance(table, dict):
         raise ModelError(path, prefix.rstrip("."), "must be a table")
     for key in table:
         if key not in known:
             raise ModelError(path, prefix + key, f"unknown key{_hint(key, known)}")
     for key in known:
-        if key not in table:
+        if key not in table and key not in optional:
             raise ModelError(path, prefix + key, "missing")
     return table
 
 
 def _text(path: str, key: str, value: object) -> str:
-    if not isinstance(value, str) or not value.isascii():
+    if not isinstance(value, str) or not value.isascii() or not value.strip():
         raise ModelError(path, key, "must be ASCII text")
+    if len(value) > 63 and key in _REGISTER_TEXTS:
+        raise ModelError(path, key, f"has {len(value)} characters, the register takes 63")
     return value
 
 
@@ -203,4 +353,6 @@ def _figure(path: str, key: str, value: object) -> Figure:
         raise ModelError(path, f"{key}.value", "must be a number")
     if kind not in KINDS:
         raise ModelError(path, f"{key}.kind", f"{kind!r} is not one of {', '.join(KINDS)}")
-    return Figure(number, kind, str(source))
+    if not isinstance(source, str) or not source:
+        raise ModelError(path, f"{key}.source", "must say where the figure comes from")
+    return Figure(number, kind, source)
