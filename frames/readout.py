@@ -1,9 +1,8 @@
 """How long a frame takes: sensor readout, link and exposure, and which of them rules.
 
-A Sony Pregius sensor reads whole rows: t_readout = (rows + extra lines) x line time. Width does not matter,
-and binning by the camera's processor still reads every sensor row (so count sensor rows, not output rows).
-With overlap, the next exposure runs while the last one is read out, and the slowest of three stages sets the
-period:
+A sensor reads whole rows: t_readout = (rows + extra lines) x line time. Width does not matter, and binning by
+the camera's processor still reads every sensor row; only a sensor that bins itself reads fewer. With overlap,
+the next exposure runs while the last one is read out, and the slowest of three stages sets the period:
 
     period = max(t_readout, payload / link rate, exposure + overhead)
 
@@ -18,13 +17,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ReadoutTiming:
-    """Timing constants of one sensor: `line_time_ns` per row, `extra_lines` per frame,
-    `exposure_overhead_ns`.
+    """Timing constants of one sensor: `line_time_ns` per row, `extra_lines` per frame (not always whole),
+    `exposure_overhead_ns`. `binned_in_sensor`: vertical binning reads fewer rows.
     """
 
     line_time_ns: float
-    extra_lines: int
+    extra_lines: float
     exposure_overhead_ns: float
+    binned_in_sensor: bool = False
+
+    def rows_read(self, height: int, binning_vertical: int = 1) -> int:
+        """Rows the sensor reads for an image of `height` (binned) rows."""
+        return height if self.binned_in_sensor else height * binning_vertical
 
     def readout_ns(self, height_rows: int) -> int:
         """Time to read `height_rows` sensor rows."""
@@ -62,3 +66,49 @@ def frame_period_ns(
     if overlap:
         return max(readout_ns, link_ns, exposing_ns)
     return max(exposing_ns + readout_ns, link_ns)
+
+
+def one_buffer_period_ns(readout_ns: int, exposure_ns: int, link_ns: int, *, overhead_ns: int = 0) -> int:
+    """Period of triggered frames when the camera's memory holds one image.
+
+    The image goes out while it is read, but the next exposure starts only when its last byte has left. The
+    Baumer VCXG-124M prints 9 fps for this at full resolution and 4 ms, where the link alone would do 10.
+    """
+    return exposure_ns + overhead_ns + max(readout_ns, link_ns)
+
+
+@dataclass(frozen=True)
+class GigeLink:
+    """A GigE Vision stream on Ethernet: what of the wire is payload.
+
+    Every packet of at most `packet_bytes` (IP header and up) carries `gvsp_bytes` of stream header (20 with
+    64-bit block ids, 8 before GigE Vision 2) in 28 bytes of IP and UDP, and takes 38 more on the wire (MAC
+    header, checksum, preamble, gap). A leader and a trailer packet frame each image. `share` is what the
+    sender uses of the wire: 1, or less for a reserve.
+    """
+
+    packet_bytes: int = 8192
+    bits_per_s: float = 1e9
+    gvsp_bytes: int = 20
+    leader_bytes: int = 36
+    trailer_bytes: int = 8
+    share: float = 1.0
+
+    @property
+    def data_bytes(self) -> int:
+        """Image bytes in one packet."""
+        return self.packet_bytes - self.gvsp_bytes - 28
+
+    def wire_bytes(self, payload_bytes: int) -> int:
+        """All bytes of one image on the wire, with leader and trailer."""
+        packets = -(-payload_bytes // self.data_bytes)
+        per_packet = self.gvsp_bytes + 28 + 38
+        return payload_bytes + self.leader_bytes + self.trailer_bytes + (packets + 2) * per_packet
+
+    def frame_ns(self, payload_bytes: int) -> int:
+        """Time one image takes on the wire."""
+        return math.ceil(self.wire_bytes(payload_bytes) * 8e9 / (self.bits_per_s * self.share) - 1e-6)
+
+    def payload_bytes_per_s(self, payload_bytes: int) -> float:
+        """Payload rate with images of this size back to back."""
+        return payload_bytes * 1e9 / self.frame_ns(payload_bytes)

@@ -108,7 +108,7 @@ def test_flips_mirror_the_whole_picture(reverse_x: bool, reverse_y: bool) -> Non
     flipped = pixels(camera, settings(1, reverse_x=reverse_x, reverse_y=reverse_y)).astype(float)
     mirrored = plain[:: -1 if reverse_y else 1, :: -1 if reverse_x else 1]
     difference = (flipped - mirrored).reshape(16, 32, 32, 32).mean(axis=(1, 3))
-    noise = (0.383**2 * 6100 * 2 / 1024) ** 0.5
+    noise = (0.369**2 * 6100 * 2 / 1024) ** 0.5
     assert np.abs(difference).max() < 5.5 * noise
     unflipped = (flipped - plain).reshape(16, 32, 32, 32).mean(axis=(1, 3))
     assert np.abs(unflipped).max() > 50 * noise
@@ -173,7 +173,7 @@ def test_binned_picture_is_the_sum_of_the_plain_one() -> None:
     bright = summed.reshape(16, 16, 32, 16).mean(axis=(1, 3))
     middle = bright < 3700
     assert middle.sum() > 50
-    noise = (0.383**2 * 4 * 6100 * 2 / 256) ** 0.5
+    noise = (0.369**2 * 4 * 6100 * 2 / 256) ** 0.5
     assert np.abs(difference[middle]).max() < 5.5 * noise
 
 
