@@ -6,10 +6,11 @@ Every transport talks to this object in requests (URBs): `submit`, `cancel`, and
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from gadget.ep0 import Actions, ControlEndpoint, Setup
 from gadget.function import Function
-from gadget.link import PAYLOAD_BYTES_PER_S, Link
+from gadget.link import PAYLOAD_BYTES_PER_S, Bus
 from gadget.pending import EINVAL, EPIPE, ESHUTDOWN, OK, InPipe, Urb
 from u3v.errors import Stall
 from u3v.wire.usb import Speed
@@ -27,6 +28,7 @@ class UsbDevice:
         *,
         speed: Speed = Speed.SUPER,
         paced: bool = True,
+        bus: Bus | None = None,
         offered_ma: int | None = None,
         on_complete: Callable[[Urb], None] | None = None,
     ) -> None:
@@ -35,7 +37,9 @@ class UsbDevice:
         self.descriptors = function.descriptors(speed)
         self.on_complete: Callable[[Urb], None] = on_complete or (lambda urb: None)
         self.observer: Callable[[str, Urb, int], None] | None = None
-        self.link = Link(PAYLOAD_BYTES_PER_S[speed] if paced else 0.0)
+        self.bus = bus or Bus(PAYLOAD_BYTES_PER_S[speed])
+        if not paced:
+            self.bus = Bus()
         self.unplugged = False
         self._now_ns = 0
         actions = Actions(
@@ -47,7 +51,9 @@ class UsbDevice:
         self._pipes: dict[int, InPipe] = {}
         for endpoint in self.ep0.endpoints:
             if endpoint & 0x80:
-                self._pipes[endpoint] = InPipe(endpoint, function, speed.max_packet, self.link)
+                flow = self.bus.join(PAYLOAD_BYTES_PER_S[speed])
+                self._pipes[endpoint] = pipe = InPipe(endpoint, function, speed.max_packet, flow)
+                flow.on_turn = partial(self._turn, pipe)
             else:
                 self._out_halted[endpoint] = False
 
@@ -96,6 +102,10 @@ class UsbDevice:
             self.function.tick(now_ns)
         for pipe in self._pipes.values():
             pipe.pump(now_ns, self._complete)
+
+    def _turn(self, pipe: InPipe, at_ns: int) -> None:
+        """Another device of the bus wants everything landed here that was over at `at_ns`."""
+        pipe.pump(at_ns, self._complete)
 
     def next_wakeup_ns(self) -> int | None:
         """When `service` must be called next, if nothing else happens before."""

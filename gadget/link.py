@@ -31,6 +31,9 @@ SUPER_BYTES_PER_S = 479_000_000.0
 PAYLOAD_BYTES_PER_S = {Speed.SUPER: SUPER_BYTES_PER_S, Speed.HIGH: 13 * 512 * 8000.0}
 SUPER_PLUS_BYTES_PER_S = float(int(10e9 / 8 * 128 / 132 * 1024 / 1060 * 40 / 41 / 1e6) * 1_000_000)
 PACKET_BYTES = 1024
+TURNAROUND_NS = 500_000
+"""How late a host may ask for the next piece without the wire standing idle: a real host controller asks
+within microseconds, ours is a program that first has to be woken."""
 ETHERNET_PACKET_BYTES = 8192
 """The jumbo packets that GigE cameras are run with; 1500 without jumbo frames."""
 
@@ -126,6 +129,11 @@ class Bus:
         self._in_flight: list[Flow] = []
         self._at_ns = 0
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether more than one piece is in flight."""
+        return len(self._in_flight) > 1
+
     def join(self, port_bytes_per_s: float = 0.0) -> "Flow":
         """A new flow. `port_bytes_per_s`: what its own port carries at most (0: as much as the bus)."""
         return Flow(self, min(port_bytes_per_s or self.bytes_per_s, self.bytes_per_s))
@@ -135,13 +143,12 @@ class Bus:
         may have come late, and what they begin then shares the bus with this piece."""
         while len(self._in_flight) > 1:
             first = min(self._in_flight, key=_done_ns)
-            if first is flow or first.done_ns >= flow.done_ns:
+            if first.done_ns >= flow.done_ns:
                 return
-            first.on_turn(first.done_ns)
-            if first.piece_bytes and first.done_ns < flow.done_ns and first in self._in_flight:
-                if first is min(self._in_flight, key=_done_ns) and not first.progressed:
-                    return  # its owner does not land it (it is halted, or gone)
             first.progressed = False
+            first.on_turn(first.done_ns)
+            if not first.progressed:
+                return  # its owner does not take it now
 
     def add(self, flow: "Flow") -> None:
         others = self._in_flight
@@ -167,13 +174,16 @@ class Bus:
     def _alone_ns(self, flow: "Flow") -> int:
         """When the piece has crossed if the bus is its own."""
         start_ns = max(flow.begin_ns, flow.ready_ns)
-        return max(flow.last_ready_ns, start_ns + int(flow.piece_bytes * 1e9 / flow.port_bytes_per_s))
+        crossed_ns = start_ns + int(flow.piece_bytes * 1e9 / flow.port_bytes_per_s)
+        return max(flow.asked_ns, flow.last_ready_ns, crossed_ns)
 
     def _meets(self, flow: "Flow") -> bool:
         """Whether another piece is on the bus at any time of this one's."""
         start_ns = max(flow.begin_ns, flow.ready_ns)
         return any(
-            other is not flow and other.done_ns > start_ns and max(other.begin_ns, other.ready_ns) < flow.done_ns
+            other is not flow
+            and other.done_ns > start_ns
+            and max(other.begin_ns, other.ready_ns) < flow.done_ns
             for other in self._in_flight
         )
 
@@ -193,12 +203,10 @@ class Bus:
         for flow, at_ns in zip(flows, done, strict=True):
             flow.done_ns = at_ns
 
-    def _run(
-        self, flows: "list[Flow]", crossed: list[float], at_ns: int, until_ns: int | None
-    ) -> list[int]:
+    def _run(self, flows: "list[Flow]", crossed: list[float], at_ns: int, until_ns: int | None) -> list[int]:
         """Move `crossed` on from `at_ns`, to `until_ns` or until all is done; the instants each was done."""
-        done = [0] * len(flows)
-        todo = set(range(len(flows)))
+        done = [flow.done_ns for flow in flows]
+        todo = {index for index, flow in enumerate(flows) if crossed[index] < flow.piece_bytes}
         while todo and (until_ns is None or at_ns < until_ns):
             next_ns = until_ns
             wants: dict[int, float] = {}
@@ -217,7 +225,12 @@ class Bus:
                 flow = flows[index]
                 event_ns = at_ns + max(1, math.ceil((flow.piece_bytes - crossed[index]) * 1e9 / rate - 1e-3))
                 backlog = flow.exists(at_ns) - crossed[index]
-                if backlog >= 1.0 and flow.bytes_per_s and rate > flow.bytes_per_s and at_ns < flow.last_ready_ns:
+                if (
+                    backlog >= 1.0
+                    and flow.bytes_per_s
+                    and rate > flow.bytes_per_s
+                    and at_ns < flow.last_ready_ns
+                ):
                     caught_ns = at_ns + max(1, math.ceil(backlog * 1e9 / (rate - flow.bytes_per_s)))
                     event_ns = min(event_ns, caught_ns, flow.last_ready_ns)
                 next_ns = event_ns if next_ns is None else min(next_ns, event_ns)
@@ -228,7 +241,7 @@ class Bus:
                 crossed[index] = min(reached, flow.exists(next_ns))
                 if crossed[index] > flow.piece_bytes - 0.5:
                     crossed[index] = float(flow.piece_bytes)
-                    done[index] = next_ns
+                    done[index] = max(next_ns, flow.asked_ns)
                     todo.discard(index)
             at_ns = next_ns
         return done
@@ -241,6 +254,7 @@ class Flow:
     """
 
     __slots__ = (
+        "asked_ns",
         "begin_ns",
         "bus",
         "bytes_per_s",
@@ -259,7 +273,7 @@ class Flow:
         self.port_bytes_per_s = port_bytes_per_s
         self.on_turn: Callable[[int], None] = lambda at_ns: None
         self.piece_bytes = 0
-        self.begin_ns = self.ready_ns = self.last_ready_ns = self.done_ns = 0
+        self.asked_ns = self.begin_ns = self.ready_ns = self.last_ready_ns = self.done_ns = 0
         self.bytes_per_s = 0.0
         self.crossed = 0.0
         self.progressed = False
@@ -276,11 +290,17 @@ class Flow:
             self.done_ns = max(last_ready_ns, asked_ns)
             return
         self.piece_bytes = length_bytes
-        self.begin_ns = asked_ns
+        self.begin_ns = asked_ns - TURNAROUND_NS
+        self.asked_ns = asked_ns
         self.ready_ns = ready_ns
         self.last_ready_ns = last_ready_ns
         self.bytes_per_s = bytes_per_s
         bus.add(self)
+
+    def serve_others(self) -> None:
+        """Have all pieces landed that were over before this one. It may be done later after that."""
+        if self.piece_bytes and self.bus.is_shared:
+            self.bus.serve_before(self)
 
     def land(self) -> None:
         """The piece has crossed and was taken at the other end."""
@@ -294,6 +314,7 @@ class Flow:
         if self.piece_bytes:
             self.bus.remove(self, False)
             self.piece_bytes = 0
+            self.progressed = True
 
     def exists(self, at_ns: int) -> float:
         """Bytes of the piece that the camera has made by `at_ns`."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gadget.function import Function
-from gadget.link import Link
+from gadget.link import Flow
 from u3v.errors import Stall
 from u3v.wire.usb import InTransfer
 
@@ -57,18 +57,17 @@ class Urb:
 class InPipe:
     """One IN endpoint of a device."""
 
-    def __init__(self, endpoint: int, function: Function, max_packet: int, link: Link) -> None:
+    def __init__(self, endpoint: int, function: Function, max_packet: int, flow: Flow) -> None:
         self.endpoint = endpoint
         self.halted = False
         self._function = function
         self._max_packet = max_packet
-        self._link = link
+        self.flow = flow
         self._parked: deque[Urb] = deque()
         self._transfer: InTransfer | None = None
         self._sent = 0
         self._crossing = 0  # bytes of the transfer now on the link, for the oldest request
         self._crossing_status: int | None = None
-        self._done_ns = 0
 
     def park(self, urb: Urb) -> None:
         self._parked.append(urb)
@@ -79,6 +78,7 @@ class InPipe:
             return False
         if self._parked[0] is urb:
             self._crossing_status = None
+            self.flow.give_up()
         self._parked.remove(urb)
         urb.finish(ECONNRESET)
         return True
@@ -88,6 +88,7 @@ class InPipe:
         self._transfer = None
         self._sent = 0
         self._crossing_status = None
+        self.flow.give_up()
 
     def take_all(self, status: int) -> list[Urb]:
         """End every parked request with `status` and hand them back."""
@@ -99,7 +100,7 @@ class InPipe:
         return ended
 
     def next_wakeup_ns(self) -> int | None:
-        return self._done_ns if self._crossing_status is not None else None
+        return self.flow.done_ns if self._crossing_status is not None else None
 
     def pump(self, now_ns: int, complete: Callable[[Urb], None]) -> None:
         """Move data to the parked requests for as long as the device has some and the link lets it."""
@@ -116,7 +117,10 @@ class InPipe:
                 return
             if self._crossing_status is None:
                 continue
-            if now_ns < self._done_ns:
+            if now_ns < self.flow.done_ns:
+                return
+            self.flow.serve_others()
+            if now_ns < self.flow.done_ns:
                 return
             self._land(urb, complete)
 
@@ -142,16 +146,17 @@ class InPipe:
             self._crossing, self._crossing_status = room, OK
         else:  # the packet that does not fit is babble: the host gets what fits, the rest of it is lost
             self._crossing, self._crossing_status = room, EOVERFLOW
-        ready_ns = transfer.ready_ns
-        if transfer.bytes_per_s:
-            ready_ns += int((self._sent + self._crossing) * 1e9 / transfer.bytes_per_s)
-        self._done_ns = self._link.reserve(self._crossing, ready_ns, urb.submitted_ns)
+        ready_ns, rate = transfer.ready_ns, transfer.bytes_per_s
+        if rate:
+            ready_ns += int(self._sent * 1e9 / rate)
+        self.flow.begin(self._crossing, urb.submitted_ns, ready_ns, rate)
         return True
 
     def _land(self, urb: Urb, complete: Callable[[Urb], None]) -> None:
         transfer, status = self._transfer, self._crossing_status
         assert transfer is not None and status is not None
         self._crossing_status = None
+        self.flow.land()
         if self._crossing:
             urb.chunks.append(transfer.data[self._sent : self._sent + self._crossing])
         urb.actual += self._crossing
