@@ -3,7 +3,12 @@
 A request the device cannot answer yet lets the clock jump to the device's next deadline, again and again,
 until it is answered or its time is over. Hours of camera time pass in seconds and every run is the same.
 `run(duration_ns)` lets time pass without a request.
+
+Several devices share one `SimulatedTime`: whatever waits on one bus lets the time of all pass, deadline by
+deadline. In lockstep a request never moves the clock: it stands until somebody calls `advance` (or `run`).
 """
+
+from typing import Protocol
 
 from gadget.device import UsbDevice
 from gadget.function import Function
@@ -24,15 +29,82 @@ _NO_BUFFER = memoryview(b"")
 _MAX_IDLE_ROUNDS = 10_000
 
 
+class Timed(Protocol):
+    """What has deadlines: a device, a port's supply."""
+
+    def next_wakeup_ns(self) -> int | None: ...
+
+    def service(self, now_ns: int) -> None: ...
+
+
+class SimulatedTime:
+    """A clock that only moves when it is told to, and stops at every deadline of `services` on its way."""
+
+    def __init__(self, *, lockstep: bool = False) -> None:
+        self.now_ns = 0
+        self.lockstep = lockstep
+        self.services: list[Timed] = []
+        self._idle_rounds = 0
+
+    def next_wakeup_ns(self) -> int | None:
+        instants = [service.next_wakeup_ns() for service in self.services]
+        return min((at for at in instants if at is not None), default=None)
+
+    def step(self, at_ns: int) -> None:
+        """Move on to a deadline and serve what is due."""
+        self._idle_rounds = 0 if at_ns > self.now_ns else self._idle_rounds + 1
+        if self._idle_rounds > _MAX_IDLE_ROUNDS:
+            raise RuntimeError("the device asks for the same instant again and again")
+        self.now_ns = now_ns = max(self.now_ns, at_ns)
+        for service in list(self.services):
+            due_ns = service.next_wakeup_ns()
+            if due_ns is not None and due_ns <= now_ns:
+                service.service(now_ns)
+
+    def advance(self, duration_ns: int) -> None:
+        """Let time pass, deadline by deadline."""
+        end_ns = self.now_ns + duration_ns
+        while (at_ns := self.next_wakeup_ns()) is not None and at_ns <= end_ns:
+            self.step(at_ns)
+        self.now_ns = end_ns
+
+
 class LoopbackBus:
     """A host with one device. `device` and `now_ns` are there to look at and to play with."""
 
-    def __init__(self, function: Function, speed: Speed = Speed.SUPER, *, paced: bool = True) -> None:
-        self.device = UsbDevice(function, speed=speed, paced=paced, on_complete=self._completed)
-        self.now_ns = 0
+    def __init__(
+        self,
+        function: Function,
+        speed: Speed = Speed.SUPER,
+        *,
+        paced: bool = True,
+        time: SimulatedTime | None = None,
+    ) -> None:
+        self._join(UsbDevice(function, speed=speed, paced=paced), time)
+
+    @classmethod
+    def to(cls, device: UsbDevice, time: SimulatedTime | None = None) -> "LoopbackBus":
+        """A host for a device that is there already, on the clock it shares with others."""
+        made = cls.__new__(cls)
+        made._join(device, time)
+        return made
+
+    def _join(self, device: UsbDevice, time: SimulatedTime | None) -> None:
+        self.device = device
+        device.on_complete = self._completed
+        self.time = time or SimulatedTime()
+        self.time.services.append(device)
         self._buffers: dict[Urb, memoryview] = {}
         self._handles: dict[int, Urb] = {}
         self._next_handle = 1
+
+    @property
+    def now_ns(self) -> int:
+        return self.time.now_ns
+
+    @now_ns.setter
+    def now_ns(self, now_ns: int) -> None:
+        self.time.now_ns = now_ns
 
     def control(self, setup: bytes, data_or_length: bytes | int, timeout_ms: int = 1000) -> bytes:
         if isinstance(data_or_length, int):
@@ -78,12 +150,7 @@ class LoopbackBus:
 
     def run(self, duration_ns: int) -> None:
         """Let time pass, deadline by deadline."""
-        end_ns = self.now_ns + duration_ns
-        idle_rounds = 0
-        while (at_ns := self.device.next_wakeup_ns()) is not None and at_ns <= end_ns:
-            idle_rounds = 0 if at_ns > self.now_ns else idle_rounds + 1
-            self._step(at_ns, idle_rounds)
-        self.now_ns = end_ns
+        self.time.advance(duration_ns)
 
     def _transfer(self, urb: Urb, buffer: memoryview, timeout_ms: int) -> int:
         self._submit(urb, buffer)
@@ -105,22 +172,16 @@ class LoopbackBus:
             self._buffers.pop(urb, None)
 
     def _wait(self, urb: Urb, timeout_ms: int) -> None:
-        end_ns = self.now_ns + timeout_ms * 1_000_000 if timeout_ms else None
-        idle_rounds = 0
+        time = self.time
+        end_ns = time.now_ns + timeout_ms * 1_000_000 if timeout_ms else None
         while not urb.tag:
-            at_ns = self.device.next_wakeup_ns()
-            if at_ns is None or (end_ns is not None and at_ns > end_ns):
-                if end_ns is not None:
-                    self.now_ns = end_ns
+            at_ns = time.next_wakeup_ns()
+            late = at_ns is None or (end_ns is not None and at_ns > end_ns)
+            if at_ns is None or late or (time.lockstep and at_ns > time.now_ns):
+                if end_ns is not None and not time.lockstep:
+                    time.now_ns = end_ns
                 raise UsbTimeout(f"endpoint {urb.endpoint:#04x}: no answer in {timeout_ms} ms")
-            idle_rounds = 0 if at_ns > self.now_ns else idle_rounds + 1
-            self._step(at_ns, idle_rounds)
-
-    def _step(self, at_ns: int, idle_rounds: int) -> None:
-        if idle_rounds > _MAX_IDLE_ROUNDS:
-            raise RuntimeError("the device asks for the same instant again and again")
-        self.now_ns = max(self.now_ns, at_ns)
-        self.device.service(self.now_ns)
+            time.step(at_ns)
 
     def _completed(self, urb: Urb) -> None:
         buffer = self._buffers.pop(urb, _NO_BUFFER)

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from gadget.link import parse_bus
 from gadget.runner import DEFAULT_SCENE, CameraSpec
 from gadget.words import parse_assignment
 from u3v.wire.usb import Speed
@@ -49,6 +50,13 @@ def camera_options(command: F) -> F:
                 default="super",
                 show_default=True,
                 help="Speed of the USB port.",
+            ),
+            click.option(
+                "--bus",
+                metavar="BUS[,other=RATE]",
+                help="What all cameras share: 5gbps, 10gbps, 480mbps (USB), 1gbe, 100mbe (GigE models; "
+                "packet=1500 without jumbo packets), with other traffic such as other=100MB/s. Default: "
+                "each camera has a bus of its own.",
             ),
             click.option(
                 "--port-ma",
@@ -97,6 +105,14 @@ def specs(models: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]:
     if not serial.isascii() or len(serial) > 63:
         raise ValueError("--serial takes up to 63 ASCII characters")
     settings = dict(parse_assignment(text) for text in options["settings"])
+    speed = Speed.HIGH if options["speed"] == "high" else Speed.SUPER
+    bus = parse_bus(options["bus"]) if options["bus"] else None
+    if bus is not None:
+        if not options["pacing"]:
+            raise ValueError("--bus is about real rates: it does not go with --no-pacing")
+        if speed is Speed.HIGH and bus.speed is not Speed.HIGH:
+            raise ValueError(f"--bus {bus.name}: a High-Speed camera has other wires: use --bus 480mbps")
+        speed = bus.speed
     return [
         CameraSpec(
             model=model,
@@ -104,10 +120,11 @@ def specs(models: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]:
             name=options["name"],
             scene=options["scene"] or DEFAULT_SCENE,
             seed=options["seed"],
-            speed=Speed.HIGH if options["speed"] == "high" else Speed.SUPER,
+            speed=speed,
             paced=options["pacing"],
             strict=options["strict"],
             offered_ma=options["port_ma"],
+            bus=bus,
             state=options["state"],
             settings=settings,
         )

@@ -16,6 +16,7 @@ from frames.scene import Scene, parse_scene
 from frames.sensor import load_sensor
 from frames.source import FrameSource
 from gadget.device import UsbDevice
+from gadget.link import Bus, BusSpec
 from gadget.loop import Loop
 from gadget.pcap import PcapWriter
 from gadget.power import PowerModel
@@ -40,7 +41,8 @@ class CameraSpec:
     """What a person says about a camera: the model, and how this one differs.
 
     `settings`: feature values from the start on. `state`: file that keeps the user sets. `offered_ma`: what
-    the port supplies. `paced`: modelled frame rate and link, otherwise as fast as the host reads.
+    the port supplies. `paced`: modelled frame rate and link, otherwise as fast as the host reads. `bus`: what
+    all cameras of a bench share (None: each has a host controller of its own).
     """
 
     model: str
@@ -52,6 +54,7 @@ class CameraSpec:
     paced: bool = True
     strict: bool = False
     offered_ma: int | None = None
+    bus: BusSpec | None = None
     state: Path | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
 
@@ -72,9 +75,12 @@ def build(
     serial: str,
     run_job: Callable[[Job, Job], None] = run_inline,
     scene: Scene | None = None,
+    bus: Bus | None = None,
 ) -> VirtualCamera:
     """One camera. Raises ModelError, SceneError, SensorError or ValueError, each one line for a person."""
     model = load_model(spec.model)
+    if spec.bus is not None:
+        check_bus(model, spec.bus)
     sensor = load_sensor(model.sensor)
     store = UserSetFile(spec.state, model.name) if spec.state is not None else None
     options = Options(
@@ -95,8 +101,16 @@ def build(
     count = model.integer("frame_memory_bytes") // smallest + SPARE_BUFFERS
     pool = FramePool(count, width * height * 2)
     rendered = RenderedCamera(camera, source, pool, run_job)
-    device = UsbDevice(rendered, speed=spec.speed, paced=spec.paced, offered_ma=spec.offered_ma)
+    device = UsbDevice(rendered, speed=spec.speed, paced=spec.paced, bus=bus, offered_ma=spec.offered_ma)
     return VirtualCamera(spec, model, camera, rendered, device)
+
+
+def check_bus(model: Model, bus: BusSpec) -> None:
+    """Raises ValueError where a camera does not fit a bus."""
+    if bus.ethernet != model.wire.startswith("GigE"):
+        kind = "an Ethernet" if bus.ethernet else "a USB"
+        fitting = "5gbps, 10gbps or 480mbps" if bus.ethernet else "1gbe or 100mbe"
+        raise ValueError(f"{model.name} has {model.wire}, {bus.name} is {kind} bus: use --bus {fitting}")
 
 
 def set_feature(camera: Camera, name: str, text: str) -> None:
@@ -119,9 +133,12 @@ class Bench:
         self._worker = ThreadPoolExecutor(1, "render")
         self._pcap: PcapWriter | None = None
         try:
+            bus: Bus | None = None
             for index, spec in enumerate(specs):
                 serial = spec.serial or str(FIRST_SERIAL + index)
-                self._add(build(spec, serial, self._run_job))
+                if bus is None and spec.bus is not None:
+                    bus = spec.bus.bus()
+                self._add(build(spec, serial, self._run_job, bus=bus))
             self._warm_up()
             if pcap is not None:
                 self._pcap = PcapWriter(pcap)
