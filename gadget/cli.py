@@ -38,6 +38,10 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except MISTAKES as error:
             raise click.UsageError(str(error)) from error
+        except OSError as error:
+            if error.filename is None:  # not about a file that a person named
+                raise
+            raise click.UsageError(f"{error.filename}: {error.strerror}") from error
 
 
 @click.group(

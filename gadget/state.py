@@ -18,6 +18,8 @@ class UserSetFile:
 
     def load(self) -> dict[str, dict[str, Value]]:
         """The stored sets; none where there is no file. Raises ValueError for a file that is something else."""
+        if not self._path.parent.is_dir():
+            raise ValueError(f"{self._path}: no such folder")
         try:
             text = self._path.read_text("utf-8")
         except FileNotFoundError:
