@@ -105,10 +105,17 @@ def run_command(
 
     Only CMD and its children see the cameras. Exit code: CMD's.
     """
+    from gadget.local.hotplug import connect
     from gadget.local.launch import run_local
 
     with Bench(specs(tuple(models.split(",")), options), pcap) as bench:
-        status = run_local([c.device for c in bench.cameras], list(command), preload=preload, loop=bench.loop)
+        status = run_local(
+            [c.device for c in bench.cameras],
+            list(command),
+            preload=preload,
+            loop=bench.loop,
+            on_start=lambda server: connect(server, [c.port for c in bench.cameras]),
+        )
         report(bench.cameras)
     sys.exit(status)
 

@@ -128,6 +128,11 @@ class UsbDevice:
         self.bus_reset(now_ns)
         self.unplugged = True
 
+    def replug(self, now_ns: int) -> None:
+        """The cable is in again: a new, unconfigured device on the same port."""
+        self._now_ns = now_ns
+        self.unplugged = False
+
     def _control(self, urb: Urb) -> None:
         if len(urb.setup) != 8 or urb.endpoint & 0x7F:
             self._finish(urb, EINVAL)

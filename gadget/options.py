@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from gadget.link import parse_bus
+from gadget.power import Supply
 from gadget.runner import DEFAULT_SCENE, CameraSpec
 from gadget.words import parse_assignment
 from u3v.wire.usb import Speed
@@ -63,6 +64,35 @@ def camera_options(command: F) -> F:
                 type=click.IntRange(0, 5000),
                 metavar="MA",
                 help="Current the port supplies; default: 900 (super), 500 (high).",
+            ),
+            click.option(
+                "--supply-v",
+                type=click.FloatRange(0, 60),
+                metavar="V",
+                help="Supply voltage at the other end of the cable; default: the data sheet's (USB: 5 V).",
+            ),
+            click.option(
+                "--cable-ohm",
+                type=click.FloatRange(0, 100),
+                default=0.0,
+                show_default=True,
+                metavar="OHM",
+                help="Resistance of the cable, both wires: below 4.45 V a USB camera drops off the bus.",
+            ),
+            click.option(
+                "--load-ma",
+                type=click.FloatRange(0, 5000),
+                default=0.0,
+                metavar="MA",
+                help="Current drawn from the camera's own supply pin by something else.",
+            ),
+            click.option(
+                "--ambient",
+                type=click.FloatRange(-60, 150),
+                default=25.0,
+                show_default=True,
+                metavar="C",
+                help="Temperature of the air around the camera, which warms up above it.",
             ),
             click.option(
                 "--pacing/--no-pacing",
@@ -125,6 +155,13 @@ def specs(models: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]:
             strict=options["strict"],
             offered_ma=options["port_ma"],
             bus=bus,
+            supply=Supply(
+                supply_v=options["supply_v"],
+                cable_ohm=options["cable_ohm"],
+                port_ma=options["port_ma"],
+                ambient_c=options["ambient"],
+                load_ma=options["load_ma"],
+            ),
             state=options["state"],
             settings=settings,
         )

@@ -4,8 +4,10 @@ import contextlib
 import subprocess
 import threading
 
+from gadget.loop import Loop
+from gadget.port import Port
 from gadget.runner import Bench
-from gadget.usbip.session import export
+from gadget.usbip.session import ExportedDevice, export
 from gadget.usbip.vhci import plug
 from u3v.errors import U3VError
 
@@ -18,7 +20,9 @@ def plugged_in(bench: Bench, command: list[str]) -> int:
     status = 0
     with contextlib.ExitStack() as stack:
         for busid, built in zip(exported, bench.cameras, strict=True):
-            port = stack.enter_context(plug(bench.loop, exported[busid]))
+            plugged = stack.enter_context(contextlib.ExitStack())
+            port = plugged.enter_context(plug(bench.loop, exported[busid]))
+            _connect(built.port, plugged, bench.loop, exported[busid])
             if not command:
                 print(f"{built.model.maker} {built.model.name} is plugged into vhci port {port}", flush=True)
         if not command:
@@ -42,6 +46,20 @@ def plugged_in(bench: Bench, command: list[str]) -> int:
                 child.terminate()
             waiter.join()
     return status if status >= 0 else 128 - status
+
+
+def _connect(port: Port, plugged: contextlib.ExitStack, loop: Loop, exported: ExportedDevice) -> None:
+    """Let the kernel see a camera that drops off the bus and comes back."""
+
+    def drop(now_ns: int) -> None:
+        port.device.unplug(now_ns)
+        plugged.close()
+
+    def come_back(now_ns: int) -> None:
+        port.device.replug(now_ns)
+        plugged.enter_context(plug(loop, exported))
+
+    port.on_drop, port.on_return = drop, come_back
 
 
 def _until_configured(bench: Bench) -> None:

@@ -19,7 +19,8 @@ from gadget.device import UsbDevice
 from gadget.link import Bus, BusSpec
 from gadget.loop import Loop
 from gadget.pcap import PcapWriter
-from gadget.power import PowerModel
+from gadget.port import Port
+from gadget.power import PowerModel, Supply
 from gadget.rendered import Job, RenderedCamera, run_inline
 from gadget.state import UserSetFile
 from u3v.camera import Camera, Options
@@ -42,7 +43,7 @@ class CameraSpec:
 
     `settings`: feature values from the start on. `state`: file that keeps the user sets. `offered_ma`: what
     the port supplies. `paced`: modelled frame rate and link, otherwise as fast as the host reads. `bus`: what
-    all cameras of a bench share (None: each has a host controller of its own).
+    all cameras of a bench share (None: each has a host controller of its own). `supply`: cable and heat.
     """
 
     model: str
@@ -55,6 +56,7 @@ class CameraSpec:
     strict: bool = False
     offered_ma: int | None = None
     bus: BusSpec | None = None
+    supply: Supply = field(default_factory=Supply)
     state: Path | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
 
@@ -68,6 +70,7 @@ class VirtualCamera:
     camera: Camera
     rendered: RenderedCamera
     device: UsbDevice
+    port: Port
 
 
 def build(
@@ -91,7 +94,8 @@ def build(
         user_sets=store.load() if store is not None else {},
         save_user_sets=store.save if store is not None else None,
     )
-    camera = Camera(model, sensor.timing, PowerModel(model, speed=spec.speed), options)
+    power = PowerModel(model, speed=spec.speed, supply=spec.supply)
+    camera = Camera(model, sensor.timing, power, options)
     for name, text in spec.settings.items():
         set_feature(camera, name, text)
     width, height = model.integer("width_max_px"), model.integer("height_max_px")
@@ -102,7 +106,7 @@ def build(
     pool = FramePool(count, width * height * 2)
     rendered = RenderedCamera(camera, source, pool, run_job)
     device = UsbDevice(rendered, speed=spec.speed, paced=spec.paced, bus=bus, offered_ma=spec.offered_ma)
-    return VirtualCamera(spec, model, camera, rendered, device)
+    return VirtualCamera(spec, model, camera, rendered, device, Port(device, camera, power))
 
 
 def check_bus(model: Model, bus: BusSpec) -> None:
@@ -166,6 +170,9 @@ class Bench:
         device = built.device
         built.rendered.on_frame = lambda _now_ns: device.service(self.loop.now_ns())
         self.loop.services.append(device)
+        self.loop.services.append(built.port)
+        name = f"{built.model.name} {built.camera.options.serial}"
+        built.port.report = lambda line: print(f"u3v: {name} {line}", file=sys.stderr, flush=True)
         self.cameras.append(built)
 
     def _warm_up(self) -> None:
