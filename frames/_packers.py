@@ -59,9 +59,33 @@ def pack_12g24(values: Any, count: int, out: Any, byte_offset: int) -> None:
         dst[3 * i + 2] = np.uint8((a & 15) | (b & 15) << 4)
 
 
+@kernel
+def pack_10packed(values: Any, count: int, out: Any, byte_offset: int) -> None:
+    dst = out[byte_offset : byte_offset + count * 12 // 8]
+    for i in range(count // 2):
+        a = values[2 * i]
+        b = values[2 * i + 1]
+        dst[3 * i] = np.uint8(a >> 2)
+        dst[3 * i + 1] = np.uint8((a & 3) | (b & 3) << 4)
+        dst[3 * i + 2] = np.uint8(b >> 2)
+
+
+@kernel
+def pack_12packed(values: Any, count: int, out: Any, byte_offset: int) -> None:
+    dst = out[byte_offset : byte_offset + count * 12 // 8]
+    for i in range(count // 2):
+        a = values[2 * i]
+        b = values[2 * i + 1]
+        dst[3 * i] = np.uint8(a >> 4)
+        dst[3 * i + 1] = np.uint8((a & 15) | (b & 15) << 4)
+        dst[3 * i + 2] = np.uint8(b >> 4)
+
+
 PACKERS: dict[str, Any] = {
-    "Mono10p": pack_10p,
-    "Mono12p": pack_12p,
-    "Mono10g40IDS": pack_10g40,
-    "Mono12g24IDS": pack_12g24,
+    "10p": pack_10p,
+    "12p": pack_12p,
+    "10g40": pack_10g40,
+    "12g24": pack_12g24,
+    "10packed": pack_10packed,
+    "12packed": pack_12packed,
 }

@@ -6,14 +6,24 @@ calls.
 
 For each row, in blocks that stay in the first-level cache:
 
-1. signal `s` = scene * (g + gp*prnu) + dark, in float32; with binning, the sum over the block of pixels.
-   The offset-like fixed pattern (DSNU) is added to the value only: it is not light and has no shot noise.
+1. signal `s` = light * (g + gp*prnu) + dark, in float32; with binning, the sum over the block of pixels, on
+   colour sensors over pixels of the same colour. Hot pixels add dark current. The offset-like fixed pattern
+   (DSNU) and row and column noise are added to the value only: they are not light and have no shot noise.
 2. noise class = (float bits of (s + 256) + dither) >> 20: eight classes per octave. `dither` is one random
    20-bit number per row, which makes the variance between two classes the linear interpolation of theirs;
    shot-noise variance is linear in the signal, so the average is exact.
 3. one random byte per pixel picks one of the 256 quantiles of the class. The row draws one of `STRATA` tables
    whose quantiles interleave, each of mean zero and exact variance.
-4. value = s + dsnu + noise + black, rounded to DN12, clipped, truncated to the depth of the format, packed.
+4. value = s + offsets + noise + black, rounded to DN12, clipped, truncated to the depth of the format, packed.
+
+The arguments of the kernels, all arrays in sensor pixels before binning unless said:
+
+    light     (steps: uint16 canvas, row_y, row_x: int64 per row, row_gain: float32 per row,
+              column_gain: float32 per column): row y sees canvas[row_y[y], row_x[y]:] * row_gain[y] * column_gain
+    fixed     (prnu, dsnu: int8 maps, hot_first: int64 per row + 1, hot_x: int64, hot_rate: float32):
+              the hot pixels of row y are number hot_first[y] .. hot_first[y + 1]
+    offsets   (row, column): float32 units per row and column of the binned, unflipped picture
+    geometry, physics: vectors, see the index constants
 
 The distributions end at about 3.9 sigma, and a value occurs in multiples of 1/4096 of the probability.
 """
@@ -45,8 +55,8 @@ MIX2 = np.uint64(0x94D049BB133111EB)
 ROW_STEP = np.uint64(0xD1342543DE82EF95)
 
 # indices into the geometry and physics vectors of the kernels
-OFFSET_X, OFFSET_Y, WIDTH, BIN_X, BIN_Y, REVERSE_X, REVERSE_Y, BINNED_WIDTH, BINNED_HEIGHT = range(9)
-G, G_PRNU, DARK, K_DSNU, BLACK, TO_OUTPUT, OUTPUT_MAX = range(7)
+OFFSET_X, OFFSET_Y, WIDTH, BIN_X, BIN_Y, REVERSE_X, REVERSE_Y, BINNED_WIDTH, BINNED_HEIGHT, COLOUR = range(10)
+G, G_PRNU, DARK, K_DSNU, BLACK, TO_OUTPUT, OUTPUT_MAX, HOT = range(8)
 
 
 def mix64(value: int) -> int:
@@ -125,60 +135,101 @@ def _mix(value: Any) -> Any:
 
 @kernel
 def _signal(
-    scene: Any, prnu: Any, dsnu: Any, geometry: Any, physics: Any, y: int, x: int, n: int, sig: Any, base: Any
+    light: Any,
+    fixed: Any,
+    offsets: Any,
+    geometry: Any,
+    physics: Any,
+    y: int,
+    x: int,
+    n: int,
+    sig: Any,
+    base: Any,
 ) -> None:
-    """Noise-free signal + CLASS_OFFSET to `sig` and signal + DSNU + black to `base`, for n pixels from (x,
-    y).
-    """
+    """Noise-free signal + CLASS_OFFSET to `sig`, signal + offsets + black to `base`: n pixels from (x, y)."""
+    steps, row_y, row_x, row_gain, column_gain = light
+    prnu, dsnu, _, _, _ = fixed
+    row_offset, column_offset = offsets
     bin_x = geometry[BIN_X]
     bin_y = geometry[BIN_Y]
-    g = physics[G]
-    gp = physics[G_PRNU]
+    colour = geometry[COLOUR]
     dark = physics[DARK]
     kd = physics[K_DSNU]
-    black = physics[BLACK]
     limit = np.float32(SIGNAL_LIMIT)
     offset = np.float32(CLASS_OFFSET)
-    if geometry[REVERSE_Y]:
-        y = geometry[BINNED_HEIGHT] - 1 - y
+    if geometry[REVERSE_Y]:  # colour: cells of 2x2 are mirrored, not what is in them
+        y = geometry[BINNED_HEIGHT] - 2 - y + 2 * (y & 1) if colour else geometry[BINNED_HEIGHT] - 1 - y
     if geometry[REVERSE_X]:
         x = geometry[BINNED_WIDTH] - x - n
+    black = physics[BLACK] + row_offset[y]
+    column = column_offset[x : x + n]
     if bin_x == 1 and bin_y == 1:
-        light = scene[y, x : x + n]
+        g = physics[G] * row_gain[y]
+        gp = physics[G_PRNU] * row_gain[y]
+        at = row_x[y] + x
+        seen = steps[row_y[y], at : at + n]
+        shade = column_gain[x : x + n]
         gain_map = prnu[y, x : x + n]
         offset_map = dsnu[y, x : x + n]
         for i in range(n):
-            s = np.float32(light[i]) * (g + gp * np.float32(gain_map[i])) + dark
+            s = np.float32(seen[i]) * shade[i] * (g + gp * np.float32(gain_map[i])) + dark
             s = s if s < limit else limit
             sig[i] = s + offset
-            base[i] = s + kd * np.float32(offset_map[i]) + black
+            base[i] = s + kd * np.float32(offset_map[i]) + column[i] + black
     else:
         for i in range(n):
             sig[i] = dark
-            base[i] = np.float32(0.0)
-        for j in range(bin_y):
-            light = scene[y * bin_y + j, x * bin_x : (x + n) * bin_x]
-            gain_map = prnu[y * bin_y + j, x * bin_x : (x + n) * bin_x]
-            offset_map = dsnu[y * bin_y + j, x * bin_x : (x + n) * bin_x]
+            base[i] = column[i]
+        row = (y >> 1) * 2 * bin_y + (y & 1) if colour else y * bin_y
+        for _ in range(bin_y):
+            g = physics[G] * row_gain[row]
+            gp = physics[G_PRNU] * row_gain[row]
+            at = row_x[row] + x * bin_x
+            seen = steps[row_y[row], at : at + n * bin_x]
+            shade = column_gain[x * bin_x : (x + n) * bin_x]
+            gain_map = prnu[row, x * bin_x : (x + n) * bin_x]
+            offset_map = dsnu[row, x * bin_x : (x + n) * bin_x]
             for k in range(bin_x):
                 for i in range(n):
-                    sig[i] += np.float32(light[i * bin_x + k]) * (
-                        g + gp * np.float32(gain_map[i * bin_x + k])
-                    )
-                    base[i] += kd * np.float32(offset_map[i * bin_x + k])
+                    j = (i >> 1) * 2 * bin_x + (i & 1) + 2 * k if colour else i * bin_x + k
+                    sig[i] += np.float32(seen[j]) * shade[j] * (g + gp * np.float32(gain_map[j]))
+                    base[i] += kd * np.float32(offset_map[j])
+            row += 2 if colour else 1
         for i in range(n):
             s = sig[i]
             s = s if s < limit else limit
             sig[i] = s + offset
             base[i] += s + black
+    _hot(fixed, geometry, physics, y, x, n, sig, base)
     if geometry[REVERSE_X]:
         for i in range(n // 2):
+            j = n - 2 - i + 2 * (i & 1) if colour else n - 1 - i
             a = sig[i]
-            sig[i] = sig[n - 1 - i]
-            sig[n - 1 - i] = a
+            sig[i] = sig[j]
+            sig[j] = a
             a = base[i]
-            base[i] = base[n - 1 - i]
-            base[n - 1 - i] = a
+            base[i] = base[j]
+            base[j] = a
+
+
+@kernel
+def _hot(fixed: Any, geometry: Any, physics: Any, y: int, x: int, n: int, sig: Any, base: Any) -> None:
+    """Add the dark current of the hot pixels among n pixels from (x, y)."""
+    _, _, hot_first, hot_x, hot_rate = fixed
+    bin_x = geometry[BIN_X]
+    bin_y = geometry[BIN_Y]
+    colour = geometry[COLOUR]
+    ceiling = np.float32(SIGNAL_LIMIT + CLASS_OFFSET)
+    row = (y >> 1) * 2 * bin_y + (y & 1) if colour else y * bin_y
+    for _ in range(bin_y):
+        for h in range(hot_first[row], hot_first[row + 1]):
+            at = hot_x[h]
+            i = (at // (2 * bin_x) * 2 + (at & 1) if colour else at // bin_x) - x
+            if 0 <= i < n:
+                more = min(hot_rate[h] * physics[HOT], ceiling - sig[i])
+                sig[i] += more
+                base[i] += more
+        row += 2 if colour else 1
 
 
 @kernel
@@ -206,9 +257,9 @@ def render_u8(
     out: Any,
     begin: int,
     end: int,
-    scene: Any,
-    prnu: Any,
-    dsnu: Any,
+    light: Any,
+    fixed: Any,
+    offsets: Any,
     geometry: Any,
     physics: Any,
     table: Any,
@@ -230,7 +281,7 @@ def render_u8(
         for block in range(0, width, BLOCK_PX):
             n = min(BLOCK_PX, width - block)
             x = geometry[OFFSET_X] + block
-            _signal(scene, prnu, dsnu, geometry, physics, y, x, n, sig, base)
+            _signal(light, fixed, offsets, geometry, physics, y, x, n, sig, base)
             _noise(table, row_hash, x, n, sig, words, index, noise)
             dst = out[row * width + block : row * width + block + n]
             for i in range(n):
@@ -255,9 +306,9 @@ def render_u16(
     out: Any,
     begin: int,
     end: int,
-    scene: Any,
-    prnu: Any,
-    dsnu: Any,
+    light: Any,
+    fixed: Any,
+    offsets: Any,
     geometry: Any,
     physics: Any,
     table: Any,
@@ -276,7 +327,7 @@ def render_u16(
         for block in range(0, width, BLOCK_PX):
             n = min(BLOCK_PX, width - block)
             x = geometry[OFFSET_X] + block
-            _signal(scene, prnu, dsnu, geometry, physics, y, x, n, sig, base)
+            _signal(light, fixed, offsets, geometry, physics, y, x, n, sig, base)
             _noise(table, row_hash, x, n, sig, words, index, noise)
             at = row * width + block
             _render_u16_block(base, noise, n, physics[TO_OUTPUT], physics[OUTPUT_MAX], out[at : at + n])
@@ -287,9 +338,9 @@ def render_packed(
     out: Any,
     begin: int,
     end: int,
-    scene: Any,
-    prnu: Any,
-    dsnu: Any,
+    light: Any,
+    fixed: Any,
+    offsets: Any,
     geometry: Any,
     physics: Any,
     table: Any,
@@ -304,14 +355,14 @@ def render_packed(
     noise = np.empty(BLOCK_PX, np.int16)
     values = np.empty(BLOCK_PX, np.uint16)
     width = geometry[WIDTH]
-    bits = 12 if layout & 1 else 10
+    bits = 10 if layout == 0 or layout == 2 else 12
     for row in range(begin, end):
         y = geometry[OFFSET_Y] + row
         row_hash = _mix(key + np.uint64(y) * ROW_STEP)
         for block in range(0, width, BLOCK_PX):
             n = min(BLOCK_PX, width - block)
             x = geometry[OFFSET_X] + block
-            _signal(scene, prnu, dsnu, geometry, physics, y, x, n, sig, base)
+            _signal(light, fixed, offsets, geometry, physics, y, x, n, sig, base)
             _noise(table, row_hash, x, n, sig, words, index, noise)
             _render_u16_block(base, noise, n, physics[TO_OUTPUT], physics[OUTPUT_MAX], values)
             at = (row * width + block) * bits // 8
@@ -321,8 +372,12 @@ def render_packed(
                 _packers.pack_12p(values, n, out, at)
             elif layout == 2:
                 _packers.pack_10g40(values, n, out, at)
-            else:
+            elif layout == 3:
                 _packers.pack_12g24(values, n, out, at)
+            elif layout == 4:
+                _packers.pack_10packed(values, n, out, at)
+            else:
+                _packers.pack_12packed(values, n, out, at)
 
 
-PACKED_LAYOUTS = {"Mono10p": 0, "Mono12p": 1, "Mono10g40IDS": 2, "Mono12g24IDS": 3}
+PACKED_LAYOUTS = {"10p": 0, "12p": 1, "10g40": 2, "12g24": 3, "10packed": 4, "12packed": 5}

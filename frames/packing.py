@@ -1,15 +1,18 @@
 """Pixel formats: bits in memory, payload sizes, and packing of 12-bit numbers into the bytes on the wire.
 
-Layouts (PFNC 2.x names; P0 = 0x123, P1 = 0xABC gives the bytes shown):
+Layouts (P0 = 0x123, P1 = 0xABC gives the bytes shown), each for Mono and the four Bayer patterns, called
+Mono8, BayerGR12p, BayerGR12g24IDS and so on:
 
-| format         | bits | layout                                                                             |
+| layout         | bits | bytes                                                                              |
 |----------------|------|------------------------------------------------------------------------------------|
-| Mono8          | 8    | one byte                                                                           |
-| Mono10, Mono12 | 16   | little-endian word, low bits, upper bits zero                                      |
-| Mono10p        | 10   | bit stream, least significant bit first: pixel k sits at bits 10k .. 10k+9         |
-| Mono12p        | 12   | the same with 12 bits: `23 C1 AB`                                                  |
-| Mono10g40IDS   | 10   | 4 pixels in 5 bytes: four high bytes, then the four 2-bit remainders               |
-| Mono12g24IDS   | 12   | 2 pixels in 3 bytes: two high bytes, then the two 4-bit remainders: `12 AB C3`     |
+| 8              | 8    | one byte                                                                           |
+| 10, 12         | 16   | little-endian word, low bits, upper bits zero                                      |
+| 10p            | 10   | bit stream, least significant bit first: pixel k sits at bits 10k .. 10k+9         |
+| 12p            | 12   | the same with 12 bits: `23 C1 AB`                                                  |
+| 10g40IDS       | 10   | 4 pixels in 5 bytes: four high bytes, then the four 2-bit remainders               |
+| 12g24IDS       | 12   | 2 pixels in 3 bytes: two high bytes, then the two 4-bit remainders: `12 AB C3`     |
+| 10Packed       | 12   | 2 pixels in 3 bytes (GigE Vision 1): high byte, 2-bit remainders in nibbles, high byte |
+| 12Packed       | 12   | the same with 12 bits: `12 C3 AB`                                                  |
 
 Lines are not padded: a packed stream runs on through line ends, and only the last byte of a frame may hold
 unused bits, which are zero. Importing this module does not import numba; packing does.
@@ -34,26 +37,33 @@ class PixelFormatError(ValueError):
 @dataclass(frozen=True)
 class PixelFormat:
     """`bits`: bits per pixel in memory. `depth`: significant bits. `group_px`: smallest run that ends on a
-    byte.
+    byte. `layout`: how bits lie, the same for Mono and Bayer. `colour`: "mono" or the start of the Bayer
+    pattern.
     """
 
     name: str
     bits: int
     depth: int
     group_px: int
+    layout: str
+    colour: str
 
 
+_LAYOUTS = {  # suffix: bits, depth, group, layout
+    "8": (8, 8, 1, "8"),
+    "10": (16, 10, 1, "16"),
+    "12": (16, 12, 1, "16"),
+    "10p": (10, 10, 4, "10p"),
+    "12p": (12, 12, 2, "12p"),
+    "10g40IDS": (10, 10, 4, "10g40"),
+    "12g24IDS": (12, 12, 2, "12g24"),
+    "10Packed": (12, 10, 2, "10packed"),
+    "12Packed": (12, 12, 2, "12packed"),
+}
 PIXEL_FORMATS: dict[str, PixelFormat] = {
-    f.name: f
-    for f in (
-        PixelFormat("Mono8", 8, 8, 1),
-        PixelFormat("Mono10", 16, 10, 1),
-        PixelFormat("Mono12", 16, 12, 1),
-        PixelFormat("Mono10p", 10, 10, 4),
-        PixelFormat("Mono12p", 12, 12, 2),
-        PixelFormat("Mono10g40IDS", 10, 10, 4),
-        PixelFormat("Mono12g24IDS", 12, 12, 2),
-    )
+    prefix + suffix: PixelFormat(prefix + suffix, bits, depth, group, layout, colour)
+    for prefix, colour in [("Mono", "mono"), *((f"Bayer{c}", c) for c in ("GR", "RG", "GB", "BG"))]
+    for suffix, (bits, depth, group, layout) in _LAYOUTS.items()
 }
 
 
@@ -104,7 +114,7 @@ def row_packer(pixel_format_name: str) -> Any:
     """The compiled `(values: uint16[:], count, out: uint8[:], byte_offset) -> None` of a packed format."""
     from frames import _packers
 
-    return _packers.PACKERS[pixel_format(pixel_format_name).name]
+    return _packers.PACKERS[pixel_format(pixel_format_name).layout]
 
 
 def unpack(data: U8Array, count: int, pixel_format_name: str) -> U16Array:
@@ -125,13 +135,19 @@ def unpack(data: U8Array, count: int, pixel_format_name: str) -> U16Array:
     padded[:used] = data[:used]
     b = padded.reshape(groups, group_bytes)
     p = np.empty((groups, fmt.group_px), np.uint16)
-    if fmt.name == "Mono12p":
+    if fmt.layout == "12p":
         p[:, 0] = b[:, 0] | (b[:, 1] & 15) << 8
         p[:, 1] = b[:, 1] >> 4 | b[:, 2] << 4
-    elif fmt.name == "Mono12g24IDS":
+    elif fmt.layout == "12g24":
         p[:, 0] = b[:, 0] << 4 | b[:, 2] & 15
         p[:, 1] = b[:, 1] << 4 | b[:, 2] >> 4
-    elif fmt.name == "Mono10p":
+    elif fmt.layout == "12packed":
+        p[:, 0] = b[:, 0] << 4 | b[:, 1] & 15
+        p[:, 1] = b[:, 2] << 4 | b[:, 1] >> 4
+    elif fmt.layout == "10packed":
+        p[:, 0] = b[:, 0] << 2 | b[:, 1] & 3
+        p[:, 1] = b[:, 2] << 2 | b[:, 1] >> 4 & 3
+    elif fmt.layout == "10p":
         for k in range(4):
             p[:, k] = (b[:, k] >> 2 * k | b[:, k + 1] << (8 - 2 * k)) & 1023
     else:

@@ -116,8 +116,11 @@ class Sensor:
 
     def dark_current_at(self, temperature_c: float) -> float:
         """Dark current in e-/s/pixel at a device temperature in degrees Celsius."""
-        doublings = (temperature_c - self.dark_current_at_c) / self.dark_current_doubling_k
-        return float(self.dark_current_e_per_s * 2.0**doublings)
+        return self.dark_current_e_per_s * self.dark_growth_at(temperature_c)
+
+    def dark_growth_at(self, temperature_c: float) -> float:
+        """Dark current at this temperature over that at the reference temperature."""
+        return float(2.0 ** ((temperature_c - self.dark_current_at_c) / self.dark_current_doubling_k))
 
 
 _SECTIONS: dict[str, tuple[str, ...]] = {

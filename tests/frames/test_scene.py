@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from frames.media import brightness
 from frames.scene import (
     SCENES,
     WHITE_PHOTONS,
     Function,
     SceneError,
     parse_scene,
-    radiance_of,
     scene_doc,
     scene_parameters,
 )
@@ -34,7 +34,7 @@ def test_any_sensor_size(text: str, size: tuple[int, int]) -> None:
     scene = parse_scene(text)
     for time_s in (0.0, 1.7, 1e6):
         light = scene.radiance(time_s, *size)
-        assert light.steps.shape == size[::-1]
+        assert light.seen(*size).shape == size[::-1]
         assert light.steps.dtype == np.uint16
 
 
@@ -63,7 +63,7 @@ def test_static_scene_is_drawn_once() -> None:
 def test_bar_moves_with_time_wraps_and_leaves_nothing_behind() -> None:
     scene = parse_scene("bar:bar_width=10,speed=100,background=0")
     for time_s, columns in ((0.0, range(10)), (0.25, range(25, 35)), (0.95, [*range(95, 100), *range(5)])):
-        bright = scene.radiance(time_s, 100, 4).steps == 65535
+        bright = scene.radiance(time_s, 100, 4).seen(100, 4) == 65535
         assert (bright == bright[0]).all()
         assert sorted(np.flatnonzero(bright[0])) == sorted(columns)
 
@@ -121,26 +121,26 @@ def test_function_of_the_wrong_shape_is_refused() -> None:
 
 
 def test_light_must_be_finite() -> None:
-    with pytest.raises(SceneError, match=r"^a scene's light must be finite$"):
-        radiance_of([[0.0, math.nan]])
-    with pytest.raises(SceneError, match=r"^a scene's light must be finite$"):
-        radiance_of([[0.0, math.inf]])
-    assert radiance_of([[-5.0, 10.0]]).photons_per_s().tolist() == [[0.0, 10.0]]
-    assert not radiance_of([[-5.0, 0.0]]).photons_per_s().any()
+    for light in (math.nan, math.inf):
+        with pytest.raises(SceneError, match=r"^a scene's light must be finite$"):
+            brightness([[0.0, light]])
+    picture, brightest = brightness([[-5.0, 10.0]])
+    assert (picture.tolist(), brightest) == ([[0.0, 1.0]], 10.0)
+    assert not brightness([[-5.0, 0.0]])[0].any()
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("targt", "unknown scene 'targt'; did you mean target?"),
-        ("xyz", "unknown scene 'xyz'; known: target, bar, uniform, gradient, image, python"),
+        ("xyz", "unknown scene 'xyz'; known: " + ", ".join(SCENES)),
         ("uniform:photon=1", "scene uniform: unknown key 'photon'; did you mean photons?"),
         ("uniform:photons", "scene uniform: 'photons' must be key=value"),
         ("uniform:photons=a", "scene uniform: photons=a is not a number"),
         ("uniform:photons=-1", "scene uniform: photons=-1 must be in 0 .. 1e+12"),
         ("uniform:photons=nan", "scene uniform: photons=nan must be in 0 .. 1e+12"),
         ("uniform:photons=1,photons=2", "scene uniform: photons is given twice"),
-        ("gradient:axis=z", "scene gradient: axis=z must be x or y or diagonal"),
+        ("gradient:axis=z", "scene gradient: axis=z must be x or y or diagonal or radial"),
         ("image", "scene image: path= is missing (the file)"),
         ("image:path=/no/such.png", "scene image: path=/no/such.png: no such file"),
         ("python:call=json", "scene python: call=json must be MODULE:NAME"),

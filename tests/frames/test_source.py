@@ -16,6 +16,7 @@ from tests.frames.cameras import (
     uniform_of,
 )
 
+MONO = [f.name for f in PIXEL_FORMATS.values() if f.colour == "mono"]
 SMALL = {"width": 96, "height": 64}
 
 
@@ -29,7 +30,7 @@ def test_the_same_settings_give_the_same_bytes() -> None:
     assert np.array_equal(render(a, settings(3)), render(b, settings(3)))
 
 
-@pytest.mark.parametrize("name", PIXEL_FORMATS)
+@pytest.mark.parametrize("name", MONO)
 def test_threads_do_not_change_a_byte(name: str) -> None:
     s = settings(5, height=203, offset_y=7, pixel_format=name)
     camera = source(parse_scene("target"), threads=3)
@@ -39,7 +40,7 @@ def test_threads_do_not_change_a_byte(name: str) -> None:
         camera.close()
 
 
-@pytest.mark.parametrize("name", PIXEL_FORMATS)
+@pytest.mark.parametrize("name", MONO)
 @pytest.mark.parametrize(
     ("x", "y", "w", "h"), [(0, 0, 1, 1), (8, 1, 64, 5), (13, 77, 515, 9), (1001, 500, 20, 12)]
 )
@@ -55,13 +56,14 @@ def test_a_region_equals_that_part_of_the_full_frame(name: str, x: int, y: int, 
 def test_all_formats_carry_the_same_converter_values() -> None:
     camera = chart()
     twelve = pixels(camera, settings(2))
-    for name, fmt in PIXEL_FORMATS.items():
+    for name in MONO:
+        fmt = PIXEL_FORMATS[name]
         if fmt.depth in (8, 12):
             same = pixels(camera, settings(2, pixel_format=name))
             assert np.array_equal(same, twelve >> (12 - fmt.depth)), name
     ten = pixels(camera, settings(2, pixel_format="Mono10"))
     assert np.array_equal(ten, twelve >> 2)
-    for name in ("Mono10p", "Mono10g40IDS"):
+    for name in ("Mono10p", "Mono10g40IDS", "Mono10Packed"):
         assert np.array_equal(pixels(camera, settings(2, pixel_format=name)), ten)
 
 
@@ -98,7 +100,7 @@ def staircase(time_s: float, width: int, height: int) -> np.ndarray:
 
 def quiet(scene_seed: int = 1) -> FrameSource:
     """A camera so bright and without pattern that its mean over blocks is known."""
-    return source(Function(staircase, moving=False), scene_seed)
+    return source(Function(staircase, moves=False), scene_seed)
 
 
 @pytest.mark.parametrize(("reverse_x", "reverse_y"), [(True, False), (False, True), (True, True)])
@@ -188,9 +190,9 @@ def test_gain_and_black_level_in_decibels_and_dn() -> None:
 
 
 def test_moving_scene_moves_with_time() -> None:
-    camera = source(parse_scene("bar:bar_width=32,speed=1000,background=0"))
+    camera = source(parse_scene("bar:bar_width=32,speed=1000,background=0,photons=3e7"))
     for time_s, left in ((0.0, 0), (0.5, 500)):
-        frame = pixels(camera, settings(0, time_s=time_s))
+        frame = pixels(camera, settings(0, time_s=time_s, exposure_us=500))
         assert (frame[:, left : left + 32] > 2000).all()
         assert frame[:, left + 32 : left + 64].max() < 100
 

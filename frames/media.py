@@ -1,0 +1,404 @@
+"""Scenes that come from outside: pictures, videos, Python code, another process.
+
+A picture may have any size: it is scaled to the sensor. Values 0 .. 1 are relative light, grey or RGB. Where
+pictures follow each other, all rows of a frame see the same one, also with a rolling shutter.
+"""
+
+import importlib
+import struct
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from multiprocessing import shared_memory
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from frames.light import (
+    Eye,
+    FloatMap,
+    Radiance,
+    Scene,
+    SceneError,
+    Times,
+    U16Map,
+    choice,
+    expose,
+    number,
+    text,
+)
+
+SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".webp")
+LightFunction = Callable[[float, int, int], npt.ArrayLike]
+
+
+@dataclass(kw_only=True)
+class Fitted(Scene):
+    """Base of scenes with pictures of their own size."""
+
+    fit: str = choice("cover", ("cover", "contain", "stretch"), "cut, pad or distort to the sensor's shape")
+    gamma: float = number(1.0, 0.1, 10, "light = value ** gamma; 2.2 undoes a display's coding")
+
+    def fitted(self, values: FloatMap, width: int, height: int) -> FloatMap:
+        """The picture on the sensor: float32 (height, width[, 3])."""
+        if values.ndim == 3:
+            planes = [self.fitted(np.ascontiguousarray(values[:, :, k]), width, height) for k in range(3)]
+            return np.stack(planes, axis=2)
+        picture = Image.fromarray(values)
+        fx, fy = width / picture.width, height / picture.height
+        if self.fit == "stretch":
+            size = (width, height)
+        else:
+            f = max(fx, fy) if self.fit == "cover" else min(fx, fy)
+            size = (max(1, round(picture.width * f)), max(1, round(picture.height * f)))
+        if size != picture.size:
+            picture = picture.resize(size, Image.Resampling.BICUBIC)
+        left, top = (size[0] - width) // 2, (size[1] - height) // 2
+        picture = picture.crop((left, top, left + width, top + height))  # outside the picture: 0
+        light: FloatMap = np.clip(np.asarray(picture, np.float32), 0, 1) ** np.float32(self.gamma)
+        return light
+
+
+@dataclass(kw_only=True)
+class ImageFile(Fitted):
+    """Picture from a file (PNG, TIFF, JPEG, whatever Pillow reads), scaled to the sensor."""
+
+    name: ClassVar[str] = "image"
+    path: str = text("the file")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._values = load_image(Path(self.path), f"scene {self.name}: path={self.path}")
+
+    def draw(self, width: int, height: int) -> FloatMap:
+        return self.fitted(self._values, width, height)
+
+
+@dataclass(kw_only=True)
+class Pictures(Fitted):
+    """Base of scenes that show one picture after the other. Subclasses give `picture`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._shown: tuple[object, U16Map] | None = None
+
+    @property
+    def moving(self) -> bool:
+        return True
+
+    def picture(self, time_s: float, width: int, height: int) -> tuple[object, Callable[[], FloatMap]]:
+        """What is shown at a time: a key that tells pictures apart, and how to get it, on the sensor."""
+        raise NotImplementedError
+
+    def look(self, times: Times, width: int, height: int, eye: Eye, blur_px: tuple[int, int]) -> Radiance:
+        which, get = self.picture(float(times.min()), width, height)
+        key = (which, width, height, eye)
+        if self._shown is None or self._shown[0] != key:
+            from frames.light import defocused
+
+            self._shown = key, expose(defocused(get(), self.defocus), eye, self.nm)
+        return Radiance(self._shown[1], 1 / 65535)
+
+
+@dataclass(kw_only=True)
+class Folder(Pictures):
+    """All pictures of a folder in turn, by name."""
+
+    name: ClassVar[str] = "folder"
+    path: str = text("the folder")
+    period: float = number(1.0, 0.001, 86400, "seconds that each is shown")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        folder = Path(self.path)
+        if not folder.is_dir():
+            raise SceneError(f"scene folder: path={self.path}: no such folder")
+        self._files = sorted(f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES)
+        if not self._files:
+            raise SceneError(f"scene folder: path={self.path}: no picture in it ({' '.join(SUFFIXES)})")
+        load_image(self._files[0], f"scene folder: path={self._files[0]}")
+
+    def picture(self, time_s: float, width: int, height: int) -> tuple[object, Callable[[], FloatMap]]:
+        file = self._files[int(time_s / self.period) % len(self._files)]
+        return file, lambda: self.fitted(load_image(file, f"scene folder: path={file}"), width, height)
+
+
+@dataclass(kw_only=True)
+class Video(Pictures):
+    """Video file, played again and again at its own speed (needs the package av)."""
+
+    name: ClassVar[str] = "video"
+    path: str = text("the file")
+    speed: float = number(1.0, 0.001, 1000, "times its own speed")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        try:
+            import av
+        except ImportError:
+            raise SceneError("scene video: the package av is missing (pip install av)") from None
+        if not Path(self.path).is_file():
+            raise SceneError(f"scene video: path={self.path}: no such file")
+        try:
+            self._file: Any = av.open(self.path)
+            self._stream: Any = self._file.streams.video[0]
+            self._seconds = float(self._length())
+        except (av.FFmpegError, IndexError) as error:
+            reason = "no video in it" if isinstance(error, IndexError) else "not a video FFmpeg can read"
+            raise SceneError(f"scene video: path={self.path}: {reason}") from None
+        self._rewind()
+
+    def _length(self) -> float:
+        if self._stream.duration:
+            return float(self._stream.duration * self._stream.time_base)
+        return float((self._file.duration or 1_000_000) / 1e6)
+
+    def _rewind(self) -> None:
+        self._file.seek(0)
+        self._frames: Iterator[Any] = self._file.decode(self._stream)
+        self._now = next(self._frames)
+        self._next = next(self._frames, None)
+
+    def picture(self, time_s: float, width: int, height: int) -> tuple[object, Callable[[], FloatMap]]:
+        at_s = time_s * self.speed % self._seconds
+        if at_s < (self._now.time or 0):
+            self._rewind()
+        while self._next is not None and (self._next.time or 0) <= at_s:
+            self._now, self._next = self._next, next(self._frames, None)
+        frame = self._now
+
+        def get() -> FloatMap:
+            values = frame.to_ndarray(format="rgb24").astype(np.float32) / np.float32(255)
+            return self.fitted(values, width, height)
+
+        return frame.time, get
+
+
+class Array(Fitted):
+    """Picture from a numpy array: (h, w) or (h, w, 3), integers over their full range or 0 .. 1 as floats."""
+
+    name: ClassVar[str] = "array"
+
+    def __init__(self, values: npt.ArrayLike, **keys: Any) -> None:
+        super().__init__(**keys)
+        self._values = relative(np.asarray(values), "scene array")
+
+    def draw(self, width: int, height: int) -> FloatMap:
+        return self.fitted(self._values, width, height)
+
+
+@dataclass
+class Function(Scene):
+    """Light computed by a Python function (time_s, width, height) -> photons/s/pixel, grey or RGB."""
+
+    name: ClassVar[str] = "function"
+    function: LightFunction
+    moves: bool = field(default=True, kw_only=True)
+
+    @property
+    def moving(self) -> bool:
+        return self.moves
+
+    def look(self, times: Times, width: int, height: int, eye: Eye, blur_px: tuple[int, int]) -> Radiance:
+        key = (width, height, eye)
+        if self.moves or self._canvas is None or self._canvas[0] != key:
+            time_s = float(times.min()) if self.moves else 0.0
+            picture, self._brightest = brightness(self.function(time_s, width, height))
+            if picture.shape[:2] != (height, width):
+                got = "x".join(map(str, picture.shape[1::-1]))
+                raise SceneError(f"scene {self.name}: returned {got} pixels, the sensor has {width}x{height}")
+            self._canvas = key, expose(picture, eye, self.nm)
+        return Radiance(self._canvas[1], self._brightest / 65535)
+
+    def white_photons(self, eye: Eye) -> float:
+        return 1.0
+
+
+@dataclass(kw_only=True)
+class NamedFunction(Function):
+    """Light computed by a Python function: call=MODULE:NAME, (time_s, width, height) -> photons/s/pixel."""
+
+    name: ClassVar[str] = "python"
+    function: LightFunction = field(default=lambda time_s, width, height: np.zeros((height, width)))
+    call: str = text("MODULE:NAME of the function")
+    still: str = choice("no", ("yes", "no"), "whether it is called only once")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        module, colon, attribute = self.call.partition(":")
+        if not colon or not module or not attribute:
+            raise SceneError(f"scene python: call={self.call} must be MODULE:NAME")
+        try:
+            function = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise SceneError(f"scene python: call={self.call}: {error}") from None
+        if not callable(function):
+            raise SceneError(f"scene python: call={self.call} is not callable")
+        self.function = function
+        self.moves = self.still == "no"
+
+
+class Generated(Pictures):
+    """Pictures from an iterable, such as a generator: the next one `fps` times a second, the last one stays."""
+
+    name: ClassVar[str] = "generated"
+
+    def __init__(self, pictures: Iterable[npt.ArrayLike], *, fps: float, **keys: Any) -> None:
+        super().__init__(**keys)
+        self._pictures = iter(pictures)
+        self._fps = fps
+        self._count = 0
+        self._values: FloatMap = np.zeros((1, 1), np.float32)
+
+    def picture(self, time_s: float, width: int, height: int) -> tuple[object, Callable[[], FloatMap]]:
+        while self._count <= time_s * self._fps:
+            following = next(self._pictures, None)
+            if following is None:
+                break
+            self._values = relative(np.asarray(following), "scene generated")
+            self._count += 1
+        return self._count, lambda: self.fitted(self._values, width, height)
+
+
+_HEADER = 64  # int64: sequence number, height, width, channels, bytes per value (1 or 2); the pixels follow
+
+
+class LivePicture:
+    """The writer's end of a `live` scene: a picture in shared memory that another process may look at.
+
+    The sequence number is odd while pixels change: a reader takes a picture only if it was the same even
+    number before and after.
+    """
+
+    def __init__(
+        self, name: str, height: int, width: int, *, colour: bool = False, sixteen_bit: bool = False
+    ) -> None:
+        shape = (height, width, 3) if colour else (height, width)
+        kind = np.uint16 if sixteen_bit else np.uint8
+        size = int(np.prod(shape)) * np.dtype(kind).itemsize
+        self._memory = shared_memory.SharedMemory(name, create=True, size=_HEADER + size)
+        self._header: npt.NDArray[np.int64] = np.ndarray(5, np.int64, self._memory.buf)
+        self._pixels: npt.NDArray[Any] = np.ndarray(shape, kind, self._memory.buf, _HEADER)
+        self._header[:] = 0, height, width, 3 if colour else 1, np.dtype(kind).itemsize
+
+    def show(self, pixels: npt.ArrayLike) -> None:
+        """Publish a picture of the shape and type given at the start."""
+        self._header[0] += 1
+        self._pixels[:] = pixels
+        self._header[0] += 1
+
+    def close(self) -> None:
+        """Take the memory away; cameras that look keep the last picture."""
+        del self._header, self._pixels
+        self._memory.close()
+        self._memory.unlink()
+
+
+@dataclass(kw_only=True)
+class Live(Pictures):
+    """Picture that another process keeps in shared memory (frames.media.LivePicture)."""
+
+    name: ClassVar[str] = "live"
+    memory: str = text("name of the shared memory")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        try:
+            self._memory = _attach(self.memory)
+        except FileNotFoundError:
+            raise SceneError(f"scene live: memory={self.memory}: no such shared memory") from None
+        header = (0, 0, 0, 0, 0)
+        if self._memory.size >= _HEADER and self._memory.buf is not None:
+            header = struct.unpack_from("=5q", self._memory.buf)
+        _, height, width, channels, size = header
+        pixels = height * width * channels * size
+        if size not in (1, 2) or channels not in (1, 3) or not 0 < pixels <= self._memory.size - _HEADER:
+            self._memory.close()
+            raise SceneError(f"scene live: memory={self.memory}: not made by frames.media.LivePicture")
+        shape = (height, width, 3) if channels == 3 else (height, width)
+        kind = np.uint16 if size == 2 else np.uint8
+        self._header: npt.NDArray[np.int64] = np.ndarray(5, np.int64, self._memory.buf)
+        self._pixels: npt.NDArray[Any] = np.ndarray(shape, kind, self._memory.buf, _HEADER)
+        self._taken: tuple[int, FloatMap] = (-1, np.zeros(shape, np.float32))
+
+    def picture(self, time_s: float, width: int, height: int) -> tuple[object, Callable[[], FloatMap]]:
+        for _ in range(3):  # a writer that never rests leaves the last whole picture
+            before = int(self._header[0])
+            if before % 2 or before == self._taken[0]:
+                continue
+            copy = self._pixels.copy()
+            if int(self._header[0]) == before:
+                self._taken = before, relative(copy, "scene live")
+                break
+        return self._taken[0], lambda: self.fitted(self._taken[1], width, height)
+
+
+def _attach(name: str) -> shared_memory.SharedMemory:
+    """Shared memory of another process. Python's resource tracker must not remove it when this process ends."""
+    from multiprocessing import resource_tracker
+
+    memory = shared_memory.SharedMemory(name)
+    resource_tracker.unregister(memory._name, "shared_memory")  # type: ignore[attr-defined]
+    return memory
+
+
+def brightness(photons_per_s: npt.ArrayLike) -> tuple[FloatMap, float]:
+    """Light, any real (h, w) or (h, w, 3) array, as a picture of 0 .. 1 and the light of its 1. Negative light
+    counts as none. Raises SceneError.
+    """
+    light = np.asarray(photons_per_s, dtype=np.float32)
+    if light.ndim != 2 and not (light.ndim == 3 and light.shape[2] == 3):
+        raise SceneError(f"a scene's light must be a 2-D array or one of RGB, not {light.ndim}-D")
+    brightest = float(light.max(initial=0.0))
+    if not np.isfinite(light).all():
+        raise SceneError("a scene's light must be finite")
+    if brightest <= 0:
+        return np.zeros(light.shape, np.float32), 1.0
+    return (np.maximum(light, 0) / brightest).astype(np.float32), brightest
+
+
+def relative(values: npt.NDArray[Any], where: str) -> FloatMap:
+    """A picture as float32 (h, w) or (h, w, 3), 0 .. 1. Raises SceneError."""
+    if values.ndim == 3 and values.shape[2] == 4:
+        values = values[:, :, :3]
+    if values.ndim != 2 and not (values.ndim == 3 and values.shape[2] == 3):
+        raise SceneError(f"{where}: an array of shape {values.shape} is no picture")
+    if values.dtype == bool:
+        top = 1.0
+    elif values.dtype.kind in "ui":
+        top = float(np.iinfo(values.dtype).max)
+    else:
+        top = 1.0
+    picture: FloatMap = values.astype(np.float32) / np.float32(top)
+    if not np.isfinite(picture).all():
+        raise SceneError(f"{where}: light must be finite")
+    return picture
+
+
+def load_image(path: Path, where: str) -> FloatMap:
+    """light: float32 (h, w) or (h, w, 3), 1 = the format's white (float files: brightest pixel)."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as file:
+                if file.mode in ("F", "I"):
+                    values = np.asarray(file, np.float32)
+                    top = 65535.0 if file.mode == "I" else float(values.max(initial=0.0))
+                elif file.mode.startswith("I;16"):
+                    values, top = np.asarray(file, np.float32), 65535.0
+                else:
+                    grey = file.mode in ("1", "L", "LA")
+                    values, top = np.asarray(file.convert("L" if grey else "RGB"), np.float32), 255.0
+    except FileNotFoundError:
+        raise SceneError(f"{where}: no such file") from None
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise SceneError(f"{where}: larger than {Image.MAX_IMAGE_PIXELS} pixels") from None
+    except (OSError, ValueError, SyntaxError) as error:
+        reason = "not an image Pillow can read" if isinstance(error, UnidentifiedImageError) else error
+        raise SceneError(f"{where}: {reason}") from None
+    if not top > 0 or not np.isfinite(values).all():
+        raise SceneError(f"{where}: no light in it")
+    return np.ascontiguousarray(values / np.float32(top))

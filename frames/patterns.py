@@ -1,0 +1,171 @@
+"""Test patterns that stand still, or drift as a whole: all that a picture drawn once can show."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from frames import charts
+from frames.light import FloatMap, Scene, choice, number
+
+
+def grid(width: int, height: int) -> tuple[FloatMap, FloatMap]:
+    """x, y of pixel centres from the middle of the picture: float32 (1, width) and (height, 1)."""
+    x = np.arange(width, dtype=np.float32) - np.float32((width - 1) / 2)
+    y = np.arange(height, dtype=np.float32) - np.float32((height - 1) / 2)
+    return x[None, :], y[:, None]
+
+
+def turned(width: int, height: int, degrees: float) -> tuple[FloatMap, FloatMap]:
+    """`grid` turned by an angle: two float32 (height, width)."""
+    x, y = grid(width, height)
+    co, si = np.float32(np.cos(np.deg2rad(degrees))), np.float32(np.sin(np.deg2rad(degrees)))
+    return co * x + si * y, co * y - si * x
+
+
+@dataclass(kw_only=True)
+class Uniform(Scene):
+    """Even light on every pixel, as from an integrating sphere: the bench of EMVA 1288."""
+
+    name: ClassVar[str] = "uniform"
+
+    def draw(self, width: int, height: int) -> FloatMap:
+        return np.ones((height, width), np.float32)
+
+
+@dataclass(kw_only=True)
+class Gradient(Scene):
+    """Ramp from dark to bright, straight or from the rim to the middle."""
+
+    name: ClassVar[str] = "gradient"
+    dark: float = number(0.0, 0, 1, "light at the dark end, as a fraction of the bright end's")
+    axis: str = choice("x", ("x", "y", "diagonal", "radial"), "direction")
+
+    def draw(self, width: int, height: int) -> FloatMap:
+        x = np.linspace(0, 1, width, dtype=np.float32)[None, :]
+        y = np.linspace(0, 1, height, dtype=np.float32)[:, None]
+        ramps: dict[str, npt.NDArray[np.floating]] = {
+            "x": x + 0 * y,
+            "y": y + 0 * x,
+            "diagonal": (x + y) * np.float32(0.5),
+            "radial": 1 - np.hypot(2 * x - 1, 2 * y - 1) / np.float32(2**0.5),
+        }
+        return (self.dark + (1 - self.dark) * ramps[self.axis]).astype(np.float32)
+
+
+@dataclass(kw_only=True)
+class Wedge(Scene):
+    """Grey patches in equal steps of light or of density (stops)."""
+
+    name: ClassVar[str] = "wedge"
+    steps: float = number(16, 2, 4096, "number of patches")
+    stops: float = number(0, 0, 20, "from black to white in stops; 0: equal steps of light from 0 to white")
+
+    def draw(self, width: int, height: int) -> FloatMap:
+        count = int(self.steps)
+        patch = np.arange(width) * count // width / (count - 1)
+        row = np.where(self.stops > 0, 2.0 ** (self.stops * (patch - 1)), patch)
+        return np.tile(row.astype(np.float32), (height, 1))
+
+
+@dataclass(kw_only=True)
+class Edge(Scene):
+    """Slanted edge (ISO 12233), for the modulation transfer function."""
+
+    name: ClassVar[str] = "edge"
+    angle: float = number(5, -45, 45, "turn of the edge against the columns, degrees")
+    dark: float = number(0.1, 0, 1, "light on the left, as a fraction of white")
+
+    def draw(self, width: int, height: int) -> FloatMap:
+        x, _ = turned(width, height, self.angle)
+        light: FloatMap = self.dark + (1 - self.dark) * np.clip(x + np.float32(0.5), 0, 1)
+        return light
+
+
+@dataclass(kw_only=True)
+class Star(Scene):
+    """Siemens star that fills the picture."""
+
+    name: ClassVar[str] = "star"
+    spokes: float = number(36, 2, 720, "pairs of black and white")
+
+    def draw(self, width: int, height: int) -> FloatMap:
+        x, y = grid(width, height)
+        r = np.hypot(x, y)
+        wave = np.sin(np.float32(self.spokes) * np.arctan2(y, x))
+        soft = np.clip(wave * r / self.spokes, -0.5, 0.5) + 0.5
+        return (charts.BLACK + (charts.WHITE - charts.BLACK) * soft).astype(np.float32)
+
+
+@dataclass(kw_only=True)
+class Lines(Scene):
+    """Sine grating; as fine as Nyquist."""
+
+    name: ClassVar[str] = "lines"
+    pitch: float = number(16, 2, 100000, "period, pixels")
+    angle: float = number(0, -180, 180, "turn of the lines against the columns, degrees")
+    contrast: float = number(1, 0, 1, "(bright - dark) / (bright + dark)")
+
+    def draw(self, width: int, height: int) -> FloatMap:
+        x, _ = turned(width, height, self.angle)
+        wave = np.cos(x * np.float32(2 * np.pi / self.pitch))
+        light: FloatMap = (1 + self.contrast * wave) / (1 + self.contrast)
+        return light
+
+
+@dataclass(kw_only=True)
+class Colours(Scene):
+    """Chart of 24 patches: primaries, mixtures, browns and skin, six greys. Grey on monochrome sensors."""
+
+    name: ClassVar[str] = "colours"
+    PATCHES: ClassVar[tuple[int, ...]] = (
+        *(0xE01010, 0x10C020, 0x1020D0, 0xF0E010, 0xE010C0, 0x10C0E0),
+        *(0xF08010, 0x6010A0, 0xA0F020, 0xF09090, 0x104080, 0x80F0C0),
+        *(0x402010, 0x704020, 0xB07040, 0xE0B090, 0xF0D8C0, 0x305020),
+        *(0xF8F8F8, 0xC0C0C0, 0x909090, 0x606060, 0x303030, 0x080808),
+    )
+
+    def draw(self, width: int, height: int) -> FloatMap:
+        rgb = np.array([[c >> 16, c >> 8 & 255, c & 255] for c in self.PATCHES]) / np.float32(255)
+        x, y = np.arange(width) * 6 / width, np.arange(height) * 4 / height
+        patches = rgb.astype(np.float32)[(y.astype(int)[:, None] * 6 + x.astype(int)[None, :])]
+        gap = (np.abs(y % 1 - 0.5)[:, None] > 0.46) | (np.abs(x % 1 - 0.5)[None, :] > 0.46)
+        patches[gap] = 0.02
+        light: FloatMap = patches
+        return light
+
+
+@dataclass(kw_only=True)
+class Bar(Scene):
+    """Bright vertical bar that sweeps across an even background."""
+
+    name: ClassVar[str] = "bar"
+    background: float = number(0.2, 0, 1, "light beside the bar, as a fraction of white")
+    bar_width: float = number(200, 1, 100000, "width of the bar, pixels")
+    speed: float = number(1000, -1e6, 1e6, "pixels/s to the right")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.drift_x = self.drift_x or self.speed
+
+    def draw(self, width: int, height: int) -> FloatMap:
+        light = np.full((height, width), self.background, np.float32)
+        light[:, : int(self.bar_width)] = 1
+        return light
+
+
+@dataclass(kw_only=True)
+class Conveyor(Scene):
+    """Parts on a belt: washers, nuts, bolts and a bar code, lit from above; some are faulty."""
+
+    name: ClassVar[str] = "conveyor"
+    speed: float = number(1000, -1e6, 1e6, "pixels/s to the right")
+    parts: float = number(12, 1, 500, "parts in one picture")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.drift_x = self.drift_x or self.speed
+
+    def draw(self, width: int, height: int) -> FloatMap:
+        return charts.conveyor(width, height, int(self.parts))
