@@ -7,17 +7,21 @@ import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from frames.scene import SceneError
 from frames.sensor import SensorError
-from gadget.options import camera_options, specs
+from gadget.link import parse_bus
+from gadget.options import bus_option, camera_options, specs, supply, supply_options
 from gadget.runner import Bench, CameraSpec, VirtualCamera, build
 from gadget.words import hint, parse_assignment
 from u3v.errors import U3VError
 from u3v.model import Figures, load_model, model_names
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 MISTAKES = (U3VError, SceneError, SensorError, ValueError)
 
@@ -65,6 +69,14 @@ def until_signalled(bench: Bench) -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def save(picture: "Image.Image", path: Path) -> None:
+    """Write a picture. Raises ValueError, one line."""
+    try:
+        picture.save(path)
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror or error}") from error
 
 
 def report(cameras: list[VirtualCamera]) -> None:
@@ -262,6 +274,37 @@ def grab_command(
     if result.error:
         click.echo(f"u3v: {result.error}", err=True)
     sys.exit(0 if result.ok else 1)
+
+
+@cli.command(
+    "plan",
+    epilog="""\b
+Examples:
+  u3v plan acA4096-40um acA4096-40um --bus 5gbps
+  u3v plan acA4096-40um:PixelFormat=Mono12p acA4096-40um:Height=1080 --bus 5gbps,other=50MB/s -o plan.png
+  u3v plan acA4096-40um:DeviceLinkThroughputLimitMode=Off --json""",
+)
+@click.argument("cameras", nargs=-1, required=True, metavar="MODEL[:FEATURE=VALUE,...]...")
+@click.option("-o", "output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.png")
+@click.option("--json", "as_json", is_flag=True, help="One object, with rates as they are computed.")
+@bus_option
+@supply_options
+def plan_command(
+    cameras: tuple[str, ...], output: Path | None, as_json: bool, bus: str | None, **options: Any
+) -> None:
+    """Will these cameras fit on one bus? Link share, frame rate, losses and power of each.
+
+    Settings are features of the model. The default bus is 5gbps, or 1gbe for GigE models.
+    """
+    from gadget.plan import default_bus, draw_plan, plan
+
+    planned = plan(cameras, parse_bus(bus or default_bus(cameras)), supply(options))
+    if as_json:
+        click.echo(json.dumps(planned.as_json(), indent=2))
+    else:
+        click.echo("\n".join(planned.lines()))
+    if output is not None:
+        save(draw_plan(planned), output)
 
 
 @cli.command("models")

@@ -15,6 +15,71 @@ from u3v.wire.usb import Speed
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+bus_option = click.option(
+    "--bus",
+    metavar="BUS[,other=RATE]",
+    help="What all cameras share: 5gbps, 10gbps, 480mbps (USB), 1gbe, 100mbe (GigE models; "
+    "packet=1500 without jumbo packets), with other traffic such as other=100MB/s. Default: "
+    "each camera has a bus of its own.",
+)
+
+
+def supply_options(command: F) -> F:
+    """The options that describe a camera's supply and surroundings."""
+    for option in reversed(
+        (
+            click.option(
+                "--port-ma",
+                type=click.IntRange(0, 5000),
+                metavar="MA",
+                help="Current the port supplies; default: 900 (super), 500 (high).",
+            ),
+            click.option(
+                "--supply-v",
+                type=click.FloatRange(0, 60),
+                metavar="V",
+                help="Supply voltage at the other end of the cable; default: the data sheet's (USB: 5 V).",
+            ),
+            click.option(
+                "--cable-ohm",
+                type=click.FloatRange(0, 100),
+                default=0.0,
+                show_default=True,
+                metavar="OHM",
+                help="Resistance of the cable, both wires: below 4.45 V a USB camera drops off the bus.",
+            ),
+            click.option(
+                "--load-ma",
+                type=click.FloatRange(0, 5000),
+                default=0.0,
+                metavar="MA",
+                help="Current drawn from the camera's own supply pin by something else.",
+            ),
+            click.option(
+                "--ambient",
+                type=click.FloatRange(-60, 150),
+                default=25.0,
+                show_default=True,
+                metavar="C",
+                help="Temperature of the air around the camera, which warms up above it.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def supply(options: dict[str, Any]) -> Supply:
+    """What the options of `supply_options` say."""
+    return Supply(
+        supply_v=options["supply_v"],
+        cable_ohm=options["cable_ohm"],
+        port_ma=options["port_ma"],
+        ambient_c=options["ambient"],
+        load_ma=options["load_ma"],
+    )
+
+
 def camera_options(command: F) -> F:
     """The options that describe a camera."""
     for option in reversed(
@@ -53,48 +118,6 @@ def camera_options(command: F) -> F:
                 help="Speed of the USB port.",
             ),
             click.option(
-                "--bus",
-                metavar="BUS[,other=RATE]",
-                help="What all cameras share: 5gbps, 10gbps, 480mbps (USB), 1gbe, 100mbe (GigE models; "
-                "packet=1500 without jumbo packets), with other traffic such as other=100MB/s. Default: "
-                "each camera has a bus of its own.",
-            ),
-            click.option(
-                "--port-ma",
-                type=click.IntRange(0, 5000),
-                metavar="MA",
-                help="Current the port supplies; default: 900 (super), 500 (high).",
-            ),
-            click.option(
-                "--supply-v",
-                type=click.FloatRange(0, 60),
-                metavar="V",
-                help="Supply voltage at the other end of the cable; default: the data sheet's (USB: 5 V).",
-            ),
-            click.option(
-                "--cable-ohm",
-                type=click.FloatRange(0, 100),
-                default=0.0,
-                show_default=True,
-                metavar="OHM",
-                help="Resistance of the cable, both wires: below 4.45 V a USB camera drops off the bus.",
-            ),
-            click.option(
-                "--load-ma",
-                type=click.FloatRange(0, 5000),
-                default=0.0,
-                metavar="MA",
-                help="Current drawn from the camera's own supply pin by something else.",
-            ),
-            click.option(
-                "--ambient",
-                type=click.FloatRange(-60, 150),
-                default=25.0,
-                show_default=True,
-                metavar="C",
-                help="Temperature of the air around the camera, which warms up above it.",
-            ),
-            click.option(
                 "--pacing/--no-pacing",
                 default=True,
                 help="Frames at the camera's real rate, or as fast as the host reads.",
@@ -119,7 +142,7 @@ def camera_options(command: F) -> F:
         )
     ):
         command = option(command)
-    return command
+    return supply_options(bus_option(command))
 
 
 def specs(models: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]:
@@ -155,13 +178,7 @@ def specs(models: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]:
             strict=options["strict"],
             offered_ma=options["port_ma"],
             bus=bus,
-            supply=Supply(
-                supply_v=options["supply_v"],
-                cable_ohm=options["cable_ohm"],
-                port_ma=options["port_ma"],
-                ambient_c=options["ambient"],
-                load_ma=options["load_ma"],
-            ),
+            supply=supply(options),
             state=options["state"],
             settings=settings,
         )
