@@ -42,6 +42,7 @@ class StreamChannel:
         self._camera = camera
         self._plan = TransferPlan(0, 0, 0, 0)
         self._frames: deque[_Frame] = deque()
+        self._by_index: dict[int, _Frame] = {}  # the same frames by exposure: there can be 10 000 of them
         self._held_bytes = 0
         self._block_id = 0
         self._sending: Iterator[InTransfer] | None = None
@@ -81,6 +82,7 @@ class StreamChannel:
         self._lease = Lease()
         self.discarded += len(self._frames)
         self._frames.clear()
+        self._by_index.clear()
         self._held_bytes = 0
         self._sending = None
         self._cut = False
@@ -92,7 +94,9 @@ class StreamChannel:
             return
         self._cut = True
         while len(self._frames) > 1:
-            self._held_bytes -= self._frames.pop().exposure.payload_bytes
+            dropped = self._frames.pop().exposure
+            del self._by_index[dropped.index]
+            self._held_bytes -= dropped.payload_bytes
             self.discarded += 1
 
     def claim(self, exposure: Exposure) -> bool:
@@ -104,20 +108,20 @@ class StreamChannel:
         if not self.has_room(exposure.payload_bytes):
             self.discarded += 1
             return False
-        self._frames.append(_Frame(exposure))
+        frame = self._by_index[exposure.index] = _Frame(exposure)
+        self._frames.append(frame)
         self._held_bytes += exposure.payload_bytes
         return True
 
     def holds(self, exposure: Exposure) -> bool:
         """Whether the frame of this exposure still has a place in memory."""
-        return any(frame.exposure is exposure for frame in self._frames)
+        return exposure.index in self._by_index
 
     def deliver(self, exposure: Exposure, data: memoryview) -> None:
         """The pixels of a claimed frame. Of a frame that was discarded meanwhile they are dropped."""
-        for frame in self._frames:
-            if frame.exposure is exposure:
-                frame.data = data
-                return
+        frame = self._by_index.get(exposure.index)
+        if frame is not None:
+            frame.data = data
 
     def next_transfer(self) -> InTransfer | None:
         if self._sending is None:
@@ -160,6 +164,7 @@ class StreamChannel:
         line_bits = exposure.width * pixel_format.bits_per_pixel
         trailer = Trailer(exposure.block_id, status, sent, sent * 8 // line_bits)
         self._frames.popleft()
+        del self._by_index[exposure.index]
         self._held_bytes -= exposure.payload_bytes
         self._sending = None
         self._cut = False
