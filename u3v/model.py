@@ -6,6 +6,7 @@ names the family of cameras whose features, names and events the model has (see 
 only some cameras have are optional.
 """
 
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
@@ -349,7 +350,7 @@ def _text(path: str, key: str, value: object) -> str:
 def _figure(path: str, key: str, value: object) -> Figure:
     table = _keys(path, f"{key}.", value, ["value", "kind", "source"])
     number, kind, source = table["value"], table["kind"], table["source"]
-    if isinstance(number, bool) or not isinstance(number, int | float):
+    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
         raise ModelError(path, f"{key}.value", "must be a number")
     if kind not in KINDS:
         raise ModelError(path, f"{key}.kind", f"{kind!r} is not one of {', '.join(KINDS)}")
