@@ -4,8 +4,8 @@ import contextlib
 import json
 import signal
 import sys
-from collections.abc import Iterator
-from dataclasses import fields
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,12 @@ from gadget.options import bus_option, camera_options, specs, supply, supply_opt
 from gadget.runner import Bench, CameraSpec, VirtualCamera, build
 from gadget.words import hint, parse_assignment
 from u3v.errors import U3VError
-from u3v.model import Figures, load_model, model_names
+from u3v.model import load_model, model_names
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from u3v.host.bus import HostBus
 
 MISTAKES = (U3VError, SceneError, SensorError, ValueError)
 
@@ -246,6 +248,7 @@ def grab_command(
     --set works on all three. The options about the virtual camera (--scene, --speed ...) are for MODEL only.
     Exit code: 0 if all frames were delivered whole, 1 if not.
     """
+    from gadget.clock import in_process
     from gadget.grab import GrabOptions, grab, is_address, open_target, progress_bar
     from gadget.served import served
 
@@ -258,15 +261,20 @@ def grab_command(
         settings=settings,
         timeout_s=timeout,
     )
+    clock_s: Callable[[], float] = time.monotonic
+    bus: HostBus
     with contextlib.ExitStack() as stack:
         if is_address(target):
             bus = stack.enter_context(contextlib.closing(open_target(target)))
+        elif options["clock"] != "real":
+            host = stack.enter_context(in_process(target, options))
+            bus, clock_s = host, lambda: host.now_ns / 1e9
         else:
             load_model(target)
             address = stack.enter_context(served(target, options))
             bus = stack.enter_context(contextlib.closing(open_target(address)))
         show = stack.enter_context(progress_bar(frames, not as_json))
-        result = grab(bus, wanted, show)
+        result = grab(bus, wanted, show, clock_s)
     if as_json:
         click.echo(json.dumps(result.as_json(), indent=2))
     else:
@@ -345,7 +353,7 @@ def show_command(model: str, as_json: bool) -> None:
 
     facts = load_model(model)
     sensor = load_sensor(facts.sensor)
-    sheet = {f.name: getattr(facts.figures, f.name) for f in fields(Figures)}
+    sheet = facts.sheet()
     if as_json:
         click.echo(
             json.dumps(

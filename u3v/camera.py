@@ -24,7 +24,8 @@ from u3v.event import TEST_EVENT_ID, EventChannel
 from u3v.features import FeatureSet, Value
 from u3v.genapi import FILE_VERSION, build_xml, zip_xml
 from u3v.memory import Check, Hook, Memory, Refresh, Region, Register
-from u3v.model import Model
+from u3v.model import USB, Model
+from u3v.sfnc.family import FRAME
 from u3v.stream import StreamChannel
 from u3v.wire import bootstrap as boot
 from u3v.wire.pfnc import PIXEL_FORMATS
@@ -62,6 +63,7 @@ class Options:
     `required_leader_bytes`, `required_trailer_bytes`: what SIRM asks for (1024 as Basler; at least 52/32).
     `alignment_exponent`: transfer sizes must be multiples of 2**n bytes (SI_Info).
     `response_time_ms`: Maximum_Device_Response_Time. `zipped_xml`: deliver the XML zipped.
+    `slow_link`: the camera's own wire at its lower speed (100 Mbit/s Ethernet); for models that have one.
     `user_sets`: saved sets by name; `save_user_sets` is called with all of them after each save.
     """
 
@@ -74,6 +76,7 @@ class Options:
     alignment_exponent: int = 2
     response_time_ms: int = 1000
     zipped_xml: bool = True
+    slow_link: bool = False
     user_sets: dict[str, dict[str, Value]] = field(default_factory=dict)
     save_user_sets: Callable[[Mapping[str, Mapping[str, Value]]], None] | None = None
 
@@ -85,6 +88,7 @@ class Camera:
         self, model: Model, timing: Timing, surroundings: Surroundings, options: Options | None = None
     ) -> None:
         self.model = model
+        self.family = sfnc.family(model)
         self.options = options or Options()
         self.now_ns = 0
         self.speed = Speed.SUPER
@@ -93,6 +97,8 @@ class Camera:
         self.surroundings = surroundings
         self.user_sets = self.options.user_sets
         self._latched_ns = 0
+        self._events_lost = False
+        self._tick_ns = model.integer("timestamp_increment_ns", 1)
         self.memory = Memory()
         self.control = ControlChannel(self.memory, self.options.response_time_ms)
         self.event = EventChannel()
@@ -101,15 +107,18 @@ class Camera:
         self._abrm = self._block("ABRM", 0, boot.ABRM)
         self._sbrm = self._block("SBRM", boot.SBRM_ADDRESS, boot.SBRM)
         self._sirm = self._block("SIRM", boot.SIRM_ADDRESS, boot.SIRM)
-        self._eirm = self._block("EIRM", boot.EIRM_ADDRESS, boot.EIRM)
+        self._eirm: Region | None = None
+        if self.family.events:
+            self._eirm = self._block("EIRM", boot.EIRM_ADDRESS, boot.EIRM)
+            self._set(self._eirm, boot.EIRM, "Maximum_Event_Transfer_Length", MAX_EVENT_BYTES)
         region = self.memory.add_region("features", boot.FEATURES_ADDRESS, 0x10000)
         self.features = FeatureSet(self, sfnc.features(model), self.memory, region)
         self.xml = build_xml(
             self.features,
             vendor=model.maker,
             model=model.name.replace("-", "_"),
-            tooltip=f"{model.maker} {model.name}, a virtual camera",
-            events=sfnc.event_nodes(),
+            tooltip=f"{model.title}, a virtual camera",
+            events=sfnc.event_nodes(self.family),
         )
         self._fill_bootstrap()
         self._fill_files()
@@ -126,23 +135,43 @@ class Camera:
     @property
     def sensor_rows(self) -> int:
         """Sensor rows that are read out for one frame."""
-        rows = self.features.get("Height") * self.features.get("BinningVertical")
-        return min(int(rows), self.model.integer("height_max_px"))
+        get = self.features.get
+        rows = self.acquisition.timing.rows_read(get("Height"), get("BinningVertical"))
+        return min(rows, self.model.integer("height_max_px"))
 
     @property
     def throughput_bytes_per_s(self) -> float:
         """What the stream may use of the link now: the camera's own rate, or the limit the host set."""
-        rate = self.model.number("payload_rate_bytes_per_s")
+        slow = "slow_" if self.options.slow_link else ""
+        rate = self.model.number(f"payload_rate_{slow}bytes_per_s")
         if self.speed is Speed.HIGH:
             rate = min(rate, HIGH_SPEED_BYTES_PER_S)
-        if self.features.get("DeviceLinkThroughputLimitMode") == "On":
+        if self.features.get_or("DeviceLinkThroughputLimitMode", "On") == "On":
             rate = min(rate, float(self.features.get("DeviceLinkThroughputLimit")))
         return rate
 
     @property
+    def link_bits_per_s(self) -> int:
+        """Speed of the camera's own wire."""
+        if self.model.wire == USB:
+            return self.speed.bits_per_s
+        return self.model.integer("link_slow_bits_per_s" if self.options.slow_link else "link_bits_per_s")
+
+    @property
+    def image_slots(self) -> int | None:
+        """How many images the image buffer takes now; None where only their bytes count."""
+        mode = "trigger_mode" if self.acquisition.triggered(FRAME) else "free_run"
+        slots = self.model.optional(f"images_in_{mode}")
+        return None if slots is None else int(slots)
+
+    @property
     def timestamp_ns(self) -> int:
-        """The camera's clock: one tick is 1 ns."""
-        return self.now_ns
+        """The camera's clock."""
+        return self._stamp(self.now_ns)
+
+    def _stamp(self, at_ns: int) -> int:
+        """An instant as the camera's clock shows it: in ns, in steps of its increment."""
+        return at_ns - at_ns % self._tick_ns
 
     @property
     def latched_timestamp_ns(self) -> int:
@@ -152,24 +181,36 @@ class Camera:
         self._latched_ns = self.timestamp_ns
 
     def emit(self, name: str, at_ns: int, frame_id: int = 0) -> None:
-        """Send an event, if the host wants to be notified of it."""
-        if self.features.get("EventNotification", EventSelector=name) == "On":
-            self.event.emit(sfnc.EVENT_IDS[name], at_ns, event_data(frame_id))
+        """Something has happened: send the event, if the camera has one for it and the host wants it."""
+        event = self.family.event_name(name)
+        if event is None or not self._notifies(event):
+            return
+        if self._events_lost and self.event.has_room:
+            self._events_lost = False
+            if self._notifies("EventLost"):
+                self.event.emit(self.family.event_ids["EventLost"], self._stamp(at_ns), event_data(0))
+        sent = self.event.emit(self.family.event_ids[event], self._stamp(at_ns), event_data(frame_id))
+        self._events_lost = self._events_lost or (self.event.enabled and not sent)
+
+    def _notifies(self, event: str) -> bool:
+        known = event in self.family.events
+        return known and self.features.get("EventNotification", EventSelector=event) == "On"
 
     def exposure(self, index: int, start_ns: int) -> Exposure:
         """A snapshot of all settings for the exposure that starts at `start_ns`."""
-        get = self.features.get
+        get, get_or = self.features.get, self.features.get_or
         exposure_us = float(get("ExposureTime"))
+        test_image = get_or("TestImageSelector", "Off")
         return Exposure(
             index=index,
             block_id=self.stream.next_block_id,
             start_ns=start_ns,
             readout_start_ns=start_ns + int(exposure_us * 1000),
             readout_ns=self.acquisition.timing.readout_ns(self.sensor_rows),
-            timestamp_ns=start_ns,
+            timestamp_ns=self._stamp(start_ns),
             exposure_us=exposure_us,
-            gain_db=float(get("Gain")),
-            black_level_dn12=float(get("BlackLevel")),
+            gain_db=self.family.gain_db(self),
+            black_level_dn12=float(get_or("BlackLevel", 0.0)),
             offset_x=get("OffsetX"),
             offset_y=get("OffsetY"),
             width=get("Width"),
@@ -180,7 +221,7 @@ class Camera:
             reverse_y=get("ReverseY"),
             pixel_format=get("PixelFormat"),
             payload_bytes=self.payload_bytes,
-            test_image=self.features.declared["TestImageSelector"].encode(get("TestImageSelector"))[0],
+            test_image=0 if test_image == "Off" else int(test_image[-1]),
             temperature_c=self.surroundings.temperature_c(self.now_ns),
         )
 
@@ -206,14 +247,13 @@ class Camera:
     def descriptors(self, speed: Speed) -> Descriptors:
         self.speed = speed
         self._set(self._sbrm, boot.SBRM, "Current_Speed", speed.sbrm_bit)
-        return build_descriptors(self.identity, speed)
+        return build_descriptors(self.identity, speed, events=bool(self.family.events))
 
     def configure(self, value: int, now_ns: int) -> None:
         self._at(now_ns)
         self._stop_all(now_ns)
         self.control.flush()
-        self.event.set_enabled(False)
-        self._set(self._eirm, boot.EIRM, "EI_Control", 0)
+        self._stop_events()
         self.configured = bool(value)
         self._report_load()
 
@@ -263,8 +303,7 @@ class Camera:
     def reset(self) -> None:
         """DeviceReset: back to the startup user set; the transport replugs the device when it can."""
         self._stop_all(self.now_ns)
-        self.event.set_enabled(False)
-        self._set(self._eirm, boot.EIRM, "EI_Control", 0)
+        self._stop_events()
         sfnc.load_startup_set(self)
         self.reset_requested = True
 
@@ -282,6 +321,11 @@ class Camera:
         self.stream.disable()
         self._set(self._sirm, boot.SIRM, "SI_Control", 0)
         self._report_load()
+
+    def _stop_events(self) -> None:
+        self.event.set_enabled(False)
+        if self._eirm is not None:
+            self._set(self._eirm, boot.EIRM, "EI_Control", 0)
 
     def _report_load(self) -> None:
         streaming = self.configured and self.acquisition.active
@@ -362,9 +406,11 @@ class Camera:
             self.stream.disable()
 
     def _ei_control_written(self) -> None:
+        assert self._eirm is not None
         self.event.set_enabled(bool(self._get(self._eirm, boot.EIRM, "EI_Control")))
 
     def _event_test_written(self) -> None:
+        assert self._eirm is not None
         if self._get(self._eirm, boot.EIRM, "Event_Test_Control"):
             self.event.emit(TEST_EVENT_ID, self.timestamp_ns, event_data(0))
         self._set(self._eirm, boot.EIRM, "Event_Test_Control", 0)
@@ -396,7 +442,8 @@ class Camera:
 
     def _fill_bootstrap(self) -> None:
         model, options = self.model, self.options
-        capability = boot.DEVICE_CAPABILITY | boot.DEVICE_CAPABILITY_MESSAGE_CHANNEL
+        events = bool(self.family.events)
+        capability = boot.DEVICE_CAPABILITY | (boot.DEVICE_CAPABILITY_MESSAGE_CHANNEL if events else 0)
         abrm = {
             "GenCP_Version": 0x0001_0001,
             "Manufacturer_Name": model.maker,
@@ -410,18 +457,18 @@ class Camera:
             "Maximum_Device_Response_Time": options.response_time_ms,
             "Manifest_Table_Address": boot.MANIFEST_ADDRESS,
             "SBRM_Address": boot.SBRM_ADDRESS,
-            "Timestamp_Increment": 1,
+            "Timestamp_Increment": self._tick_ns,
         }
         sbrm = {
             "U3V_Version": 0x0001_0000,
-            "U3VCP_Capability": boot.U3VCP_SIRM | boot.U3VCP_EIRM,
+            "U3VCP_Capability": boot.U3VCP_SIRM | (boot.U3VCP_EIRM if events else 0),
             "Maximum_Command_Transfer_Length": MAX_TRANSFER_BYTES,
             "Maximum_Acknowledge_Transfer_Length": MAX_TRANSFER_BYTES,
             "Number_of_Stream_Channels": 1,
             "SIRM_Address": boot.SIRM_ADDRESS,
             "SIRM_Length": boot.SIRM_BYTES,
-            "EIRM_Address": boot.EIRM_ADDRESS,
-            "EIRM_Length": boot.EIRM_BYTES,
+            "EIRM_Address": boot.EIRM_ADDRESS if events else 0,
+            "EIRM_Length": boot.EIRM_BYTES if events else 0,
             "Current_Speed": self.speed.sbrm_bit,
         }
         sirm = {
@@ -435,7 +482,6 @@ class Camera:
             self._set(self._sbrm, boot.SBRM, name, number)
         for name, number in sirm.items():
             self._set(self._sirm, boot.SIRM, name, number)
-        self._set(self._eirm, boot.EIRM, "Maximum_Event_Transfer_Length", MAX_EVENT_BYTES)
 
     def _fill_files(self) -> None:
         file = zip_xml(self.xml, self.model.name) if self.options.zipped_xml else self.xml.encode()

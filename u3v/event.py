@@ -26,12 +26,17 @@ class EventChannel:
         """Queue one message. False: the channel is off or the queue is full."""
         if not self.enabled:
             return False
-        if len(self._queue) >= QUEUE_LENGTH:
+        if not self.has_room:
             self.dropped += 1
             return False
         self._request_id = self._request_id % 0xFFFF + 1
         self._queue.append(pack_event(Event(self._request_id, event_id, timestamp_ns, data)))
         return True
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the queue takes one more message."""
+        return len(self._queue) < QUEUE_LENGTH
 
     def next_transfer(self) -> InTransfer | None:
         return InTransfer(memoryview(self._queue.popleft()), lease=self._lease) if self._queue else None

@@ -25,6 +25,10 @@ Action = Callable[["Camera"], None]
 Limit = int | float | Callable[["Camera"], int | float]
 
 
+MAX_INDEX = 4096
+"""Bound of selectors that count: each of their values has registers of its own."""
+
+
 def while_acquiring(camera: "Camera") -> bool:
     """The lock of everything that shapes the image: closed while an acquisition runs."""
     return camera.acquisition.active
@@ -36,7 +40,8 @@ class Feature:
 
     `read` computes the value at each read (the feature is then volatile). `locked` closes a feature for
     writing: the device answers ACCESS_DENIED and the XML says pIsLocked. `available`: pIsAvailable.
-    `written` runs after a host write. `selectors`: names of the enumerations that choose the instance.
+    `written` runs after a host write. `selectors`: names of the enumerations, or of the integers that count
+    from 0, that choose the instance.
     `address`: a fixed register elsewhere (bootstrap) that holds the value.
     `changed_by`: features whose write can change this one's value.
     """
@@ -110,11 +115,12 @@ class Integer(Feature):
 
 @dataclass(frozen=True, kw_only=True)
 class Float(Feature):
-    """IFloat, IEEE 754 double."""
+    """IFloat, IEEE 754 double. `inc` above 0: values in between are rounded down to a multiple of it."""
 
     default: float = 0.0
     min: Limit = 0.0
     max: Limit = 1e9
+    inc: float = 0.0
     unit: str = ""
     representation: str = "Linear"
 
@@ -254,14 +260,18 @@ class FeatureSet:
     def __contains__(self, name: str) -> bool:
         return name in self.declared
 
-    def get(self, name: str, **selected: str) -> Any:
+    def get_or(self, name: str, default: Any, **selected: str | int) -> Any:
+        """The value of a feature now; `default` where the camera has no such feature."""
+        return self.get(name, **selected) if name in self.declared else default
+
+    def get(self, name: str, **selected: str | int) -> Any:
         """The value of a feature now. `selected`: selector values other than the current ones."""
         feature = self.declared[name]
         if feature.read is not None:
             return feature.read(self._camera)
         return feature.decode(self._memory.device_read(self._where(feature, selected), feature.size))
 
-    def set(self, name: str, value: Value, **selected: str) -> None:
+    def set(self, name: str, value: Value, **selected: str | int) -> None:
         """Set a value from the inside: no checks, no hooks."""
         feature = self.declared[name]
         self._memory.device_write(self._where(feature, selected), feature.encode(value))
@@ -294,22 +304,25 @@ class FeatureSet:
 
     def _instances(self, feature: Feature) -> Iterator[tuple[tuple[str, ...], int]]:
         base, strides = self.address[feature.name], self.strides[feature.name]
-        axes = [self._selector(name).entries for name in feature.selectors]
+        axes = [self._axis(name) for name in feature.selectors]
         for labels in product(*axes):
             offsets = (e[x] * s for e, x, s in zip(axes, labels, strides, strict=True))
-            yield labels, base + sum(offsets)
+            yield tuple(str(label) for label in labels), base + sum(offsets)
 
-    def _selector(self, name: str) -> Enumeration:
+    def _axis(self, name: str) -> Mapping[str | int, int]:
+        """The index of each value that a selector can have."""
         selector = self.declared[name]
-        if not isinstance(selector, Enumeration):
-            raise TypeError(f"selector {name} is no Enumeration")
-        return selector
+        if isinstance(selector, Enumeration):
+            return dict(selector.entries.items())
+        if isinstance(selector, Integer) and isinstance(selector.max, int) and selector.max < MAX_INDEX:
+            return {index: index for index in range(selector.max + 1)}
+        raise TypeError(f"selector {name} is no Enumeration, and no Integer from 0 to below {MAX_INDEX}")
 
-    def _where(self, feature: Feature, selected: Mapping[str, str]) -> int:
+    def _where(self, feature: Feature, selected: Mapping[str, str | int]) -> int:
         at = self.address[feature.name]
         for name, stride in zip(feature.selectors, self.strides[feature.name], strict=True):
-            entry = selected.get(name) or self.get(name)
-            at += self._selector(name).entries[entry] * stride
+            entry = selected[name] if name in selected else self.get(name)
+            at += self._axis(name)[entry] * stride
         return at
 
     def _allocate(self, size: int) -> int:
@@ -326,7 +339,7 @@ class FeatureSet:
         span = -(-feature.size // 8) * 8
         for name in feature.selectors:
             strides.append(span)
-            span *= max(self._selector(name).entries.values()) + 1
+            span *= max(self._axis(name).values()) + 1
         self.strides[feature.name] = tuple(strides)
         self.address[feature.name] = self._allocate(span)
         for _, at in self._instances(feature):
@@ -363,7 +376,11 @@ class FeatureSet:
             self._memory.device_write(at, bytes(feature.size))
             if pressed:
                 feature.execute(self._camera)
-        elif feature.written is not None:
+            return
+        if isinstance(feature, Float) and feature.inc:
+            value = feature.decode(self._memory.device_read(at, feature.size))
+            self._memory.device_write(at, feature.encode(round(value // feature.inc * feature.inc, 9)))
+        if feature.written is not None:
             feature.written(self._camera)
 
     def _place_aspect(self, feature: Feature, kind: str, source: Callable[["Camera"], Any]) -> None:

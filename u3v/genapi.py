@@ -108,7 +108,8 @@ class _Document:
             self.node("Integer", name, head + value + limits + tail + selected, True)
             self._value(feature, "IntReg", ["<Sign>Signed</Sign>", "<Endianess>LittleEndian</Endianess>"])
         elif isinstance(feature, Float):
-            limits = [self._limit(feature, kind) for kind in ("Min", "Max")]
+            kinds = ("Min", "Max", "Inc") if feature.inc else ("Min", "Max")
+            limits = [self._limit(feature, kind) for kind in kinds]
             tail = [_tag("Unit", feature.unit)] if feature.unit else []
             tail += [_tag("Representation", feature.representation)]
             self.node("Float", name, head + value + limits + tail, True)

@@ -90,6 +90,7 @@ class Figures:
     images_in_trigger_mode: Figure | None = None
     images_in_free_run: Figure | None = None
     defect_pixels_max: Figure | None = None
+    timestamp_increment_ns: Figure | None = None
     power_poe_w: Figure | None = None
     supply_poe_v: Figure | None = None
     supply_min_v: Figure | None = None
@@ -137,6 +138,11 @@ class Model:
         """A figure, or None where the camera has no such thing."""
         known: Figure | None = getattr(self.figures, figure)
         return None if known is None else float(known.value)
+
+    def sheet(self) -> dict[str, Figure]:
+        """All figures that the camera has."""
+        known = {f.name: getattr(self.figures, f.name) for f in fields(Figures)}
+        return {name: figure for name, figure in known.items() if figure is not None}
 
     @property
     def usb_powered(self) -> bool:
@@ -286,7 +292,14 @@ _REGISTER_TEXTS = {
     "identity.device_version",
     "identity.manufacturer_info",
 }
-_WHOLE = {"binning_max", "trigger_queue", "images_in_trigger_mode", "images_in_free_run", "defect_pixels_max"}
+_WHOLE = {
+    "timestamp_increment_ns",
+    "binning_max",
+    "trigger_queue",
+    "images_in_trigger_mode",
+    "images_in_free_run",
+    "defect_pixels_max",
+}
 _MAY_BE_ZERO = {
     "max_power_ma",
     "max_power_high_speed_ma",

@@ -47,6 +47,7 @@ class StreamChannel:
         self._block_id = 0
         self._sending: Iterator[InTransfer] | None = None
         self._cut = False
+        self._full = False
         self._fifo_ns = 0
         self._lease = Lease()
 
@@ -61,6 +62,9 @@ class StreamChannel:
 
     def has_room(self, payload_bytes: int) -> bool:
         """Whether the frame memory takes one more frame of this size."""
+        slots = self._camera.image_slots
+        if slots is not None:
+            return len(self._frames) < slots
         return self._held_bytes + payload_bytes <= self.memory_bytes
 
     def enable(self, plan: TransferPlan) -> None:
@@ -86,6 +90,7 @@ class StreamChannel:
         self._held_bytes = 0
         self._sending = None
         self._cut = False
+        self._full = False
 
     def abort(self) -> None:
         """Discard all frames but the one on the wire, which is cut short."""
@@ -111,6 +116,9 @@ class StreamChannel:
         frame = self._by_index[exposure.index] = _Frame(exposure)
         self._frames.append(frame)
         self._held_bytes += exposure.payload_bytes
+        if not self.has_room(exposure.payload_bytes):
+            self._full = True
+            self._camera.emit("TransferBufferFull", exposure.start_ns, exposure.block_id)
         return True
 
     def holds(self, exposure: Exposure) -> bool:
@@ -168,6 +176,9 @@ class StreamChannel:
         self._held_bytes -= exposure.payload_bytes
         self._sending = None
         self._cut = False
+        if self._full and self.has_room(exposure.payload_bytes):
+            self._full = False
+            self._camera.emit("TransferBufferReady", camera.now_ns, exposure.block_id)
         if status is Status.SUCCESS:
             self.delivered += 1
         else:

@@ -46,6 +46,9 @@ class PlainTiming:
     row_ns: int = 10_000
     overhead_ns: int = 1_000
 
+    def rows_read(self, height: int, binning_vertical: int) -> int:
+        return height * binning_vertical
+
     def readout_ns(self, height_rows: int) -> int:
         return height_rows * self.row_ns
 

@@ -1,32 +1,28 @@
-"""GenICam features and their behaviour, one module per SFNC category. `features(model)` declares them all."""
+"""GenICam features and their behaviour: one module per SFNC category, one per family of cameras.
+
+A category module declares what any camera has in that category; a family module picks what its cameras have,
+under their maker's names, and adds what only they have. `family(model)` finds it.
+"""
 
 from u3v.features import Feature
 from u3v.model import Model
-from u3v.sfnc import (
-    acquisition_control,
-    analog_control,
-    device_control,
-    event_control,
-    image_format_control,
-    transport_layer_control,
-    user_set_control,
-    virtual_camera,
-)
-from u3v.sfnc.event_control import EVENT_IDS, event_nodes
+from u3v.sfnc.ace import FAMILY as ACE
+from u3v.sfnc.event_control import event_nodes
+from u3v.sfnc.family import Family
+from u3v.sfnc.ids import FAMILY as IDS
 from u3v.sfnc.user_set_control import load_startup_set
+from u3v.sfnc.vcx import FAMILY as VCX
 
-__all__ = ["EVENT_IDS", "event_nodes", "features", "load_startup_set"]
+__all__ = ["Family", "event_nodes", "family", "features", "load_startup_set"]
+
+_FAMILIES = {"ace": ACE, "ids": IDS, "vcx": VCX}
 
 
 def features(model: Model) -> list[Feature]:
     """Every feature of a camera of this model, in the order hosts show them."""
-    return [
-        *image_format_control.features(model),
-        *analog_control.features(model),
-        *acquisition_control.features(model),
-        *device_control.features(model),
-        *transport_layer_control.features(model),
-        *user_set_control.features(model),
-        *event_control.features(model),
-        *virtual_camera.features(model),
-    ]
+    return family(model).features(model)
+
+
+def family(model: Model) -> Family:
+    """The family of cameras that the model belongs to."""
+    return _FAMILIES[model.features]

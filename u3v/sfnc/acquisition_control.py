@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from u3v.features import Boolean, Command, Enumeration, Feature, Float, Integer, while_acquiring
 from u3v.model import Model
+from u3v.sfnc.family import BURST, FRAME
 
 if TYPE_CHECKING:
     from u3v.camera import Camera
@@ -69,7 +70,7 @@ def features(model: Model) -> list[Feature]:
             unit="Hz",
             default=100.0,
             min=0.01,
-            max=1_000_000.0,
+            max=model.number("acquisition_frame_rate_max_hz", 1_000_000.0),
             persistent=True,
         ),
         Float(
@@ -102,6 +103,7 @@ def features(model: Model) -> list[Feature]:
             default=model.number("exposure_default_us"),
             min=model.number("exposure_min_us"),
             max=model.number("exposure_max_us"),
+            inc=model.number("exposure_increment_us", 0.0),
             persistent=True,
         ),
         Enumeration(
@@ -136,7 +138,7 @@ def features(model: Model) -> list[Feature]:
             name="TriggerDelay",
             tooltip="Time from the trigger to what it starts.",
             unit="us",
-            max=1_000_000.0,
+            max=model.number("trigger_delay_max_us", 1_000_000.0),
             selectors=_TRIGGER,
             persistent=True,
         ),
@@ -179,8 +181,6 @@ def _abort(camera: "Camera") -> None:
 def _status(camera: "Camera") -> bool:
     acquisition = camera.acquisition
     selected = camera.features.get("AcquisitionStatusSelector")
-    if selected == "FrameBurstTriggerWait":
-        return acquisition.waits_for("FrameBurstStart")
-    if selected == "FrameTriggerWait":
-        return acquisition.waits_for("FrameStart")
-    return acquisition.active
+    if selected == "AcquisitionActive":
+        return acquisition.active
+    return acquisition.waits_for(BURST if selected == "FrameBurstTriggerWait" else FRAME)

@@ -11,6 +11,7 @@ CATEGORY = "DeviceControl"
 
 def features(model: Model) -> list[Feature]:
     """All features of the category."""
+    major, minor = model.sfnc_version.split(".")
     declared: list[Feature] = [
         _identity("DeviceVendorName", "Manufacturer_Name", "Name of the manufacturer of the device."),
         _identity("DeviceModelName", "Model_Name", "Model of the device."),
@@ -38,22 +39,8 @@ def features(model: Model) -> list[Feature]:
         Enumeration(
             name="DeviceTLType", tooltip="Transport layer type.", access="RO", entries={"USB3Vision": 3}
         ),
-        Integer(
-            name="DeviceSFNCVersionMajor",
-            tooltip="SFNC version, major.",
-            access="RO",
-            default=2,
-            max=2,
-            min=2,
-        ),
-        Integer(
-            name="DeviceSFNCVersionMinor",
-            tooltip="SFNC version, minor.",
-            access="RO",
-            default=3,
-            max=3,
-            min=3,
-        ),
+        _constant("DeviceSFNCVersionMajor", "SFNC version, major.", int(major)),
+        _constant("DeviceSFNCVersionMinor", "SFNC version, minor.", int(minor)),
         Integer(name="DeviceSFNCVersionSubMinor", tooltip="SFNC version, sub-minor.", access="RO", max=0),
         Command(
             name="DeviceReset",
@@ -63,13 +50,13 @@ def features(model: Model) -> list[Feature]:
         ),
         Integer(
             name="DeviceLinkSpeed",
-            tooltip="Speed of the link the device is connected by.",
+            tooltip="Speed of the camera's own link, which its frame rate obeys.",
             access="RO",
             visibility="Expert",
             unit="Bps",
             bits=64,
             max=2**62,
-            read=lambda camera: camera.speed.bits_per_s // 8,
+            read=lambda camera: camera.link_bits_per_s // 8,
         ),
         Enumeration(
             name="DeviceLinkThroughputLimitMode",
@@ -89,7 +76,7 @@ def features(model: Model) -> list[Feature]:
             min=model.integer("throughput_min_bytes_per_s"),
             max=model.integer("throughput_max_bytes_per_s"),
             persistent=True,
-            available=lambda camera: camera.features.get("DeviceLinkThroughputLimitMode") == "On",
+            available=lambda camera: camera.features.get_or("DeviceLinkThroughputLimitMode", "On") == "On",
         ),
         Integer(
             name="DeviceLinkCurrentThroughput",
@@ -135,6 +122,10 @@ def features(model: Model) -> list[Feature]:
         ),
     ]
     return [replace(feature, category=CATEGORY) for feature in declared]
+
+
+def _constant(name: str, tooltip: str, value: int) -> Integer:
+    return Integer(name=name, tooltip=tooltip, access="RO", default=value, min=value, max=value)
 
 
 def _identity(name: str, register: str, tooltip: str) -> String:

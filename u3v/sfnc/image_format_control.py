@@ -1,6 +1,7 @@
 """SFNC ImageFormatControl: sensor size, region of interest, binning, mirroring, pixel format, test images.
 
-The ROI is in binned pixels. Binning clips it to what is left; nothing else moves.
+The ROI is in binned pixels. Binning clips it to what is left; nothing else moves. Colour cameras keep the order
+of their Bayer pattern, whatever is mirrored: the pixel format does not change, as offsets do not change it.
 """
 
 from dataclasses import replace
@@ -75,7 +76,7 @@ def features(model: Model) -> list[Feature]:
             max=lambda camera: _last_step(
                 camera, "OffsetX", width_max(camera) - camera.features.get("Width")
             ),
-            inc=width_inc,
+            inc=model.integer("offset_x_increment_px", width_inc),
             locked=while_acquiring,
             persistent=True,
             changed_by=_BINNING,
@@ -87,13 +88,13 @@ def features(model: Model) -> list[Feature]:
             max=lambda camera: _last_step(
                 camera, "OffsetY", height_max(camera) - camera.features.get("Height")
             ),
-            inc=height_inc,
+            inc=model.integer("offset_y_increment_px", height_inc),
             locked=while_acquiring,
             persistent=True,
             changed_by=_BINNING,
         ),
-        _binning("BinningHorizontal", "Columns whose charge is added up into one.", model),
-        _binning("BinningVertical", "Rows whose charge is added up into one.", model),
+        _binning("BinningHorizontal", "Columns whose charge is added up into one.", model, "BinningVertical"),
+        _binning("BinningVertical", "Rows whose charge is added up into one.", model, "BinningHorizontal"),
         Boolean(
             name="ReverseX",
             tooltip="Mirrors the image left to right.",
@@ -158,9 +159,7 @@ def height_max(camera: "Camera") -> int:
 
 def dynamic_range_max(camera: "Camera") -> int:
     """Largest DN of the pixel format."""
-    name = str(camera.features.get("PixelFormat"))
-    depth = int("".join(c for c in name if c.isdigit()))
-    return (1 << depth) - 1
+    return (1 << PIXEL_FORMATS[camera.features.get("PixelFormat")].depth) - 1
 
 
 def clip_roi(camera: "Camera") -> None:
@@ -192,7 +191,15 @@ def _sensor(name: str, tooltip: str, pixels: int) -> Integer:
     )
 
 
-def _binning(name: str, tooltip: str, model: Model) -> Integer:
+def _binning(name: str, tooltip: str, model: Model, other: str) -> Integer:
+    """`other`: the other direction, which follows where the camera bins both jointly."""
+    joint = bool(model.number("binning_joint", 0))
+
+    def written(camera: "Camera") -> None:
+        if joint:
+            camera.features.set(other, camera.features.get(name))
+        clip_roi(camera)
+
     return Integer(
         name=name,
         tooltip=tooltip,
@@ -201,5 +208,6 @@ def _binning(name: str, tooltip: str, model: Model) -> Integer:
         max=model.integer("binning_max"),
         locked=while_acquiring,
         persistent=True,
-        written=clip_roi,
+        written=written,
+        changed_by=(other,) if joint else (),
     )

@@ -1,26 +1,27 @@
-"""SFNC UserSetControl: settings stored in the camera. Default is the factory's and cannot be overwritten."""
+"""SFNC UserSetControl: settings stored in the camera. The first set is the factory's and cannot be overwritten."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from u3v.errors import GenCPError, Status
 from u3v.features import Command, Enumeration, Feature, Value, while_acquiring
-from u3v.model import Model
 
 if TYPE_CHECKING:
     from u3v.camera import Camera
 
 CATEGORY = "UserSetControl"
-SETS = {"Default": 0, "UserSet1": 1, "UserSet2": 2, "UserSet3": 3}
 STARTUP = "UserSetDefault"
 SAVE_MS = 20
 """How long saving keeps the control channel busy (assumed: writing flash memory)."""
 
 
-def features(model: Model) -> list[Feature]:
-    """All features of the category."""
+def features(names: Sequence[str]) -> list[Feature]:
+    """All features of the category, for cameras with these sets. Without any but the factory's there is nothing
+    to save and nothing to choose for the start."""
+    sets = {name: index for index, name in enumerate(names)}
     declared: list[Feature] = [
-        Enumeration(name="UserSetSelector", tooltip="The user set to load or save.", entries=SETS),
+        Enumeration(name="UserSetSelector", tooltip="The user set to load or save.", entries=sets),
         Command(
             name="UserSetLoad",
             tooltip="Loads the selected user set.",
@@ -31,7 +32,7 @@ def features(model: Model) -> list[Feature]:
             name="UserSetSave",
             tooltip="Saves the settings as the selected user set.",
             locked=while_acquiring,
-            available=lambda camera: camera.features.get("UserSetSelector") != "Default",
+            available=lambda camera: camera.features.get("UserSetSelector") != names[0],
             busy_ms=SAVE_MS,
             execute=_save,
         ),
@@ -39,30 +40,36 @@ def features(model: Model) -> list[Feature]:
             name=STARTUP,
             tooltip="The user set the camera loads when it starts.",
             visibility="Expert",
-            entries=SETS,
+            entries=sets,
             written=_save_startup,
         ),
     ]
-    return [replace(feature, category=CATEGORY) for feature in declared]
+    shown = declared if len(names) > 1 else declared[:2]
+    return [replace(feature, category=CATEGORY) for feature in shown]
 
 
 def load_startup_set(camera: "Camera") -> None:
     """What power-on does: the stored choice of startup set, and that set's values."""
     startup = _startup(camera)
-    camera.features.set(STARTUP, startup)
-    camera.features.restore(camera.user_sets.get(startup, {}) if startup != "Default" else {})
+    if STARTUP in camera.features:
+        camera.features.set(STARTUP, startup)
+    _restore(camera, startup)
 
 
 def _startup(camera: "Camera") -> str:
-    """The stored choice of startup set; Default where there is none or its set was never saved."""
-    startup = str(camera.user_sets.get(STARTUP, {}).get("name", "Default"))
-    known = startup in SETS and startup in camera.user_sets
-    return startup if known else "Default"
+    """The stored choice of startup set; the factory's where there is none or its set was never saved."""
+    sets = camera.family.user_sets
+    startup = str(camera.user_sets.get(STARTUP, {}).get("name", sets[0]))
+    known = startup in sets and startup in camera.user_sets
+    return startup if known else sets[0]
 
 
 def _load(camera: "Camera") -> None:
-    name = camera.features.get("UserSetSelector")
-    camera.features.restore(camera.user_sets.get(name, {}) if name != "Default" else {})
+    _restore(camera, camera.features.get("UserSetSelector"))
+
+
+def _restore(camera: "Camera", name: str) -> None:
+    camera.features.restore(camera.user_sets.get(name, {}) if name != camera.family.user_sets[0] else {})
 
 
 def _save(camera: "Camera") -> None:

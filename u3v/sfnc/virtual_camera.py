@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from u3v.features import Feature, Float, Integer
+from u3v.features import Feature, Float, Integer, String
 from u3v.model import Model
 
 if TYPE_CHECKING:
@@ -15,6 +15,25 @@ CATEGORY = "VirtualCamera"
 def features(model: Model) -> list[Feature]:
     """All features of the category."""
     return [
+        String(
+            name="VirtualWire",
+            tooltip="The camera's own wire, the budget of its frame rate; it is served over USB3 Vision.",
+            category=CATEGORY,
+            access="RO",
+            visibility="Guru",
+            default=model.wire_text,
+            length=128,
+        ),
+        Float(
+            name="VirtualSensorFrameRate",
+            tooltip="Frame rate of sensor and exposure, as if the link had no limit.",
+            category=CATEGORY,
+            access="RO",
+            visibility="Guru",
+            unit="Hz",
+            max=1e9,
+            read=lambda camera: 1e9 / camera.acquisition.sensor_period_ns(),
+        ),
         _count(
             "VirtualFramesOffered", "Frames exposed while the stream was enabled.", lambda c: c.stream.offered
         ),
@@ -26,7 +45,7 @@ def features(model: Model) -> list[Feature]:
         _count("VirtualEventsDropped", "Events that found the queue full.", lambda c: c.event.dropped),
         Float(
             name="VirtualSupplyCurrent",
-            tooltip="Current the camera draws from VBUS.",
+            tooltip="Current the camera draws from its supply.",
             category=CATEGORY,
             access="RO",
             visibility="Guru",

@@ -4,6 +4,7 @@ Standard codes carry the bits per pixel in bits 16..23. The custom codes of IDS 
 from such a code gets 0, so sizes are asked of this table only.
 """
 
+import re
 from dataclasses import dataclass
 
 _STANDARD = {
@@ -62,7 +63,8 @@ class PixelFormat:
 
 
 def _depth(name: str) -> int:
-    return next(bits for bits in (8, 10, 12) if name.lstrip("MonoBayerGRB").startswith(str(bits)))
+    """The first number of a name."""
+    return int(re.findall(r"\d+", name)[0])
 
 
 PIXEL_FORMATS = {

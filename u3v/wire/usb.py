@@ -140,17 +140,17 @@ _CONFIGURATION = Struct(
     "bLength" / Const(9, Byte),
     "bDescriptorType" / Const(0x02, Byte),
     "wTotalLength" / Int16ul,
-    "bNumInterfaces" / Const(3, Byte),
+    "bNumInterfaces" / Byte,
     "bConfigurationValue" / Const(1, Byte),
     "iConfiguration" / Const(0, Byte),
-    "bmAttributes" / Const(0x80, Byte),
+    "bmAttributes" / Byte,
     "bMaxPower" / Byte,
 )
 _ASSOCIATION = Struct(
     "bLength" / Const(8, Byte),
     "bDescriptorType" / Const(0x0B, Byte),
     "bFirstInterface" / Const(0, Byte),
-    "bInterfaceCount" / Const(3, Byte),
+    "bInterfaceCount" / Byte,
     "bFunctionClass" / Const(0xEF, Byte),
     "bFunctionSubClass" / Const(0x05, Byte),
     "bFunctionProtocol" / Const(0x00, Byte),
@@ -210,11 +210,15 @@ _BOS = Struct(
 )
 
 _VENDOR, _MODEL, _SERIAL, _GUID, _VERSION, _INFO, _FAMILY, _USER_NAME, _FUNCTION = range(1, 10)
+_BUS_POWERED, _SELF_POWERED = 0x80, 0xC0
 _SPEED_SUPPORT = 0x0C  # bit 2 High-Speed, bit 3 SuperSpeed
 
 
-def build_descriptors(identity: Identity, speed: Speed) -> Descriptors:
-    """All descriptors of a three-interface USB3 Vision device at `speed`."""
+def build_descriptors(identity: Identity, speed: Speed, *, events: bool = True) -> Descriptors:
+    """All descriptors of a USB3 Vision device at `speed`: three interfaces, two without `events`.
+
+    A device that draws nothing from the bus (0 mA) is self-powered.
+    """
     super_speed = speed is Speed.SUPER
     device = _DEVICE.build(
         dict(
@@ -241,7 +245,8 @@ def build_descriptors(identity: Identity, speed: Speed) -> Descriptors:
         )
         return built
 
-    body = _ASSOCIATION.build(dict(iFunction=_FUNCTION))
+    interfaces = 3 if events else 2
+    body = _ASSOCIATION.build(dict(bInterfaceCount=interfaces, iFunction=_FUNCTION))
     body += interface(0, 2, 0)
     body += _DEVICE_INFO.build(
         dict(
@@ -259,13 +264,16 @@ def build_descriptors(identity: Identity, speed: Speed) -> Descriptors:
         )
     )
     body += endpoint(CONTROL_OUT) + endpoint(CONTROL_IN)
-    body += interface(1, 1, 1) + endpoint(EVENT_IN)
-    body += interface(2, 1, 2) + endpoint(STREAM_IN, STREAM_MAX_BURST)
+    if events:
+        body += interface(1, 1, 1) + endpoint(EVENT_IN)
+    body += interface(interfaces - 1, 1, 2) + endpoint(STREAM_IN, STREAM_MAX_BURST)
     power_ma = identity.max_power_ma if super_speed else identity.max_power_high_speed_ma
     configuration = (
         _CONFIGURATION.build(
             dict(
                 wTotalLength=9 + len(body),
+                bNumInterfaces=interfaces,
+                bmAttributes=_BUS_POWERED if power_ma else _SELF_POWERED,
                 bMaxPower=min(-(-power_ma // speed.power_unit_ma), 255),
             )
         )

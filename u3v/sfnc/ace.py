@@ -1,0 +1,64 @@
+"""Basler ace: the feature names of its USB3 Vision models, which are SFNC 2's.
+
+The GigE models speak older names on their own wire (ExposureTimeAbs, GainRaw); served over USB3 Vision they
+have the names of their USB3 sisters.
+"""
+
+from u3v.features import Feature
+from u3v.model import Model
+from u3v.sfnc import (
+    acquisition_control,
+    analog_control,
+    device_control,
+    event_control,
+    image_format_control,
+    transport_layer_control,
+    user_set_control,
+    virtual_camera,
+)
+from u3v.sfnc.family import BURST, FRAME, Family, pick
+
+USER_SETS = ("Default", "UserSet1", "UserSet2", "UserSet3")
+EVENTS = {
+    "ExposureEnd": "The exposure of a frame has ended.",
+    "FrameStart": "The exposure of a frame has begun.",
+    "FrameBurstStart": "A burst of frames was triggered.",
+    "FrameStartOvertrigger": "A frame trigger came too early and was lost.",
+    "FrameBurstStartOvertrigger": "A burst trigger came too early and was lost.",
+    "FrameBufferOverrun": "The frame memory was full: a frame was discarded.",
+    "Test": "A test event that TestEventGenerate asked for.",
+}
+
+
+def features(model: Model) -> list[Feature]:
+    """Every feature of an ace."""
+    return [
+        *pick(
+            image_format_control.features(model),
+            "SensorWidth SensorHeight WidthMax HeightMax Width Height OffsetX OffsetY BinningHorizontal"
+            " BinningVertical ReverseX ReverseY PixelFormat PixelSize PixelDynamicRangeMin"
+            " PixelDynamicRangeMax TestImageSelector",
+        ),
+        *pick(analog_control.features(model), "Gain BlackLevel"),
+        *pick(
+            acquisition_control.features(model),
+            "AcquisitionMode AcquisitionStart AcquisitionStop AcquisitionAbort AcquisitionFrameCount"
+            " AcquisitionBurstFrameCount AcquisitionFrameRateEnable AcquisitionFrameRate ResultingFrameRate"
+            " SensorReadoutTime ExposureMode ExposureTime TriggerSelector TriggerMode TriggerSource"
+            " TriggerActivation TriggerDelay TriggerSoftware AcquisitionStatusSelector AcquisitionStatus",
+        ),
+        *device_control.features(model),
+        *transport_layer_control.features(model),
+        *user_set_control.features(USER_SETS),
+        *event_control.features(EVENTS),
+        *virtual_camera.features(model),
+    ]
+
+
+FAMILY = Family(
+    features=features,
+    events=EVENTS,
+    event_names={},
+    triggers={BURST: "FrameBurstStart", FRAME: "FrameStart"},
+    user_sets=USER_SETS,
+)

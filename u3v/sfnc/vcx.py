@@ -1,0 +1,177 @@
+"""Baumer VCX: SFNC 2.4 names, the events of its data sheet, one image in the buffer while triggered.
+
+Not there yet, and so absent: line I/O (with its trigger sources and events), counters, the timer, the
+sequencer, chunks, auto functions and the luminance LUT. `ReadoutMode` and the defect pixel list follow the
+data sheet; the virtual sensor has no defective pixels, so correcting them changes nothing.
+"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from u3v.features import Boolean, Enumeration, Feature, Integer
+from u3v.model import Model
+from u3v.sfnc import (
+    acquisition_control,
+    analog_control,
+    device_control,
+    event_control,
+    image_format_control,
+    transport_layer_control,
+    user_set_control,
+    virtual_camera,
+)
+from u3v.sfnc.family import FRAME, Family, pick
+
+if TYPE_CHECKING:
+    from u3v.camera import Camera
+
+USER_SETS = ("UserSet0", "UserSet1", "UserSet2", "UserSet3")
+EVENTS = {
+    "DeviceTemperatureStatusChanged": "The device's temperature has become normal, high or exceeded.",
+    "EventLost": "Events were lost: the queue was full.",
+    "ExposureEnd": "The exposure of a frame has ended.",
+    "ExposureStart": "The exposure of a frame has begun.",
+    "FrameEnd": "A frame has been read out.",
+    "FrameStart": "A frame has begun.",
+    "FrameTransferSkipped": "The image buffer was full: a frame was not transferred.",
+    "TransferBufferFull": "The image buffer takes no further frame.",
+    "TransferBufferReady": "The image buffer takes frames again.",
+    "TriggerOverlapped": "A trigger came while a frame was read out.",
+    "TriggerReady": "The camera is ready for a trigger.",
+    "TriggerSkipped": "A trigger came too early and was lost.",
+}
+
+
+def features(model: Model) -> list[Feature]:
+    """Every feature of a VCX."""
+    return [
+        *pick(
+            image_format_control.features(model),
+            "SensorWidth SensorHeight WidthMax HeightMax Width Height OffsetX OffsetY BinningHorizontal"
+            " BinningVertical ReverseX ReverseY PixelFormat PixelSize PixelDynamicRangeMin"
+            " PixelDynamicRangeMax",
+        ),
+        _all("GainSelector", "The gain that Gain sets."),
+        _all("BlackLevelSelector", "The black level that BlackLevel sets."),
+        *pick(
+            analog_control.features(model),
+            "Gain BlackLevel",
+            Gain={"selectors": ("GainSelector",)},
+            BlackLevel={"selectors": ("BlackLevelSelector",), "unit": "LSB"},
+        ),
+        *_acquisition(model),
+        *_defect_pixels(model),
+        *pick(
+            device_control.features(model),
+            "DeviceVendorName DeviceModelName DeviceFamilyName DeviceManufacturerInfo DeviceVersion"
+            " DeviceFirmwareVersion DeviceSerialNumber DeviceUserID DeviceScanType DeviceTLType"
+            " DeviceSFNCVersionMajor DeviceSFNCVersionMinor DeviceSFNCVersionSubMinor DeviceReset"
+            " DeviceLinkSpeed DeviceLinkThroughputLimit DeviceLinkCurrentThroughput"
+            " DeviceTemperatureSelector DeviceTemperature TimestampLatch TimestampLatchValue",
+            DeviceTemperatureSelector={"entries": {"InHouse": 0}},
+        ),
+        *transport_layer_control.features(model),
+        *user_set_control.features(USER_SETS),
+        *event_control.features(EVENTS),
+        *virtual_camera.features(model),
+    ]
+
+
+def _acquisition(model: Model) -> list[Feature]:
+    special: list[Feature] = [
+        Enumeration(
+            name="ReadoutMode",
+            tooltip="Whether the next exposure may run while a frame is read out.",
+            entries={"Overlapped": 0, "Sequential": 1},
+            persistent=True,
+        ),
+        Boolean(
+            name="ShortExposureTimeEnable",
+            tooltip="Whether ExposureTime may be shorter than usual.",
+            written=_lengthen_exposure,
+            persistent=True,
+        ),
+        Enumeration(
+            name="TriggerOverlap",
+            tooltip="How early a trigger may come: while the last frame is read out.",
+            entries={"Readout": 0},
+            selectors=("TriggerSelector",),
+        ),
+    ]
+    return [
+        *pick(
+            acquisition_control.features(model),
+            "AcquisitionMode AcquisitionStart AcquisitionStop AcquisitionAbort AcquisitionFrameCount"
+            " AcquisitionFrameRateEnable AcquisitionFrameRate ResultingFrameRate SensorReadoutTime"
+            " ExposureMode ExposureTime TriggerSelector TriggerMode TriggerSource TriggerDelay"
+            " TriggerSoftware AcquisitionStatusSelector AcquisitionStatus",
+            ExposureTime={"min": _exposure_min_us, "changed_by": ("ShortExposureTimeEnable",)},
+            TriggerSelector={"entries": {"FrameStart": 0}},
+            TriggerSource={"entries": {"Off": 0, "Software": 1, "All": 2}, "default": "All"},
+            AcquisitionStatusSelector={"entries": {"AcquisitionTriggerWait": 0, "AcquisitionActive": 1}},
+        ),
+        *(replace(feature, category=acquisition_control.CATEGORY) for feature in special),
+    ]
+
+
+def _exposure_min_us(camera: "Camera") -> float:
+    short = camera.features.get("ShortExposureTimeEnable")
+    least = camera.model.number("exposure_min_us")
+    return camera.model.number("exposure_short_min_us", least) if short else least
+
+
+def _lengthen_exposure(camera: "Camera") -> None:
+    """Leaving the short range takes the exposure time along."""
+    longer = max(camera.features.get("ExposureTime"), _exposure_min_us(camera))
+    camera.features.set("ExposureTime", longer)
+
+
+def _defect_pixels(model: Model) -> list[Feature]:
+    index = ("DefectPixelListIndex",)
+    declared: list[Feature] = [
+        Boolean(
+            name="DefectPixelCorrection",
+            tooltip="Whether the pixels of the defect pixel list are corrected.",
+            default=True,
+            persistent=True,
+        ),
+        Integer(
+            name="DefectPixelListIndex",
+            tooltip="The entry of the defect pixel list that the other features show.",
+            max=model.integer("defect_pixels_max", 1) - 1,
+        ),
+        Boolean(
+            name="DefectPixelListEntryActive",
+            tooltip="Whether the entry counts.",
+            selectors=index,
+        ),
+        Integer(
+            name="DefectPixelListEntryPosX",
+            tooltip="Column of the pixel on the sensor.",
+            max=model.integer("width_max_px") - 1,
+            unit="px",
+            selectors=index,
+        ),
+        Integer(
+            name="DefectPixelListEntryPosY",
+            tooltip="Row of the pixel on the sensor.",
+            max=model.integer("height_max_px") - 1,
+            unit="px",
+            selectors=index,
+        ),
+    ]
+    return [replace(feature, category="ImageProcessingControl") for feature in declared]
+
+
+def _all(name: str, tooltip: str) -> Feature:
+    return Enumeration(name=name, tooltip=tooltip, category=analog_control.CATEGORY, entries={"All": 0})
+
+
+FAMILY = Family(
+    features=features,
+    events=EVENTS,
+    event_names={"FrameStartOvertrigger": "TriggerSkipped", "FrameBufferOverrun": "FrameTransferSkipped"},
+    triggers={FRAME: "FrameStart"},
+    user_sets=USER_SETS,
+    trigger_sources=("Software", "All"),
+)
