@@ -69,9 +69,9 @@ def test_what_cannot_be_converted(tmp_path: Path) -> None:
     leader, payload, _ = image("Mono12p", 33, 17)
     with pytest.raises(U3VError, match=r"^841 bytes for 33 x 17 pixels of Mono12p$"):
         to_pixels(leader, payload[:-1])
-    bayer = Leader(0, 0, 0x01080009, 8, 8)
-    with pytest.raises(U3VError, match=r"^pixel format 0x01080009 cannot be converted: use raw files$"):
-        to_pixels(bayer, memoryview(bytes(64)))
+    rgb = Leader(0, 0, 0x02180014, 8, 8)
+    with pytest.raises(U3VError, match=r"^pixel format 0x02180014 cannot be converted: use raw files$"):
+        to_pixels(rgb, memoryview(bytes(64)))
     write_image(tmp_path / "a.raw", "raw", bayer, memoryview(bytes(64)))
     with pytest.raises(ValueError, match="image format 'gif': must be one of png, tiff, raw"):
         write_image(tmp_path / "a.gif", "gif", leader, payload)
