@@ -198,6 +198,9 @@ class Scene:
         """Whether two frames may differ in light."""
         return bool(self.drift_x or self.drift_y or self.flicker)
 
+    def close(self) -> None:
+        """Let go of files and memory, if any; the scene is not used any more."""
+
     def draw(self, width: int, height: int) -> FloatMap:
         """The picture: float32 (height, width) or (height, width, 3), 0 .. 1."""
         raise NotImplementedError
@@ -331,9 +334,11 @@ def defocused(picture: FloatMap, sigma_px: float) -> FloatMap:
 
 def _gauss(picture: FloatMap, sigma_px: float, axis: int) -> FloatMap:
     if sigma_px > 4:
-        length = round(math.sqrt(4 * sigma_px**2 + 1))  # three boxes: variance 3 (length^2 - 1) / 12
-        for _ in range(3):
-            picture = box_blur(picture, length | 1, axis)
+        short = (math.floor(math.sqrt(4 * sigma_px**2 + 1)) - 1) // 2 * 2 + 1
+        # three boxes, odd so that nothing shifts: the sum of their variances (n^2 - 1) / 12 is sigma^2
+        count = round((12 * sigma_px**2 - 3 * short**2 + 3) / (4 * short + 4))
+        for k in range(3):
+            picture = box_blur(picture, short + 2 * (k < count), axis)
         return picture
     reach = math.ceil(3.5 * sigma_px)
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma_px) ** 2)

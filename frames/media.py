@@ -145,11 +145,13 @@ class Video(Pictures):
         try:
             self._file: Any = av.open(self.path)
             self._stream: Any = self._file.streams.video[0]
-            self._seconds = float(self._length())
-        except (av.FFmpegError, IndexError) as error:
-            reason = "no video in it" if isinstance(error, IndexError) else "not a video FFmpeg can read"
-            raise SceneError(f"scene video: path={self.path}: {reason}") from None
-        self._rewind()
+            self._seconds = self._length()
+            self._rewind()
+        except (av.FFmpegError, IndexError, StopIteration):
+            raise SceneError(f"scene video: path={self.path}: not a video FFmpeg can read") from None
+
+    def close(self) -> None:
+        self._file.close()
 
     def _length(self) -> float:
         if self._stream.duration:
@@ -323,6 +325,10 @@ class Live(Pictures):
         self._header: npt.NDArray[np.int64] = np.ndarray(5, np.int64, self._memory.buf)
         self._pixels: npt.NDArray[Any] = np.ndarray(shape, kind, self._memory.buf, _HEADER)
         self._taken: tuple[int, FloatMap] = (-1, np.zeros(shape, np.float32))
+
+    def close(self) -> None:
+        del self._header, self._pixels
+        self._memory.close()
 
     def picture(self, time_s: float, width: int, height: int) -> tuple[object, Callable[[], FloatMap]]:
         for _ in range(3):  # a writer that never rests leaves the last whole picture

@@ -129,7 +129,7 @@ class Colours(Scene):
     def draw(self, width: int, height: int) -> FloatMap:
         rgb = np.array([[c >> 16, c >> 8 & 255, c & 255] for c in self.PATCHES]) / np.float32(255)
         x, y = np.arange(width) * 6 / width, np.arange(height) * 4 / height
-        patches = rgb.astype(np.float32)[(y.astype(int)[:, None] * 6 + x.astype(int)[None, :])]
+        patches = (rgb**2.2).astype(np.float32)[(y.astype(int)[:, None] * 6 + x.astype(int)[None, :])]
         gap = (np.abs(y % 1 - 0.5)[:, None] > 0.46) | (np.abs(x % 1 - 0.5)[None, :] > 0.46)
         patches[gap] = 0.02
         light: FloatMap = patches

@@ -102,7 +102,7 @@ class Sensor:
         """
         if self.colour == "mono" and not wavelength_nm:
             return (1.0,)
-        band = [wavelength_nm] if wavelength_nm else np.linspace(400, 700, 61)
+        band = [wavelength_nm] if wavelength_nm else np.arange(402.5, 700, 5)
         curves = [np.array(self.curves[k]) for k in (("mono",) if self.colour == "mono" else CHANNELS)]
         return tuple(float(np.interp(band, c[:, 0], c[:, 1], 0, 0).mean()) for c in curves)
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from frames import packing
+from frames import packing, testimages
 from frames.light import Eye, Scene, Shutter
 from frames.sensor import Sensor
 
@@ -37,7 +37,7 @@ class FrameSettings:
 
     `frame` is the index of the random stream, `time_s` the scene's time at the start of exposure,
     `black_level_dn12` in 12-bit DN, binning 1..4 in each direction (sums), `pixel_format` a PFNC name,
-    `test_image` 0 (off) or 1..6.
+    `test_image` 0 (off), 1 .. 6 or a name (see frames.testimages).
     """
 
     frame: int
@@ -54,7 +54,7 @@ class FrameSettings:
     reverse_x: bool = False
     reverse_y: bool = False
     pixel_format: str = "Mono8"
-    test_image: int = 0
+    test_image: int | str = 0
     temperature_c: float = 45.0
     defect_correction: bool = True
 
@@ -118,7 +118,8 @@ class FrameSource:
         self._executor = ThreadPoolExecutor(threads, "frames") if threads > 1 else None
 
     def close(self) -> None:
-        """End the worker threads, if any."""
+        """End the worker threads, if any, and the scene."""
+        self.scene.close()
         if self._executor is not None:
             self._executor.shutdown()
 
@@ -144,7 +145,7 @@ class FrameSource:
         if not buffer.flags.writeable:
             raise ValueError("the buffer is read-only")
         if settings.test_image:
-            render_test_image(buffer, settings)
+            testimages.render(buffer, settings, self.sensor.mosaic)
         else:
             self._render(buffer, settings)
 
@@ -171,8 +172,7 @@ class FrameSource:
                 raise ValueError(f"{name} is {value}, must be even on a sensor with colour filters")
         if s.exposure_us < 0:
             raise ValueError(f"exposure is {s.exposure_us} us, must not be negative")
-        if not 0 <= s.test_image <= 6:
-            raise ValueError(f"test image {s.test_image} is unknown, must be in 0 .. 6")
+        testimages.check(s.test_image)
 
     def _binned(self, extent: int, binning: int) -> int:
         """Binned pixels there are; whole cells of the Bayer pattern."""
@@ -324,29 +324,3 @@ def fixed_pattern(seed: int, which: int, width: int, height: int) -> I8Map:
     words: npt.NDArray[np.uint64] = stream.random_raw(-(-count // 4))
     draws = words.astype("<u8", copy=False).view(np.uint16)[:count]
     return normal_steps(PATTERN_SIGMA)[draws].reshape(height, width)
-
-
-def render_test_image(buffer: U8Array, s: FrameSettings) -> None:
-    """Diagonal ramps; `row` and `column` count within the region, the ramp moves one pixel per frame.
-
-    1: (column + row) mod 256, still. 2: (column + row + frame) mod 256. 3: the same mod 4096. 4 and 5 are 2
-    and 3 with the picture's flips applied. 6, a colour ramp on colour cameras, is 2 here. The 8-bit ramps
-    fill the high bits of deeper formats; the 12-bit ramp loses its low bits in shallower ones. No noise.
-    """
-    fmt = packing.pixel_format(s.pixel_format)
-    twelve_bit = s.test_image in (3, 5)
-    phase = 0 if s.test_image == 1 else s.frame
-    modulus = 4096 if twelve_bit else 256
-    ramp12 = np.arange(s.width + modulus) % modulus << (0 if twelve_bit else 4)
-    values: npt.NDArray[Any] = np.empty((s.height, s.width), np.uint8 if fmt.bits == 8 else np.uint16)
-    ramp = (ramp12 >> (12 - fmt.depth)).astype(values.dtype)
-    for row in range(s.height):
-        begin = (row + phase) % modulus
-        values[row] = ramp[begin : begin + s.width]
-    if s.test_image in (4, 5):
-        values = values[:: -1 if s.reverse_y else 1, :: -1 if s.reverse_x else 1]
-    flat = np.ascontiguousarray(values).reshape(-1)
-    if fmt.bits == 8:
-        buffer[:] = flat
-    else:
-        packing.pack(flat, fmt.name, buffer)

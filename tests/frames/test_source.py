@@ -197,26 +197,6 @@ def test_moving_scene_moves_with_time() -> None:
         assert frame[:, left + 32 : left + 64].max() < 100
 
 
-@pytest.mark.parametrize("name", ["Mono8", "Mono12", "Mono12p", "Mono10"])
-@pytest.mark.parametrize("image", [1, 2, 3, 4, 5, 6])
-def test_test_images_are_exact(image: int, name: str) -> None:
-    frame = 70001
-    got = pixels(
-        chart(), settings(frame, test_image=image, pixel_format=name, offset_x=16, offset_y=2, **SMALL)
-    )
-    y, x = np.mgrid[0 : SMALL["height"], 0 : SMALL["width"]]
-    counter = 0 if image == 1 else frame
-    twelve = (x + y + counter) % 4096 if image in (3, 5) else (x + y + counter) % 256 * 16
-    assert np.array_equal(got, twelve >> (12 - PIXEL_FORMATS[name].depth))
-
-
-def test_test_image_4_shows_the_flips_and_2_does_not() -> None:
-    s = {"pixel_format": "Mono8", "reverse_x": True, **SMALL}
-    two, four = (pixels(chart(), settings(5, test_image=image, **s)) for image in (2, 4))
-    assert np.array_equal(four, two[:, ::-1])
-    assert two[0, 0] == 5
-
-
 def test_writes_into_a_memoryview_in_place() -> None:
     memory = bytearray(96 * 64 + 2)
     s = settings(0, pixel_format="Mono8", **SMALL)

@@ -1,0 +1,177 @@
+"""Scenes from outside: files, arrays, generators, another process."""
+
+import subprocess
+import sys
+from itertools import count
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from frames.light import Eye
+from frames.media import LivePicture
+from frames.scene import Array, Function, Generated, SceneError, parse_scene
+from frames.sensor import load_sensor
+
+COLOUR = Eye.of(load_sensor("imx412"))
+
+
+def steps(scene: object, time_s: float = 0.0, width: int = 4, height: int = 3) -> np.ndarray:
+    return scene.radiance(time_s, width, height).seen(width, height)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff", "bmp"])
+def test_colour_picture_behind_colour_filters(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"x.{suffix}"
+    Image.fromarray(np.full((8, 8, 3), (255, 0, 0), np.uint8)).save(path)
+    seen = parse_scene(f"image:path={path}").radiance(0, 8, 8, COLOUR).seen(8, 8)
+    red, green, blue = seen[0, 1], seen[0, 0], seen[1, 0]
+    assert red > 2.5 * max(green, blue)
+
+
+def test_jpeg(tmp_path: Path) -> None:
+    path = tmp_path / "x.jpg"
+    Image.fromarray(np.full((16, 16), 200, np.uint8)).save(path)
+    assert steps(parse_scene(f"image:path={path}")) == pytest.approx(200 / 255 * 65535, rel=0.01)
+
+
+def test_folder_shows_its_pictures_in_turn(tmp_path: Path) -> None:
+    for k, suffix in enumerate(("png", "tif", "jpg")):
+        Image.fromarray(np.full((9, 5), 50 * (k + 1), np.uint8)).save(tmp_path / f"{k}.{suffix}")
+    (tmp_path / "notes.txt").write_text("no picture")
+    scene = parse_scene(f"folder:path={tmp_path},period=0.5")
+    assert scene.moving
+    for time_s, level in ((0.0, 50), (0.49, 50), (0.5, 100), (1.2, 150), (1.5, 50), (0.6, 100)):
+        assert steps(scene, time_s) == pytest.approx(level / 255 * 65535, rel=0.01)
+
+
+def test_video_plays_at_its_speed_and_again(tmp_path: Path) -> None:
+    path = tmp_path / "x.mkv"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 16, 16, "yuv444p"
+        for k in range(8):
+            frame = av.VideoFrame.from_ndarray(np.full((16, 16, 3), 30 * k + 10, np.uint8), format="rgb24")
+            file.mux(stream.encode(frame.reformat(format="yuv444p")))
+        file.mux(stream.encode())
+    scene = parse_scene(f"video:path={path}")
+    for time_s, number in ((0.05, 0), (0.25, 2), (0.71, 7), (0.33, 3), (0.85, 0), (8.05, 0)):
+        assert steps(scene, time_s) / 65535 * 255 == pytest.approx(30 * number + 10, abs=3), time_s
+    scene.close()
+
+
+def test_array_grey_and_colour_of_any_size_and_type() -> None:
+    assert steps(Array(np.full((7, 9), 128, np.uint8))) == pytest.approx(128 / 255 * 65535, abs=1)
+    assert steps(Array(np.full((7, 9), 1000, np.uint16))) == pytest.approx(1000, abs=1)
+    assert steps(Array(np.full((2, 2, 3), 0.5))) == pytest.approx(32768, abs=2)
+    assert steps(Array(np.ones((2, 2), bool), photons=5.0)).min() == 65535
+    half = np.zeros((6, 8))
+    half[:, 4:] = 1
+    assert steps(Array(half, fit="stretch"), width=8, height=6)[0].tolist() == [0] * 4 + [65535] * 4
+    with pytest.raises(SceneError, match=r"^scene array: an array of shape \(3,\) is no picture$"):
+        Array(np.zeros(3))
+
+
+def test_array_drifts() -> None:
+    scene = Array(np.eye(8), drift_x=2.0)
+    assert np.array_equal(steps(scene, 1.5, 8, 8), np.roll(np.eye(8), 3, 1) * 65535)
+
+
+def test_function_in_colour() -> None:
+    def light(time_s: float, width: int, height: int) -> np.ndarray:
+        return np.full((height, width, 3), (time_s, 0, 0)) * 1000
+
+    scene = Function(light)
+    seen = scene.radiance(5.0, 4, 4, COLOUR).photons_per_s(4, 4)
+    weights = COLOUR.weights(0)
+    assert seen[0, 1] == pytest.approx(5000 * weights[0, 0], rel=1e-3)
+    assert seen[0, 0] == pytest.approx(5000 * weights[1, 0], rel=1e-2)
+
+
+def test_generator_gives_the_next_picture_when_its_time_has_come() -> None:
+    scene = Generated((np.full((3, 4), k / 10) for k in count()), fps=10)
+    for time_s, level in ((0.0, 0.0), (0.05, 0.0), (0.1001, 0.1), (0.55, 0.5)):
+        assert steps(scene, time_s) == pytest.approx(level * 65535, abs=1)
+    ends = Generated([np.zeros((2, 2)), np.ones((2, 2))], fps=10)
+    assert steps(ends, 99).min() == 65535
+
+
+WRITER = """
+import sys
+import av
+import numpy as np
+from frames.media import LivePicture
+live = LivePicture(sys.argv[1], 6, 8, colour=True)
+for line in sys.stdin:
+    live.show(np.full((6, 8, 3), int(line), np.uint8))
+    print("shown", flush=True)
+live.close()
+"""
+
+
+def test_live_picture_of_another_process() -> None:
+    name = f"u3v-test-{np.random.default_rng().integers(1 << 62)}"
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdin is not None
+        assert writer.stdout is not None
+
+        def show(level: int) -> None:
+            writer.stdin.write(f"{level}\n")
+            writer.stdin.flush()
+            assert writer.stdout.readline() == "shown\n"
+
+        show(51)
+        scene = parse_scene(f"live:memory={name}")
+        try:
+            assert steps(scene) == pytest.approx(0.2 * 65535, abs=1)
+            show(204)
+            assert steps(scene) == pytest.approx(0.8 * 65535, abs=1)
+        finally:
+            writer.stdin.close()
+            assert writer.wait(20) == 0
+        assert steps(scene) == pytest.approx(0.8 * 65535, abs=1)
+        scene.close()
+
+
+def test_a_picture_half_written_is_not_taken() -> None:
+    name = f"u3v-test-{np.random.default_rng().integers(1 << 62)}"
+    writer = LivePicture(name, 3, 4, sixteen_bit=True)
+    scene = parse_scene(f"live:memory={name}")
+    writer.show(np.full((3, 4), 1000))
+    assert steps(scene).max() == 1000
+    writer._header[0] += 1
+    writer._pixels[:] = 2000
+    assert steps(scene).max() == 1000
+    writer._header[0] += 1
+    assert steps(scene).min() == 2000
+    scene.close()
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("folder:path=/no/such", "scene folder: path=/no/such: no such folder"),
+        ("video:path=/no/such.mp4", "scene video: path=/no/such.mp4: no such file"),
+        ("live:memory=no-such-memory", "scene live: memory=no-such-memory: no such shared memory"),
+        ("target:drift_x=5", "scene target: drift_x and drift_y are for pictures that stand still"),
+    ],
+)
+def test_refusals(text: str, message: str) -> None:
+    with pytest.raises(SceneError) as caught:
+        parse_scene(text)
+    assert str(caught.value) == message
+
+
+def test_folder_without_pictures_and_files_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(SceneError, match=r": no picture in it \(\.png \.tif "):
+        parse_scene(f"folder:path={tmp_path}")
+    (tmp_path / "x.png").write_text("hello")
+    with pytest.raises(SceneError, match=r"x\.png: not an image Pillow can read$"):
+        parse_scene(f"folder:path={tmp_path}")
+    with pytest.raises(SceneError, match=r"x\.png: not a video FFmpeg can read$"):
+        parse_scene(f"video:path={tmp_path / 'x.png'}")
