@@ -72,7 +72,7 @@ def test_what_cannot_be_converted(tmp_path: Path) -> None:
     rgb = Leader(0, 0, 0x02180014, 8, 8)
     with pytest.raises(U3VError, match=r"^pixel format 0x02180014 cannot be converted: use raw files$"):
         to_pixels(rgb, memoryview(bytes(64)))
-    write_image(tmp_path / "a.raw", "raw", bayer, memoryview(bytes(64)))
+    write_image(tmp_path / "a.raw", "raw", rgb, memoryview(bytes(64)))
     with pytest.raises(ValueError, match="image format 'gif': must be one of png, tiff, raw"):
         write_image(tmp_path / "a.gif", "gif", leader, payload)
-    assert format_name(0x01080009) == "0x01080009"
+    assert format_name(0x02180014) == "0x02180014"
