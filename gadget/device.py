@@ -107,6 +107,10 @@ class UsbDevice:
         """Another device of the bus wants everything landed here that was over at `at_ns`."""
         pipe.pump(at_ns, self._complete)
 
+    def has_request(self, endpoint: int) -> bool:
+        """Whether a request of the host waits on this IN endpoint."""
+        return self._pipes[endpoint].has_request
+
     def next_wakeup_ns(self) -> int | None:
         """When `service` must be called next, if nothing else happens before."""
         if self.unplugged:

@@ -40,9 +40,11 @@ class Timed(Protocol):
 class SimulatedTime:
     """A clock that only moves when it is told to, and stops at every deadline of `services` on its way."""
 
-    def __init__(self, *, lockstep: bool = False) -> None:
+    def __init__(self, *, lockstep: bool = False, step_ns: int = 0) -> None:
+        """`step_ns`: in lockstep, how far a request that waits asks for time again and again (0: not at all)."""
         self.now_ns = 0
         self.lockstep = lockstep
+        self.step_ns = step_ns
         self.services: list[Timed] = []
         self._idle_rounds = 0
 
@@ -176,9 +178,13 @@ class LoopbackBus:
         end_ns = time.now_ns + timeout_ms * 1_000_000 if timeout_ms else None
         while not urb.tag:
             at_ns = time.next_wakeup_ns()
-            late = at_ns is None or (end_ns is not None and at_ns > end_ns)
-            if at_ns is None or late or (time.lockstep and at_ns > time.now_ns):
-                if end_ns is not None and not time.lockstep:
+            if time.lockstep and not (at_ns is not None and at_ns <= time.now_ns):
+                if not time.step_ns or (end_ns is not None and time.now_ns >= end_ns):
+                    raise UsbTimeout(f"endpoint {urb.endpoint:#04x}: the clock stands at {time.now_ns} ns")
+                time.advance(time.step_ns)
+                continue
+            if at_ns is None or (end_ns is not None and at_ns > end_ns):
+                if end_ns is not None:
                     time.now_ns = end_ns
                 raise UsbTimeout(f"endpoint {urb.endpoint:#04x}: no answer in {timeout_ms} ms")
             time.step(at_ns)

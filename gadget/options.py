@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from gadget.clock import CLOCKS
 from gadget.link import parse_bus
 from gadget.power import Supply
 from gadget.runner import DEFAULT_SCENE, CameraSpec
@@ -118,6 +119,17 @@ def camera_options(command: F) -> F:
                 help="Speed of the USB port.",
             ),
             click.option(
+                "--clock",
+                type=click.Choice(CLOCKS),
+                default="real",
+                show_default=True,
+                help="real: the wall's. simulated: jumps to the next thing that happens, so that everything is as "
+                "fast as the machine can, with the same frames, timestamps and counters (`grab MODEL`: bit for "
+                "bit the same each time; other commands: as for a host that is never too slow). lockstep: moves "
+                "only when the host asks (`grab`: 1 ms at a time while it waits; other programs: by writing "
+                "nanoseconds to the feature VirtualClockAdvance).",
+            ),
+            click.option(
                 "--pacing/--no-pacing",
                 default=True,
                 help="Frames at the camera's real rate, or as fast as the host reads.",
@@ -178,6 +190,7 @@ def specs(models: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]:
             strict=options["strict"],
             offered_ma=options["port_ma"],
             bus=bus,
+            clock=options["clock"],
             supply=supply(options),
             state=options["state"],
             settings=settings,

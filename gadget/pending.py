@@ -69,6 +69,10 @@ class InPipe:
         self._crossing = 0  # bytes of the transfer now on the link, for the oldest request
         self._crossing_status: int | None = None
 
+    @property
+    def has_request(self) -> bool:
+        return bool(self._parked)
+
     def park(self, urb: Urb) -> None:
         self._parked.append(urb)
 

@@ -15,6 +15,7 @@ from frames.pool import FramePool
 from frames.scene import Scene, parse_scene
 from frames.sensor import load_sensor
 from frames.source import FrameSource
+from gadget.clock import SimulatedLoop
 from gadget.device import UsbDevice
 from gadget.link import Bus, BusSpec
 from gadget.loop import Loop
@@ -26,7 +27,7 @@ from gadget.state import UserSetFile
 from u3v.camera import Camera, Options
 from u3v.features import Value
 from u3v.model import Model, load_model
-from u3v.wire.usb import Speed
+from u3v.wire.usb import STREAM_IN, Speed
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class CameraSpec:
     `settings`: feature values from the start on. `state`: file that keeps the user sets. `offered_ma`: what
     the port supplies. `paced`: modelled frame rate and link, otherwise as fast as the host reads. `bus`: what
     all cameras of a bench share (None: each has a host controller of its own). `supply`: cable and heat.
+    `clock`: one of gadget.clock.CLOCKS, the same for all cameras of a bench.
     """
 
     model: str
@@ -57,6 +59,7 @@ class CameraSpec:
     offered_ma: int | None = None
     bus: BusSpec | None = None
     supply: Supply = field(default_factory=Supply)
+    clock: str = "real"
     state: Path | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
 
@@ -132,8 +135,12 @@ class Bench:
     """Cameras, the loop they live on and the thread that renders for them. A context manager."""
 
     def __init__(self, specs: Iterable[CameraSpec], pcap: Path | None = None) -> None:
-        self.loop = Loop()
+        specs = list(specs)
         self.cameras: list[VirtualCamera] = []
+        self._simulated = bool(specs) and specs[0].clock != "real"
+        self.loop = (
+            SimulatedLoop(self._held, lockstep=specs[0].clock == "lockstep") if self._simulated else Loop()
+        )
         self._worker = ThreadPoolExecutor(1, "render")
         self._pcap: PcapWriter | None = None
         try:
@@ -142,7 +149,9 @@ class Bench:
                 serial = spec.serial or str(FIRST_SERIAL + index)
                 if bus is None and spec.bus is not None:
                     bus = spec.bus.bus()
-                self._add(build(spec, serial, self._run_job, bus=bus))
+                # A simulated clock stands still while a frame is rendered.
+                run_job = run_inline if self._simulated else self._run_job
+                self._add(build(spec, serial, run_job, bus=bus))
             self._warm_up()
             if pcap is not None:
                 self._pcap = PcapWriter(pcap)
@@ -168,12 +177,22 @@ class Bench:
 
     def _add(self, built: VirtualCamera) -> None:
         device = built.device
-        built.rendered.on_frame = lambda _now_ns: device.service(self.loop.now_ns())
+        if not self._simulated:
+            built.rendered.on_frame = lambda _now_ns: device.service(self.loop.now_ns())
         self.loop.services.append(device)
         self.loop.services.append(built.port)
         name = f"{built.model.name} {built.camera.options.serial}"
         built.port.report = lambda line: print(f"u3v: {name} {line}", file=sys.stderr, flush=True)
         self.cameras.append(built)
+
+    def _held(self) -> bool:
+        """Whether a camera has something for a host that has no request for it."""
+        return any(
+            c.camera.stream.enabled
+            and (c.camera.acquisition.active or c.camera.stream.in_flight > 0)
+            and not c.device.has_request(STREAM_IN)
+            for c in self.cameras
+        )
 
     def _warm_up(self) -> None:
         """Have everything compiled and tabulated before a host can ask for the first frame."""
