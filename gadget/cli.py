@@ -15,7 +15,7 @@ from frames.scene import SceneError
 from frames.sensor import SensorError
 from gadget.link import parse_bus
 from gadget.options import bus_option, camera_options, specs, supply, supply_options
-from gadget.runner import Bench, CameraSpec, VirtualCamera, build
+from gadget.runner import Bench, CameraSpec, VirtualCamera, build, tell_refusals
 from gadget.words import hint, parse_assignment
 from u3v.errors import U3VError
 from u3v.model import load_model, model_names
@@ -164,6 +164,7 @@ def serve_command(models: tuple[str, ...], host: str, port: int, pcap: Path | No
 
     with Bench(specs(models, options), pcap) as bench, until_signalled(bench):
         exported = export(*(c.device for c in bench.cameras))
+        tell_refusals(bench.cameras)
         with UsbipServer(bench.loop, exported, host, port) as server:
             click.echo(f"listening on {server.host} port {server.port}")
             tool = "usbip" if server.port == 3240 else f"usbip --tcp-port {server.port}"

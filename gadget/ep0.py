@@ -59,6 +59,8 @@ class ControlEndpoint:
 
     def __init__(self, descriptors: Descriptors, speed: Speed, offered_ma: int, actions: Actions) -> None:
         self.configuration = 0
+        self.refused = False
+        self.on_refusal: Callable[[str], None] = lambda reason: None
         self.descriptors = descriptors
         self._speed = speed
         self._offered_ma = offered_ma
@@ -114,7 +116,11 @@ class ControlEndpoint:
         if value not in (0, 1) or setup.index or setup.length:
             raise Stall(f"configuration {value}")
         if value and self.declared_ma > self._offered_ma:
-            raise Stall(f"the port offers {self._offered_ma} mA, the camera needs {self.declared_ma} mA")
+            reason = f"the port offers {self._offered_ma} mA, the camera needs {self.declared_ma} mA"
+            if not self.refused:
+                self.refused = True
+                self.on_refusal(reason)
+            raise Stall(reason)
         self.configuration = value
         self._actions.configure(value)
         return b""

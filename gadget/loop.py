@@ -34,7 +34,7 @@ class Loop:
         self._wake_read.setblocking(False)
         self._wake_write.setblocking(False)
         self._selector.register(self._wake_read, READ, self._drain)
-        self._running = False
+        self.stopping = False
 
     def watch(self, fileobj: int | socket.socket, events: int, callback: Callable[[int], None]) -> None:
         """Call `callback(mask)` when `fileobj` is ready; a second call replaces events and callback."""
@@ -59,13 +59,14 @@ class Loop:
             pass
 
     def stop(self) -> None:
-        self._running = False
+        """End `run`; the next one, where none runs now."""
+        self.stopping = True
 
     def run(self) -> None:
         """Serve until `stop()`."""
-        self._running = True
-        while self._running:
+        while not self.stopping:
             self.step()
+        self.stopping = False
 
     def step(self, timeout_s: float | None = None) -> None:
         """One round: wait for a descriptor, a deadline or `timeout_s`; then serve what is due."""

@@ -4,9 +4,10 @@ import contextlib
 import subprocess
 import threading
 
+from gadget.keeper import Keeper
 from gadget.loop import Loop
 from gadget.port import Port
-from gadget.runner import Bench
+from gadget.runner import Bench, tell_refusals
 from gadget.usbip.session import ExportedDevice, export
 from gadget.usbip.vhci import plug
 from u3v.errors import U3VError
@@ -17,6 +18,7 @@ ENUMERATION_S = 10
 def plugged_in(bench: Bench, command: list[str]) -> int:
     """Plug all cameras in, run `command` (or wait for a signal), unplug. Returns the exit status."""
     exported = export(*(c.device for c in bench.cameras))
+    tell_refusals(bench.cameras)
     status = 0
     with contextlib.ExitStack() as stack:
         for busid, built in zip(exported, bench.cameras, strict=True):
@@ -29,8 +31,11 @@ def plugged_in(bench: Bench, command: list[str]) -> int:
             print("Ctrl-C unplugs", flush=True)
             bench.loop.run()
             return 0
-        _until_configured(bench)
+        if not _until_configured(bench):
+            return 0
+        keeper = stack.enter_context(Keeper())
         child = subprocess.Popen(command)
+        keeper.client(child.pid)
 
         def wait() -> None:
             nonlocal status
@@ -62,10 +67,15 @@ def _connect(port: Port, plugged: contextlib.ExitStack, loop: Loop, exported: Ex
     port.on_drop, port.on_return = drop, come_back
 
 
-def _until_configured(bench: Bench) -> None:
-    """Serve until the kernel has enumerated all cameras. Raises U3VError where it does not."""
+def _until_configured(bench: Bench) -> bool:
+    """Serve until the kernel has enumerated all cameras: configured them, or been refused that for want of
+    current. False where we are to end before. Raises U3VError where it does neither.
+    """
     ends_ns = bench.loop.now_ns() + ENUMERATION_S * 10**9
-    while not all(c.device.configuration for c in bench.cameras):
+    while not all(c.device.configuration or c.device.ep0.refused for c in bench.cameras):
+        if bench.loop.stopping:
+            return False
         if bench.loop.now_ns() > ends_ns:
             raise U3VError(f"the kernel has not configured the camera within {ENUMERATION_S} s; see dmesg")
         bench.loop.step(0.05)
+    return True

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from frames.pool import FramePool
@@ -212,6 +213,17 @@ class Bench:
             self.loop.call_threadsafe(done)
 
         self._worker.submit(job)
+
+
+def tell_refusals(cameras: Iterable[VirtualCamera]) -> None:
+    """Say it on stderr where a port offers too little for a camera to be configured."""
+    for built in cameras:
+        name = f"{built.model.name} {built.camera.options.serial}"
+        built.device.ep0.on_refusal = partial(_tell_refusal, name)
+
+
+def _tell_refusal(name: str, reason: str) -> None:
+    print(f"u3v: {name} stays unconfigured: {reason}", file=sys.stderr, flush=True)
 
 
 def feature_text(value: Value) -> str:

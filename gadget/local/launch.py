@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from gadget.device import UsbDevice
+from gadget.keeper import Keeper
 from gadget.local.build import PreloadError, choose
 from gadget.local.server import LocalServer
 from gadget.loop import READ, Loop
@@ -62,7 +63,11 @@ def run_local(
     own_loop = loop is None
     loop = loop or Loop()
     try:
-        with _signals(loop) as forward_to, private_directory() as directory:
+        with (
+            _signals(loop) as forward_to,
+            private_directory() as directory,
+            Keeper(directory) as keeper,
+        ):
             server = LocalServer(loop, directory, devices, usbfs_memory_bytes=usbfs_memory_bytes)
             try:
                 if on_start is not None:
@@ -72,6 +77,7 @@ def run_local(
                     client = subprocess.Popen(argv, executable=program, env=environment)
                 except OSError as error:
                     raise LaunchError(f"{argv[0]}: {error.strerror}", 126) from error
+                keeper.client(client.pid)
                 forward_to(client)
                 return _serve(loop, client)
             finally:
