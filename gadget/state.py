@@ -21,7 +21,7 @@ class UserSetFile:
         if not self._path.parent.is_dir():
             raise ValueError(f"{self._path}: no such folder")
         try:
-            text = self._path.read_text("utf-8")
+            text = self._path.read_bytes()
         except FileNotFoundError:
             return {}
         except OSError as error:
@@ -30,7 +30,7 @@ class UserSetFile:
             stored: Any = json.loads(text)
             model, sets = stored["model"], stored["user_sets"]
             clean = {str(k): dict(v) for k, v in sets.items()}
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise ValueError(
                 f"{self._path}: is no state file of a virtual camera; delete it or name another"
             ) from None
