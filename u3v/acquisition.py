@@ -220,7 +220,7 @@ class Acquisition:
         return self.sensor_period_ns() if self._camera.image_slots == 1 else self.period_ns()
 
     def _may_start(self) -> bool:
-        if not self.active or self._frames_left == 0:
+        if not self.active or self._frames_left == 0 or self._camera.thermal.sends_nothing:
             return False
         return bool(self._burst_left) or not self.triggered(BURST)
 

@@ -27,6 +27,7 @@ from u3v.memory import Check, Hook, Memory, Refresh, Region, Register
 from u3v.model import USB, Model
 from u3v.sfnc.family import FRAME
 from u3v.stream import StreamChannel
+from u3v.thermal import ThermalGuard
 from u3v.wire import bootstrap as boot
 from u3v.wire.pfnc import PIXEL_FORMATS
 from u3v.wire.stream import LEADER_BYTES, TRAILER_BYTES, TransferPlan
@@ -49,6 +50,9 @@ class Surroundings(Protocol):
     def temperature_c(self, now_ns: int) -> float: ...
 
     def current_ma(self, now_ns: int) -> float: ...
+
+    def reaches_ns(self, temperature_c: float, now_ns: int) -> int | None:
+        """When the temperature will have passed this one, from either side, if the load stays; None: never."""
 
     def load(self, now_ns: int, *, configured: bool, bytes_per_s: float) -> None:
         """The camera's state has changed to this."""
@@ -99,6 +103,7 @@ class Camera:
         self._latched_ns = 0
         self._events_lost = False
         self._tick_ns = model.integer("timestamp_increment_ns", 1)
+        self.thermal = ThermalGuard(self, self.family.thermal)
         self.memory = Memory()
         self.control = ControlChannel(self.memory, self.options.response_time_ms)
         self.event = EventChannel()
@@ -221,7 +226,7 @@ class Camera:
             reverse_y=get("ReverseY"),
             pixel_format=get("PixelFormat"),
             payload_bytes=self.payload_bytes,
-            test_image=0 if test_image == "Off" else int(test_image[-1]),
+            test_image=self.thermal.test_image(0 if test_image == "Off" else int(test_image[-1])),
             temperature_c=self.surroundings.temperature_c(self.now_ns),
         )
 
@@ -292,10 +297,15 @@ class Camera:
 
     def tick(self, now_ns: int) -> None:
         self._at(now_ns)
+        self.thermal.tick(now_ns)
         self.acquisition.tick(now_ns)
 
     def next_wakeup_ns(self) -> int | None:
-        instants = (self.acquisition.next_wakeup_ns(), self.control.next_wakeup_ns(self.now_ns))
+        instants = (
+            self.acquisition.next_wakeup_ns(),
+            self.control.next_wakeup_ns(self.now_ns),
+            self.thermal.next_wakeup_ns(),
+        )
         return min((at for at in instants if at is not None), default=None)
 
     # -- commands behind features -------------------------------------------------------------------------
@@ -328,9 +338,10 @@ class Camera:
             self._set(self._eirm, boot.EIRM, "EI_Control", 0)
 
     def _report_load(self) -> None:
-        streaming = self.configured and self.acquisition.active
+        streaming = self.configured and self.acquisition.active and not self.thermal.is_stopped
         rate = self.payload_bytes * 1e9 / self.acquisition.period_ns() if streaming else 0.0
         self.surroundings.load(self.now_ns, configured=self.configured, bytes_per_s=rate)
+        self.thermal.look(self.now_ns)
 
     def _block(self, name: str, base: int, layout: Mapping[str, boot.Layout]) -> Region:
         region = self.memory.add_region(name, base, boot.REGION_BYTES)

@@ -68,6 +68,9 @@ class Room:
     def current_ma(self, now_ns: int) -> float:
         return 400.0
 
+    def reaches_ns(self, temperature_c: float, now_ns: int) -> int | None:
+        return None
+
     def load(self, now_ns: int, *, configured: bool, bytes_per_s: float) -> None:
         self.loads.append((now_ns, configured, bytes_per_s))
 

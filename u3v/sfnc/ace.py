@@ -17,6 +17,7 @@ from u3v.sfnc import (
     virtual_camera,
 )
 from u3v.sfnc.family import BURST, FRAME, Family, pick
+from u3v.thermal import ThermalLimits
 
 USER_SETS = ("Default", "UserSet1", "UserSet2", "UserSet3")
 EVENTS = {
@@ -26,8 +27,19 @@ EVENTS = {
     "FrameStartOvertrigger": "A frame trigger came too early and was lost.",
     "FrameBurstStartOvertrigger": "A burst trigger came too early and was lost.",
     "FrameBufferOverrun": "The frame memory was full: a frame was discarded.",
+    "CriticalTemperature": "The device is too warm.",
+    "OverTemperature": "The device is too hot: its sensor is powered down.",
     "Test": "A test event that TestEventGenerate asked for.",
 }
+
+# Basler ace USB manual (AW001234), "Temperature": the sensor is powered down above 80 C and test image 2 is sent.
+THERMAL = ThermalLimits(
+    status=(("Ok", -273), ("Critical", 75), ("Over", 81)),
+    stop_c=81,
+    resume_c=77,
+    test_image=2,
+    events=(("CriticalTemperature", 75, 71), ("OverTemperature", 81, 77)),
+)
 
 
 def features(model: Model) -> list[Feature]:
@@ -48,6 +60,7 @@ def features(model: Model) -> list[Feature]:
             " TriggerActivation TriggerDelay TriggerSoftware AcquisitionStatusSelector AcquisitionStatus",
         ),
         *device_control.features(model),
+        device_control.temperature_status(THERMAL),
         *transport_layer_control.features(model),
         *user_set_control.features(USER_SETS),
         *event_control.features(EVENTS),
@@ -58,6 +71,7 @@ def features(model: Model) -> list[Feature]:
 FAMILY = Family(
     features=features,
     events=EVENTS,
+    thermal=THERMAL,
     event_names={},
     triggers={BURST: "FrameBurstStart", FRAME: "FrameStart"},
     user_sets=USER_SETS,

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from u3v.features import Command, Enumeration, Feature, Float, Integer, String
 from u3v.model import Model
+from u3v.thermal import ThermalLimits
 from u3v.wire.bootstrap import ABRM
 
 CATEGORY = "DeviceControl"
@@ -126,6 +127,19 @@ def features(model: Model) -> list[Feature]:
 
 def _constant(name: str, tooltip: str, value: int) -> Integer:
     return Integer(name=name, tooltip=tooltip, access="RO", default=value, min=value, max=value)
+
+
+def temperature_status(limits: ThermalLimits) -> Feature:
+    """How warm the device is, in its maker's words."""
+    return Enumeration(
+        name="DeviceTemperatureStatus",
+        tooltip="Whether the temperature in the device is what it should be.",
+        category=CATEGORY,
+        access="RO",
+        visibility="Expert",
+        entries={name: index for index, (name, _) in enumerate(limits.status)},
+        read=lambda camera: camera.thermal.status,
+    )
 
 
 def _identity(name: str, register: str, tooltip: str) -> String:

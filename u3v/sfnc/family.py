@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from u3v.event import TEST_EVENT_ID
 from u3v.features import Feature
 from u3v.model import Model
+from u3v.thermal import ThermalLimits
 
 if TYPE_CHECKING:
     from u3v.camera import Camera
@@ -27,7 +28,8 @@ class Family:
     `events`: names of the events, with what they tell. `event_names`: the maker's names for what the core
     emits, where they differ. `triggers`: TriggerSelector's entries for the core's triggers; a camera has no
     others. `trigger_sources`: the entries of TriggerSource that a software trigger reaches. `user_sets`: the
-    first is the factory's. `gain_db`: the gain in dB, whatever Gain's unit.
+    first is the factory's. `gain_db`: the gain in dB, whatever Gain's unit. `thermal`: what it does when it
+    gets warm; None: nothing.
     """
 
     features: Callable[[Model], list[Feature]]
@@ -37,6 +39,7 @@ class Family:
     user_sets: tuple[str, ...]
     trigger_sources: tuple[str, ...] = ("Software",)
     gain_db: Callable[["Camera"], float] = gain_in_db
+    thermal: ThermalLimits | None = None
     event_ids: Mapping[str, int] = field(init=False)
 
     def __post_init__(self) -> None:

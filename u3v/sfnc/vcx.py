@@ -21,6 +21,7 @@ from u3v.sfnc import (
     virtual_camera,
 )
 from u3v.sfnc.family import FRAME, Family, pick
+from u3v.thermal import ThermalLimits
 
 if TYPE_CHECKING:
     from u3v.camera import Camera
@@ -40,6 +41,14 @@ EVENTS = {
     "TriggerReady": "The camera is ready for a trigger.",
     "TriggerSkipped": "A trigger came too early and was lost.",
 }
+
+# Data sheet: no image above the maximum internal temperature (75 C) + 1 C. Where High begins is assumed.
+THERMAL = ThermalLimits(
+    status=(("Normal", -273), ("High", 71), ("Exceeded", 76)),
+    stop_c=77,
+    resume_c=75,
+    changed_event="DeviceTemperatureStatusChanged",
+)
 
 
 def features(model: Model) -> list[Feature]:
@@ -70,6 +79,7 @@ def features(model: Model) -> list[Feature]:
             " DeviceTemperatureSelector DeviceTemperature TimestampLatch TimestampLatchValue",
             DeviceTemperatureSelector={"entries": {"InHouse": 0}},
         ),
+        device_control.temperature_status(THERMAL),
         *transport_layer_control.features(model),
         *user_set_control.features(USER_SETS),
         *event_control.features(EVENTS),
@@ -170,6 +180,7 @@ def _all(name: str, tooltip: str) -> Feature:
 FAMILY = Family(
     features=features,
     events=EVENTS,
+    thermal=THERMAL,
     event_names={"FrameStartOvertrigger": "TriggerSkipped", "FrameBufferOverrun": "FrameTransferSkipped"},
     triggers={FRAME: "FrameStart"},
     user_sets=USER_SETS,

@@ -1,0 +1,98 @@
+"""What a camera does when it gets warm: its status, its events, and no images while it is too hot.
+
+State: the status that hosts read, which events may be sent (each once, until the temperature has been below its
+re-arm level), whether images are stopped. Always true: thresholds are compared with the reading that hosts get
+(whole degrees C); images that were stopped resume at `resume_c`, not before. Instants of crossings come from
+the surroundings, so nothing is polled.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from u3v.camera import Camera
+
+
+@dataclass(frozen=True, slots=True)
+class ThermalLimits:
+    """Readings in whole degrees C.
+
+    `status`: (name, lowest reading), coolest first. `stop_c`: no images from this reading on, until
+    `resume_c`. `test_image`: sent instead by a camera that goes on with its sensor off; None: nothing is.
+    `events`: (name, sent at, armed again at). `changed_event`: sent at each change of the status, or "".
+    """
+
+    status: tuple[tuple[str, int], ...]
+    stop_c: int
+    resume_c: int
+    test_image: int | None = None
+    events: tuple[tuple[str, int, int], ...] = ()
+    changed_event: str = ""
+
+    def crossings_c(self) -> list[float]:
+        """Temperatures at which the reading changes to one that matters."""
+        rising = [at for _, at in self.status[1:]] + [self.stop_c] + [at for _, at, _ in self.events]
+        falling = [at - 1 for _, at in self.status[1:]] + [self.resume_c] + [low for _, _, low in self.events]
+        return sorted({at - 0.5 for at in rising} | {at + 0.5 for at in falling})
+
+
+class ThermalGuard:
+    """Without `limits` (a camera whose maker says nothing of it) it does nothing."""
+
+    def __init__(self, camera: "Camera", limits: ThermalLimits | None) -> None:
+        self.limits = limits
+        self.status = limits.status[0][0] if limits is not None else ""
+        self.is_stopped = False
+        self._camera = camera
+        self._sent: set[str] = set()
+        self._next_ns: int | None = None
+
+    @property
+    def sends_nothing(self) -> bool:
+        """Too hot, and the camera sends no images then."""
+        return self.is_stopped and self.limits is not None and self.limits.test_image is None
+
+    def test_image(self, asked: int) -> int:
+        """The test image of the next frame: what the host asked for, unless the sensor is off."""
+        if self.is_stopped and self.limits is not None and self.limits.test_image is not None:
+            return self.limits.test_image
+        return asked
+
+    def next_wakeup_ns(self) -> int | None:
+        return self._next_ns
+
+    def tick(self, now_ns: int) -> None:
+        if self._next_ns is not None and self._next_ns <= now_ns:
+            self.look(now_ns)
+
+    def look(self, now_ns: int) -> None:
+        """The temperature, or what it will be, may have changed."""
+        if self.limits is None:
+            return
+        surroundings = self._camera.surroundings
+        reading = round(surroundings.temperature_c(now_ns))
+        was_stopped = self.is_stopped
+        if reading >= self.limits.stop_c:
+            self.is_stopped = True
+        elif reading <= self.limits.resume_c:
+            self.is_stopped = False
+        self._tell(reading, now_ns)
+        if self.is_stopped != was_stopped:
+            self._camera.load_changed()
+        instants = [surroundings.reaches_ns(at, now_ns) for at in self.limits.crossings_c()]
+        self._next_ns = min((at for at in instants if at is not None), default=None)
+
+    def _tell(self, reading: int, now_ns: int) -> None:
+        limits = self.limits
+        assert limits is not None
+        status = [name for name, at in limits.status if reading >= at or at == limits.status[0][1]][-1]
+        for name, at, low in limits.events:
+            if reading <= low:
+                self._sent.discard(name)
+            elif reading >= at and name not in self._sent:
+                self._sent.add(name)
+                self._camera.emit(name, now_ns)
+        if status != self.status:
+            self.status = status
+            if limits.changed_event:
+                self._camera.emit(limits.changed_event, now_ns)
