@@ -14,15 +14,17 @@ import click
 from frames.scene import SceneError
 from frames.sensor import SensorError
 from gadget.link import parse_bus
-from gadget.options import bus_option, camera_options, specs, supply, supply_options
+from gadget.models import find_model
+from gadget.options import bus_option, camera_options, model_file_option, specs, supply, supply_options
 from gadget.runner import Bench, CameraSpec, VirtualCamera, build, tell_refusals
 from gadget.words import hint, parse_assignment
 from u3v.errors import U3VError
-from u3v.model import load_model, model_names
+from u3v.model import load_file, load_model, model_names
 
 if TYPE_CHECKING:
     from PIL import Image
 
+    from frames.scene import Parameter
     from u3v.host.bus import HostBus
 
 MISTAKES = (U3VError, SceneError, SensorError, ValueError)
@@ -271,7 +273,7 @@ def grab_command(
             host = stack.enter_context(in_process(target, options))
             bus, clock_s = host, lambda: host.now_ns / 1e9
         else:
-            load_model(target)
+            find_model(target, options["model_file"])
             address = stack.enter_context(served(target, options))
             bus = stack.enter_context(contextlib.closing(open_target(address)))
         show = stack.enter_context(progress_bar(frames, not as_json))
@@ -316,11 +318,51 @@ def plan_command(
         save(draw_plan(planned), output)
 
 
+@cli.command(
+    "power",
+    epilog="""\b
+Examples:
+  u3v power acA4096-40um -o power.png
+  u3v power acA4096-40um --ambient 55 --minutes 120
+  u3v power acA4096-40um:DeviceLinkThroughputLimitMode=Off --cable-ohm 0.8 --json""",
+)
+@click.argument("camera", metavar="MODEL[:FEATURE=VALUE,...]")
+@click.option("-o", "output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.png")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0.01, 100_000),
+    default=60.0,
+    show_default=True,
+    help="Length of the run, in the camera's time.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One object, with all samples.")
+@bus_option
+@supply_options
+def power_command(
+    camera: str, output: Path | None, minutes: float, as_json: bool, bus: str | None, **options: Any
+) -> None:
+    """Current, voltage and temperature of a camera: plugged in, idle, acquiring, idle again.
+
+    Brown-out, over-current and overheating happen as they do in `u3v run`, on a simulated clock.
+    """
+    from gadget.plan import default_bus
+    from gadget.power_run import power_run
+
+    run = power_run(camera, parse_bus(bus or default_bus([camera])), supply(options), minutes * 60)
+    if as_json:
+        click.echo(json.dumps(run.as_json(), indent=2))
+    else:
+        click.echo("\n".join(run.lines()))
+    if output is not None:
+        save(run.draw(), output)
+
+
 @cli.command("models")
+@model_file_option
 @click.option("--json", "as_json", is_flag=True, help="A list of objects.")
-def models_command(as_json: bool) -> None:
-    """List the cameras there are."""
-    models = [load_model(name) for name in model_names()]
+def models_command(model_file: tuple[Path, ...], as_json: bool) -> None:
+    """List the cameras there are, with their wire."""
+    models = [load_model(name) for name in model_names()] + [load_file(path) for path in model_file]
     if as_json:
         rows = [
             {
@@ -329,6 +371,7 @@ def models_command(as_json: bool) -> None:
                 "family": m.family,
                 "sensor": m.sensor,
                 "wire": m.wire,
+                "wire_text": m.wire_text,
                 "width": m.integer("width_default_px"),
                 "height": m.integer("height_default_px"),
                 "frame_rate_fps": m.number("frame_rate_fps"),
@@ -341,19 +384,20 @@ def models_command(as_json: bool) -> None:
     for m in models:
         size = f"{m.integer('width_default_px')}x{m.integer('height_default_px')}"
         click.echo(
-            f"{m.name:16} {m.maker:8} {m.sensor_text}; {size}, {m.number('frame_rate_fps')} fps; {m.wire}"
+            f"{m.name:16} {m.maker:8} {m.sensor_text}; {size}, {m.number('frame_rate_fps')} fps; {m.wire_text}"
         )
 
 
 @cli.command("show")
-@click.argument("model")
+@click.argument("model", default="")
+@model_file_option
 @click.option("--json", "as_json", is_flag=True, help="One object.")
-def show_command(model: str, as_json: bool) -> None:
-    """Print a camera's data sheet: every figure, who says so, and from where."""
-    from frames.sensor import load_sensor
+def show_command(model: str, model_file: tuple[Path, ...], as_json: bool) -> None:
+    """Print a camera's data sheet: every figure, who says so, and from where.
 
-    facts = load_model(model)
-    sensor = load_sensor(facts.sensor)
+    MODEL may be left out where there is one --model-file.
+    """
+    facts, sensor = find_model(_name(model, model_file), model_file)
     sheet = facts.sheet()
     if as_json:
         click.echo(
@@ -362,7 +406,9 @@ def show_command(model: str, as_json: bool) -> None:
                     "name": facts.name,
                     "maker": facts.maker,
                     "family": facts.family,
+                    "title": facts.title,
                     "wire": facts.wire,
+                    "wire_text": facts.wire_text,
                     "sensor": facts.sensor,
                     "pixel_formats": list(facts.pixel_formats),
                     "usb": f"{facts.vid:04x}:{facts.pid:04x}",
@@ -379,7 +425,7 @@ def show_command(model: str, as_json: bool) -> None:
         )
         return
     click.echo(
-        f"{facts.maker} {facts.name} ({facts.family}), {facts.wire}, USB {facts.vid:04x}:{facts.pid:04x}"
+        f"{facts.title} ({facts.name}, {facts.family}), USB {facts.vid:04x}:{facts.pid:04x}\n{facts.wire_text}"
     )
     click.echo(f"{facts.sensor_text}; {', '.join(facts.pixel_formats)}\n")
     for title, rows in (("Camera", sheet), (f"Sensor {sensor.name}", dict(sensor.figures))):
@@ -390,28 +436,56 @@ def show_command(model: str, as_json: bool) -> None:
 
 
 @cli.command("xml")
-@click.argument("model")
-def xml_command(model: str) -> None:
+@click.argument("model", default="")
+@model_file_option
+def xml_command(model: str, model_file: tuple[Path, ...]) -> None:
     """Print a camera's GenICam XML, as a host reads it from the device."""
-    click.echo(build(CameraSpec(load_model(model).name), "40000001").camera.xml, nl=False)
+    spec = CameraSpec(_name(model, model_file), model_files=model_file)
+    click.echo(build(spec, "40000001").camera.xml, nl=False)
+
+
+def _name(model: str, files: tuple[Path, ...]) -> str:
+    """The model that was meant: the one of the only file, where nothing else was said."""
+    if model:
+        return model
+    if len(files) != 1:
+        raise ValueError(f"which MODEL? Known: {', '.join(model_names())}")
+    return load_file(files[0]).name
 
 
 @cli.command("scenes")
-def scenes_command() -> None:
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="Write a picture of all scenes (PNG, JPEG or TIFF) instead.",
+)
+def scenes_command(output: Path | None) -> None:
     """List what a camera can see, for --scene."""
-    from frames.scene import SCENES, scene_doc, scene_parameters
+    from frames.scene import SCENES, common_parameters, scene_doc, scene_parameters
 
+    if output is not None:
+        from frames.contact import write_contact_sheet
+
+        try:
+            write_contact_sheet(output)
+        except (OSError, ValueError) as error:
+            raise click.ClickException(f"{output}: {error}") from None
+        return
     for name in SCENES:
-        click.echo(f"{name:10} {scene_doc(name)}")
+        click.echo(f"{name:12} {scene_doc(name)}")
         for parameter in scene_parameters(name):
-            default = (
-                ""
-                if parameter.default is None
-                else f" (default {parameter.default:g})"
-                if isinstance(parameter.default, float)
-                else f" (default {parameter.default})"
-            )
-            click.echo(f"    {parameter.name}: {parameter.doc}{default}")
+            _echo_parameter(parameter)
+    click.echo("all scenes")
+    for parameter in common_parameters():
+        _echo_parameter(parameter)
+
+
+def _echo_parameter(parameter: "Parameter") -> None:
+    default = parameter.default
+    shown = f"{default:g}" if isinstance(default, float | int) else default
+    click.echo(f"    {parameter.name}: {parameter.doc}{'' if default is None else f' (default {shown})'}")
 
 
 def main() -> None:

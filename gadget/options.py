@@ -81,6 +81,18 @@ def supply(options: dict[str, Any]) -> Supply:
     )
 
 
+def model_file_option(command: F) -> F:
+    """The option that adds models of one's own."""
+    return click.option(
+        "--model-file",
+        "model_file",
+        multiple=True,
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="A model file of your own; MODEL is then the name in it. May be given often.",
+    )(command)
+
+
 def camera_options(command: F) -> F:
     """The options that describe a camera."""
     for option in reversed(
@@ -154,7 +166,7 @@ def camera_options(command: F) -> F:
         )
     ):
         command = option(command)
-    return supply_options(bus_option(command))
+    return model_file_option(supply_options(bus_option(command)))
 
 
 def specs(models: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]:
@@ -194,6 +206,7 @@ def specs(models: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]:
             supply=supply(options),
             state=options["state"],
             settings=settings,
+            model_files=tuple(options["model_file"]),
         )
         for model, each in zip(models, serials, strict=True)
     ]

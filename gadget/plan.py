@@ -214,7 +214,7 @@ def plan(wanted: Sequence[str], bus: BusSpec, supply: Supply | None = None) -> P
 
 def camera_core(model: Model, settings: Mapping[str, str], power: PowerModel, bus: BusSpec) -> Camera:
     """A configured camera without pixels."""
-    camera = Camera(model, load_sensor(model.sensor).timing, power, Options())
+    camera = Camera(model, load_sensor(model.sensor).timing, power, Options(slow_link=bus.name == "100mbe"))
     camera.descriptors(bus.speed)
     for name, text in settings.items():
         set_feature(camera, name, text)
@@ -224,9 +224,7 @@ def camera_core(model: Model, settings: Mapping[str, str], power: PowerModel, bu
 def sensor_period_ns(camera: Camera) -> int:
     """From one exposure to the next as far as sensor, exposure and the frame rate that was set go."""
     features = camera.features
-    exposure_ns = int(features.get("ExposureTime") * 1000)
-    period_ns = camera.acquisition.timing.frame_period_ns(camera.sensor_rows, exposure_ns, 0)
-    declared = features.declared
-    if "AcquisitionFrameRateEnable" in declared and features.get("AcquisitionFrameRateEnable"):
+    period_ns = camera.acquisition.sensor_period_ns()
+    if features.get_or("AcquisitionFrameRateEnable", False):
         period_ns = max(period_ns, int(1e9 / features.get("AcquisitionFrameRate")))
     return period_ns

@@ -30,7 +30,7 @@ class RenderedCamera:
     """Implements `gadget.function.Function`.
 
     `run_job(render, done)` calls `render` anywhere and then `done` in the thread that owns the camera;
-    jobs must be done in the order they were given. `on_frame(now_ns)` is called after a frame has arrived.
+    jobs must be done in the order they were given. `pedestal_dn12`: what the sensor adds to the black level. `on_frame(now_ns)` is called after a frame has arrived.
     """
 
     def __init__(
@@ -39,11 +39,13 @@ class RenderedCamera:
         source: FrameSource,
         pool: FramePool,
         run_job: Callable[[Job, Job], None] = run_inline,
+        pedestal_dn12: float = 0.0,
     ) -> None:
         self.camera = camera
         self.source = source
         self.on_frame: Callable[[int], None] = lambda now_ns: None
         self._pool = pool
+        self._pedestal_dn12 = pedestal_dn12
         self._run_job = run_job
         self._waiting: deque[Exposure] = deque()
         self._handing_out = False
@@ -53,7 +55,7 @@ class RenderedCamera:
         exposure = self.camera.exposure(0, 0)
         view = self._pool.acquire(exposure.payload_bytes)
         if view is not None:
-            self.source.render_into(view, frame_settings(exposure))
+            self.source.render_into(view, frame_settings(exposure, self._pedestal_dn12))
 
     def descriptors(self, speed: Speed) -> Descriptors:
         return self.camera.descriptors(speed)
@@ -105,7 +107,7 @@ class RenderedCamera:
             self._handing_out = False
 
     def _render(self, exposure: Exposure, view: memoryview) -> None:
-        settings = frame_settings(exposure)
+        settings = frame_settings(exposure, self._pedestal_dn12)
 
         def done() -> None:
             now_ns = self.camera.now_ns
@@ -116,14 +118,14 @@ class RenderedCamera:
         self._run_job(lambda: self.source.render_into(view, settings), done)
 
 
-def frame_settings(exposure: Exposure) -> FrameSettings:
-    """An exposure in the frame source's words."""
+def frame_settings(exposure: Exposure, pedestal_dn12: float = 0.0) -> FrameSettings:
+    """An exposure in the frame source's words. `pedestal_dn12`: what the sensor adds to the camera's offset."""
     return FrameSettings(
         frame=exposure.index,
         time_s=exposure.start_ns / 1e9,
         exposure_us=exposure.exposure_us,
         gain_db=exposure.gain_db,
-        black_level_dn12=exposure.black_level_dn12,
+        black_level_dn12=exposure.black_level_dn12 + pedestal_dn12,
         offset_x=exposure.offset_x,
         offset_y=exposure.offset_y,
         width=exposure.width,

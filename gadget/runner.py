@@ -14,12 +14,12 @@ from pathlib import Path
 
 from frames.pool import FramePool
 from frames.scene import Scene, parse_scene
-from frames.sensor import load_sensor
 from frames.source import FrameSource
 from gadget.clock import SimulatedLoop
 from gadget.device import UsbDevice
 from gadget.link import Bus, BusSpec
 from gadget.loop import Loop
+from gadget.models import find_model
 from gadget.pcap import PcapWriter
 from gadget.port import Port
 from gadget.power import PowerModel, Supply
@@ -27,7 +27,7 @@ from gadget.rendered import Job, RenderedCamera, run_inline
 from gadget.state import UserSetFile
 from u3v.camera import Camera, Options
 from u3v.features import Value
-from u3v.model import Model, load_model
+from u3v.model import Model
 from u3v.wire.usb import STREAM_IN, Speed
 
 log = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ class CameraSpec:
     the port supplies. `paced`: modelled frame rate and link, otherwise as fast as the host reads. `bus`: what
     all cameras of a bench share (None: each has a host controller of its own). `supply`: cable and heat.
     `clock`: one of gadget.clock.CLOCKS, the same for all cameras of a bench.
+    `model_files`: files of models besides the built-in ones.
     """
 
     model: str
@@ -63,6 +64,7 @@ class CameraSpec:
     clock: str = "real"
     state: Path | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    model_files: tuple[Path, ...] = ()
 
 
 @dataclass(slots=True)
@@ -85,16 +87,16 @@ def build(
     bus: Bus | None = None,
 ) -> VirtualCamera:
     """One camera. Raises ModelError, SceneError, SensorError or ValueError, each one line for a person."""
-    model = load_model(spec.model)
+    model, sensor = find_model(spec.model, spec.model_files)
     if spec.bus is not None:
         check_bus(model, spec.bus)
-    sensor = load_sensor(model.sensor)
     store = UserSetFile(spec.state, model.name) if spec.state is not None else None
     options = Options(
         serial=serial,
         user_defined_name=spec.name,
         strict=spec.strict,
         paced=spec.paced,
+        slow_link=spec.bus is not None and spec.bus.name == "100mbe",
         user_sets=store.load() if store is not None else {},
         save_user_sets=store.save if store is not None else None,
     )
@@ -108,7 +110,7 @@ def build(
     smallest = width * height
     count = model.integer("frame_memory_bytes") // smallest + SPARE_BUFFERS
     pool = FramePool(count, width * height * 2)
-    rendered = RenderedCamera(camera, source, pool, run_job)
+    rendered = RenderedCamera(camera, source, pool, run_job, sensor.black_level_dn12)
     device = UsbDevice(rendered, speed=spec.speed, paced=spec.paced, bus=bus, offered_ma=spec.offered_ma)
     return VirtualCamera(spec, model, camera, rendered, device, Port(device, camera, power))
 

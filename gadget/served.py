@@ -42,6 +42,8 @@ def _arguments(options: Mapping[str, Any]) -> list[str]:
             arguments.append("--strict" if value else "--lenient")
         elif name == "speed":
             arguments += [option, value.label if isinstance(value, Speed) else value]
+        elif isinstance(value, tuple):
+            arguments += [part for each in value for part in (option, str(each))]
         elif value not in (None, "", ()):
             arguments += [option, str(value)]
     return arguments
