@@ -62,7 +62,7 @@ def charuco(columns: int, rows: int, field_px: int) -> FloatMap:
     light = checkerboard(columns, rows, field_px)
     module = max(1, round(field_px * 0.7 / 7))
     side, at = 7 * module, (field_px - 7 * module) // 2
-    white = [(r, c) for r in range(rows) for c in range(columns) if (r + c) % 2]
+    white = [(r, c) for r in range(rows) for c in range(columns) if (r + c) % 2 and at >= 0]
     for number, (r, c) in enumerate(white):
         y, x = r * field_px + at, c * field_px + at
         bits = np.repeat(np.repeat(aruco(number % 1024), module, axis=0), module, axis=1)

@@ -124,15 +124,20 @@ class Board(Painted):
 
     size: float = number(0.7, 0.05, 3, "height of the board, as a fraction of the picture's")
     turn: float = number(0, -180, 180, "turn in the picture plane, degrees")
-    tilt: float = number(20, -70, 70, "tilt towards the camera, degrees")
-    sway: float = number(15, 0, 45, "how far turn and tilt sway, degrees; 0: the board stands still")
+    tilt: float = number(20, -60, 60, "tilt towards the camera, degrees")
+    sway: float = number(15, 0, 20, "how far turn and tilt sway, degrees; 0: the board stands still")
     period: float = number(8, 0.1, 3600, "seconds of one sway")
     columns: float = number(9, 2, 100, "fields in a row")
     rows: float = number(7, 2, 100, "rows of fields")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._texture: tuple[object, U16Map] | None = None
+        reach = self.size / 2 * math.hypot(1, self.columns / self.rows)
+        if reach > 2.5:  # the lens is three heights away
+            raise SceneError(
+                f"scene {self.name}: the board reaches the lens; size or columns must be smaller"
+            )
+        self._texture: tuple[object, npt.NDArray[np.uint32]] | None = None
 
     @property
     def moving(self) -> bool:
@@ -164,12 +169,14 @@ class Board(Painted):
         warp(face, inverse[0], inverse[1], live, np.array([y0, y1, x0, x1]), weights[channel])
         return slice(y0, y1), slice(x0, x1)
 
-    def _face(self, height: int) -> U16Map:
+    def _face(self, height: int) -> npt.NDArray[np.uint32]:
+        """The board's face as `warp` wants it."""
         field_px = max(2, round(self.size * height / self.rows))
         key = (field_px, self.defocus)
         if self._texture is None or self._texture[0] != key:
             face = defocused(self.board(field_px), self.defocus)
-            self._texture = key, np.rint(np.clip(face, 0, 1) * 65535).astype(np.uint16)
+            steps = np.rint(np.clip(face, 0, 1) * 65535).astype(np.uint32)
+            self._texture = key, steps | np.roll(steps, -1, axis=1) << np.uint32(16)
         return self._texture[1]
 
     def homography(

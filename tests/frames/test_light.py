@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from frames.charts import aruco
 from frames.light import (
     BANDS_NM,
     Eye,
@@ -17,7 +18,7 @@ from frames.light import (
     flicker,
     photons_per_lux_m2,
 )
-from frames.scene import SCENES, parse_scene, scene_parameters
+from frames.scene import SCENES, SceneError, parse_scene, scene_parameters
 from frames.sensor import load_sensor
 
 MONO, COLOUR = Eye.of(load_sensor("imx255")), Eye.of(load_sensor("imx412"))
@@ -200,3 +201,60 @@ def test_box_blur_is_a_mean_that_wraps() -> None:
     assert box_blur(row, 3, 1) == pytest.approx(wanted)
     assert box_blur(row.T, 3, 0) == pytest.approx(wanted.T)
     assert box_blur(row, 10, 1) == pytest.approx(row.mean())
+
+
+@pytest.mark.parametrize("eye", [MONO, COLOUR], ids=["mono", "colour"])
+@pytest.mark.parametrize("time_s", [0.0, 1.7, 5.0])
+def test_the_pose_of_a_board_is_where_its_fields_are(time_s: float, eye: Eye) -> None:
+    """Every field's middle, put through the homography, has the field's colour."""
+    scene = parse_scene("checkerboard:columns=9,rows=7,size=0.6")
+    light = scene.radiance(time_s, 640, 480, eye).seen(640, 480)
+    field_px = round(0.6 * 480 / 7)
+    margin = field_px // 2
+    face = (7 * field_px + 2 * margin, 9 * field_px + 2 * margin)
+    pose = scene.homography(time_s, face, 640, 480)  # type: ignore[attr-defined]
+    white = expose(np.ones((2, 2), np.float32), eye)
+    for row in range(7):
+        for column in range(9):
+            centre = [margin + (column + 0.5) * field_px, margin + (row + 0.5) * field_px, 1]
+            x, y, w = pose @ centre
+            x, y = round(x / w), round(y / w)
+            share = light[y, x] / white[y & 1, x & 1]
+            assert share == pytest.approx(1.0 if (row + column) % 2 else 0.03, abs=0.02)
+
+
+def test_a_rolled_board_is_every_row_at_its_time() -> None:
+    rolled = parse_scene("charuco:period=2").radiance(0.3, 320, 240, MONO, Shutter(0.0, 2e-5)).seen(320, 240)
+    other = parse_scene("charuco:period=2")
+    for y in range(0, 240, 11):
+        at_once = other.radiance(0.3 + y * 2e-5, 320, 240).seen(320, 240)
+        assert (
+            np.abs(rolled[y].astype(int) - at_once[y]).max() < 1500
+        )  # the pose is interpolated between rows
+    upright = other.radiance(0.3, 320, 240).seen(320, 240)
+    assert np.abs(rolled.astype(int) - upright).max() > 5000
+
+
+def test_markers_are_those_of_the_original_dictionary() -> None:
+    """Number 0 and 1023 by hand: every row 10000, every row 01110."""
+    for number, row in ((0, "10000"), (1023, "01110"), (341, "10111"), (682, "01001")):
+        inner = aruco(number)[1:6, 1:6]
+        assert all("".join("01"[int(b)] for b in line) == row for line in inner)
+        assert aruco(number).sum() == inner.sum()
+
+
+def test_a_board_that_reaches_the_lens_is_refused() -> None:
+    with pytest.raises(
+        SceneError, match=r"^scene dots: the board reaches the lens; size or columns must be smaller$"
+    ):
+        parse_scene("dots:columns=100,rows=2")
+
+
+@pytest.mark.parametrize(
+    "text", ["checkerboard:size=3", "dots:size=0.05,columns=2,rows=2", "charuco:tilt=60,sway=20"]
+)
+@pytest.mark.parametrize("size", [(1, 1), (33, 17), (640, 90)])
+def test_boards_of_any_size_on_any_sensor(text: str, size: tuple[int, int]) -> None:
+    scene = parse_scene(text)
+    for time_s in np.linspace(0, 8, 9):
+        assert scene.radiance(float(time_s), *size).seen(*size).shape == size[::-1]
