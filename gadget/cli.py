@@ -300,6 +300,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="One object, with rates as they are computed.")
 @bus_option
 @supply_options
+@model_file_option
 def plan_command(
     cameras: tuple[str, ...], output: Path | None, as_json: bool, bus: str | None, **options: Any
 ) -> None:
@@ -309,7 +310,8 @@ def plan_command(
     """
     from gadget.plan import default_bus, draw_plan, plan
 
-    planned = plan(cameras, parse_bus(bus or default_bus(cameras)), supply(options))
+    files = options["model_file"]
+    planned = plan(cameras, parse_bus(bus or default_bus(cameras, files)), supply(options), files)
     if as_json:
         click.echo(json.dumps(planned.as_json(), indent=2))
     else:
@@ -338,6 +340,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="One object, with all samples.")
 @bus_option
 @supply_options
+@model_file_option
 def power_command(
     camera: str, output: Path | None, minutes: float, as_json: bool, bus: str | None, **options: Any
 ) -> None:
@@ -348,7 +351,9 @@ def power_command(
     from gadget.plan import default_bus
     from gadget.power_run import power_run
 
-    run = power_run(camera, parse_bus(bus or default_bus([camera])), supply(options), minutes * 60)
+    files = options["model_file"]
+    wire = parse_bus(bus or default_bus([camera], files))
+    run = power_run(camera, wire, supply(options), minutes * 60, files)
     if as_json:
         click.echo(json.dumps(run.as_json(), indent=2))
     else:
@@ -449,7 +454,7 @@ def _name(model: str, files: tuple[Path, ...]) -> str:
     if model:
         return model
     if len(files) != 1:
-        raise ValueError(f"which MODEL? Known: {', '.join(model_names())}")
+        raise ValueError(f"Missing argument 'MODEL': one of {', '.join(model_names())}")
     return load_file(files[0]).name
 
 

@@ -30,7 +30,8 @@ class RenderedCamera:
     """Implements `gadget.function.Function`.
 
     `run_job(render, done)` calls `render` anywhere and then `done` in the thread that owns the camera;
-    jobs must be done in the order they were given. `pedestal_dn12`: what the sensor adds to the black level. `on_frame(now_ns)` is called after a frame has arrived.
+    jobs must be done in the order they were given. `pedestal_dn12`: what the sensor adds
+    to the black level. `on_frame(now_ns)` is called after a frame has arrived.
     """
 
     def __init__(
