@@ -54,6 +54,11 @@ class BusSpec:
     speed: Speed = Speed.SUPER
     other_bytes_per_s: float = 0.0
 
+    @property
+    def slow_link(self) -> bool:
+        """Whether GigE cameras run at 100 Mbit/s."""
+        return self.ethernet and self.name.lower().startswith("100mbe")
+
     def bus(self) -> "Bus":
         return Bus(self.bytes_per_s, self.other_bytes_per_s)
 

@@ -7,18 +7,21 @@ its memory is full. Everything here is for a steady state: a camera's memory bri
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from frames.sensor import load_sensor
+from frames.sensor import Sensor
 from gadget.link import BusSpec, fair_shares
+from gadget.models import find_model
 from gadget.plot import COLOURS, GREY, LOST, Bars, bars
 from gadget.power import PowerModel, Supply
 from gadget.runner import check_bus, set_feature
 from gadget.words import parse_assignment
 from u3v.camera import Camera, Options
-from u3v.model import Model, load_model
+from u3v.errors import GenCPError
+from u3v.model import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +120,10 @@ class Plan:
         return out
 
 
-def default_bus(wanted: Sequence[str]) -> str:
+def default_bus(wanted: Sequence[str], files: Sequence[Path] = ()) -> str:
     """The bus that the first camera is made for."""
-    return "1gbe" if load_model(parse_camera(wanted[0])[0]).wire.startswith("GigE") else "5gbps"
+    model, _ = find_model(parse_camera(wanted[0])[0], files)
+    return "1gbe" if model.wire.startswith("GigE") else "5gbps"
 
 
 def draw_plan(plan: Plan) -> Image.Image:
@@ -170,18 +174,20 @@ def parse_camera(text: str) -> tuple[str, dict[str, str]]:
     return name, dict(parse_assignment(part) for part in rest.split(",")) if rest else {}
 
 
-def plan(wanted: Sequence[str], bus: BusSpec, supply: Supply | None = None) -> Plan:
-    """What becomes of cameras "MODEL[:Feature=value,...]" on one bus.
+def plan(
+    wanted: Sequence[str], bus: BusSpec, supply: Supply | None = None, files: Sequence[Path] = ()
+) -> Plan:
+    """What becomes of cameras "MODEL[:Feature=value,...]" on one bus. `files`: models besides the built-in ones.
 
     Raises ModelError or ValueError, each one line for a person.
     """
     known = []
     for text in wanted:
         name, settings = parse_camera(text)
-        model = load_model(name)
+        model, sensor = find_model(name, files)
         check_bus(model, bus)
         power = PowerModel(model, speed=bus.speed, supply=supply)
-        known.append((model, settings, camera_core(model, settings, power, bus), power))
+        known.append((model, settings, camera_core(model, sensor, settings, power, bus), power))
     periods = [camera.acquisition.period_ns() for _, _, camera, _ in known]
     wants = [
         camera.payload_bytes * 1e9 / period for (_, _, camera, _), period in zip(known, periods, strict=True)
@@ -212,12 +218,20 @@ def plan(wanted: Sequence[str], bus: BusSpec, supply: Supply | None = None) -> P
     return Plan(bus, tuple(planned))
 
 
-def camera_core(model: Model, settings: Mapping[str, str], power: PowerModel, bus: BusSpec) -> Camera:
+def camera_core(
+    model: Model, sensor: Sensor, settings: Mapping[str, str], power: PowerModel, bus: BusSpec
+) -> Camera:
     """A configured camera without pixels."""
-    camera = Camera(model, load_sensor(model.sensor).timing, power, Options(slow_link=bus.name == "100mbe"))
+    camera = Camera(model, sensor.timing, power, Options(slow_link=bus.slow_link))
     camera.descriptors(bus.speed)
     for name, text in settings.items():
-        set_feature(camera, name, text)
+        try:
+            set_feature(camera, name, text)
+        except GenCPError:
+            if name != "ExposureTime" or "ShortExposureTimeEnable" not in camera.features.declared:
+                raise
+            set_feature(camera, "ShortExposureTimeEnable", "1")  # who asks for 1 us means that range
+            set_feature(camera, name, text)
     return camera
 
 

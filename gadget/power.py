@@ -19,6 +19,8 @@ from u3v.wire.usb import Speed
 
 UNIT_LOAD_MA = {Speed.SUPER: 150.0, Speed.HIGH: 100.0}
 VBUS_MIN_V = 4.45
+POE_FROM_V = 36.0
+"""A GigE camera with this much on its supply is on PoE (802.3af: 37 to 57 V), with the losses of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,13 @@ class PowerModel:
         self.cable_ohm = supply.cable_ohm
         self.load_ma = supply.load_ma
         by_usb = model.wire.startswith("USB")
-        self.min_v = VBUS_MIN_V if by_usb else _optional(model, "supply_min_v", self.nominal_v * 0.9)
+        self.min_v = VBUS_MIN_V if by_usb else number("supply_min_v", self.nominal_v * 0.9)
         self.limit_ma = supply.port_ma
         if self.limit_ma is None and by_usb:
             self.limit_ma = float(speed.port_limit_ma)
         self._idle_w = number("power_idle_w")
+        if not by_usb and self.supply_v >= POE_FROM_V:
+            self._idle_w += max(0.0, number("power_poe_w", number("power_w")) - number("power_w"))
         self._w_per_byte_per_s = number("power_per_mb_per_s_mw") * 1e-9
         self._k_per_w = number("thermal_resistance_k_per_w")
         self._tau_ns = number("thermal_time_constant_s") * 1e9
@@ -79,6 +83,10 @@ class PowerModel:
     def load(self, now_ns: int, *, configured: bool, bytes_per_s: float) -> None:
         if self.is_on:
             self._change(now_ns, self.power_for(bytes_per_s) if configured else self._unconfigured_w)
+
+    def start_cold(self, now_ns: int) -> None:
+        """It has been off for long: as warm as the air."""
+        self._since_ns, self._temperature_c = now_ns, self.ambient_c
 
     def switch_off(self, now_ns: int) -> None:
         """The port gives no power any more."""
@@ -151,8 +159,3 @@ class PowerModel:
 
     def _target_c(self) -> float:
         return self.ambient_c + self._k_per_w * self._power_w
-
-
-def _optional(model: Model, figure: str, default: float) -> float:
-    found = getattr(model.figures, figure, None)
-    return default if found is None else float(found.value)

@@ -96,7 +96,7 @@ def build(
         user_defined_name=spec.name,
         strict=spec.strict,
         paced=spec.paced,
-        slow_link=spec.bus is not None and spec.bus.name == "100mbe",
+        slow_link=spec.bus is not None and spec.bus.slow_link,
         user_sets=store.load() if store is not None else {},
         save_user_sets=store.save if store is not None else None,
     )

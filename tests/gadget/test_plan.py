@@ -118,3 +118,31 @@ def test_the_command(tmp_path: Path) -> None:
     )
     assert wrong.returncode == 2
     assert wrong.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "acquisition", "interface"),
+    [
+        ("Width=3840,Height=2160", 20, 14),
+        ("Width=1920,Height=1080", 40, 40),
+        ("Width=640,Height=480", 86, 86),
+        ("Width=320,Height=240", 157, 157),
+        ("Height=2048", 22, 14),
+        ("Height=512", 81, 58),
+        ("Height=128", 252, 235),
+        ("Height=8", 728, 728),
+        ("Height=1", 817, 817),
+    ],
+)
+def test_the_printed_table_of_the_vcxg_124m(settings: str, acquisition: int, interface: int) -> None:
+    """Baumer's data sheet: partial scan at the shortest exposure; the figures there are truncated."""
+    (one,) = plan([f"VCXG-124M:{settings},ExposureTime=1"], parse_bus("1gbe")).cameras
+    assert (int(one.acquisition_fps), int(one.fps)) == (acquisition, interface)
+
+
+def test_fast_ethernet_is_a_tenth() -> None:
+    (fast,) = plan(["acA4096-11gm"], parse_bus("1gbe")).cameras
+    (slow,) = plan(["acA4096-11gm"], parse_bus("100mbe")).cameras
+    assert f"{fast.fps:.1f}" == "13.1"
+    assert 9 < fast.fps / slow.fps < 11
+    assert slow.discarded_per_s == 0
