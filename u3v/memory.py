@@ -109,9 +109,11 @@ class Memory:
     def host_read(self, address: int, count: int) -> bytes:
         """`count` bytes at `address`, across registers and gaps, within one region."""
         region = self._region(address, count)
-        for register in region.overlapping(address, count):
+        touched = region.overlapping(address, count)
+        for register in touched:
             if "R" not in register.access:
                 raise GenCPError(Status.ACCESS_DENIED, f"{register} is write-only")
+        for register in touched:
             if register.refresh is not None:
                 region.write(register.address, register.refresh())
         return region.read(address, count)
