@@ -9,6 +9,12 @@ import pytest
 _skipped: list[str] = []
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fuzz-cases", type=int, default=100_000, metavar="N", help="mutated packets that the fuzzer sends"
+    )
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.skipped:
         _skipped.append(f"{report.nodeid}: {report.longrepr}")

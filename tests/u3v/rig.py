@@ -35,8 +35,12 @@ _RAMP = bytes(range(251)) * 80_000
 
 def picture(index: int, size: int) -> bytes:
     """The pixels of exposure `index`: a ramp with a period of 251 that starts elsewhere for each one."""
+    return bytes(_picture(index, size))
+
+
+def _picture(index: int, size: int) -> memoryview:
     first = index * 7 % 251
-    return _RAMP[first : first + size]
+    return memoryview(_RAMP)[first : first + size]
 
 
 @dataclass
@@ -115,8 +119,7 @@ class Painted:
         for exposure in self.camera.take_exposures():
             self.exposures.append(exposure)
             if self.paints:
-                data = memoryview(picture(exposure.index, exposure.payload_bytes))
-                self.camera.deliver(exposure, data, now_ns)
+                self.camera.deliver(exposure, _picture(exposure.index, exposure.payload_bytes), now_ns)
 
 
 def make_camera(
