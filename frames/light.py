@@ -133,23 +133,24 @@ def expose(picture: FloatMap, eye: Eye, wavelength_nm: float = 0, phase: tuple[i
     light = picture if picture.ndim == 3 else picture[:, :, None]
     if picture.ndim == 2:
         weights = weights.sum(axis=1, keepdims=True)
-    if eye.mosaic is None:
-        return _steps(light, weights[0])
     out = np.empty(picture.shape[:2], np.uint16)
+    if eye.mosaic is None:
+        _steps(light, weights[:1], out)
+        return out
     for dy in (0, 1):
-        for dx in (0, 1):
-            channel = eye.mosaic[(dy + phase[0]) & 1][(dx + phase[1]) & 1]
-            out[dy::2, dx::2] = _steps(light[dy::2, dx::2], weights[channel])
+        row = np.array(eye.mosaic[(dy + phase[0]) & 1])[(np.arange(picture.shape[1]) + phase[1]) & 1]
+        _steps(light[dy::2], weights[row], out[dy::2])
     return out
 
 
-def _steps(light: FloatMap, weights: FloatMap) -> U16Map:
-    values = light[:, :, 0] * (weights[0] * np.float32(65535))
-    for k in range(1, weights.size):
-        values += light[:, :, k] * (weights[k] * np.float32(65535))
+def _steps(light: FloatMap, weights: FloatMap, out: U16Map) -> None:
+    """light (h, w, k) times weights (w or 1, k), summed over k, as steps."""
+    values = light[:, :, 0] * (weights[:, 0] * np.float32(65535))
+    for k in range(1, weights.shape[1]):
+        values += light[:, :, k] * (weights[:, k] * np.float32(65535))
     np.rint(values, out=values)
-    steps: U16Map = np.clip(values, 0, 65535).astype(np.uint16)
-    return steps
+    np.clip(values, 0, 65535, out=values)
+    out[:] = values
 
 
 def number(default: float, low: float, high: float, doc: str) -> Any:

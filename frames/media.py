@@ -26,6 +26,7 @@ from frames.light import (
     Times,
     U16Map,
     choice,
+    defocused,
     expose,
     number,
     text,
@@ -42,24 +43,66 @@ class Fitted(Scene):
     fit: str = choice("cover", ("cover", "contain", "stretch"), "cut, pad or distort to the sensor's shape")
     gamma: float = number(1.0, 0.1, 10, "light = value ** gamma; 2.2 undoes a display's coding")
 
+    def scales(self, picture_width: int, picture_height: int, width: int, height: int) -> tuple[float, float]:
+        """Sensor pixels per picture pixel in x and y."""
+        fx, fy = width / picture_width, height / picture_height
+        if self.fit == "stretch":
+            return fx, fy
+        f = max(fx, fy) if self.fit == "cover" else min(fx, fy)
+        return f, f
+
     def fitted(self, values: FloatMap, width: int, height: int) -> FloatMap:
-        """The picture on the sensor: float32 (height, width[, 3])."""
+        """The picture on the sensor: float32 (height, width[, 3]). Bicubic; for pictures that stay."""
         if values.ndim == 3:
             planes = [self.fitted(np.ascontiguousarray(values[:, :, k]), width, height) for k in range(3)]
             return np.stack(planes, axis=2)
         picture = Image.fromarray(values)
-        fx, fy = width / picture.width, height / picture.height
-        if self.fit == "stretch":
-            size = (width, height)
-        else:
-            f = max(fx, fy) if self.fit == "cover" else min(fx, fy)
-            size = (max(1, round(picture.width * f)), max(1, round(picture.height * f)))
+        fx, fy = self.scales(picture.width, picture.height, width, height)
+        size = (max(1, round(picture.width * fx)), max(1, round(picture.height * fy)))
         if size != picture.size:
             picture = picture.resize(size, Image.Resampling.BICUBIC)
         left, top = (size[0] - width) // 2, (size[1] - height) // 2
         picture = picture.crop((left, top, left + width, top + height))  # outside the picture: 0
         light: FloatMap = np.clip(np.asarray(picture, np.float32), 0, 1) ** np.float32(self.gamma)
         return light
+
+    def canvas(self, values: FloatMap, width: int, height: int, eye: Eye) -> U16Map:
+        """The canvas of a picture: bilinear, averaged where it shrinks. For pictures that change."""
+        from frames._scale import scale
+
+        if self.gamma != 1:
+            values = values ** np.float32(self.gamma)
+        fx, fy = self.scales(values.shape[1], values.shape[0], width, height)
+        reduce_x, reduce_y = max(1, int(1 / fx)), max(1, int(1 / fy))
+        if reduce_x > 1 or reduce_y > 1:
+            values = shrunk(values, reduce_x, reduce_y)
+            fx, fy = fx * reduce_x, fy * reduce_y
+        values = defocused(values, self.defocus / fx)
+        weights = eye.weights(self.nm) * np.float32(65535)
+        planes = [values * w.sum() for w in weights] if values.ndim == 2 else [values @ w for w in weights]
+        padded = np.stack([np.pad(p, ((0, 1), (0, 1)), mode="edge") for p in planes])
+        np.clip(padded + np.float32(0.5), 0, 65535, out=padded)
+        out = np.empty((height, width), np.uint16)
+        channel = np.array(eye.mosaic or ((0, 0), (0, 0)))
+        x, y = between(values.shape[1], width, fx), between(values.shape[0], height, fy)
+        scale(padded.astype(np.float32, copy=False), channel, *x, *y, out)
+        return out
+
+
+def between(count: int, wanted: int, factor: float) -> tuple[npt.NDArray[np.int64], FloatMap]:
+    """For each of `wanted` pixels, which of `count` it lies behind (-1: outside) and how far; middle on middle."""
+    at = (np.arange(wanted) - (wanted - 1) / 2) / factor + (count - 1) / 2
+    outside = (at < -0.5 - 1e-9) | (at > count - 0.5 + 1e-9)
+    at = np.clip(at, 0, count - 1)
+    return np.where(outside, -1, at.astype(np.int64)), (at % 1).astype(np.float32)
+
+
+def shrunk(values: FloatMap, by_x: int, by_y: int) -> FloatMap:
+    """Means of by_y x by_x pixels; what is left over at the right and below is cut."""
+    height, width = values.shape[0] // by_y, values.shape[1] // by_x
+    cells = values[: height * by_y, : width * by_x].reshape(height, by_y, width, by_x, *values.shape[2:])
+    means: FloatMap = cells.mean(axis=(1, 3), dtype=np.float32)
+    return means
 
 
 @dataclass(kw_only=True)
@@ -89,17 +132,15 @@ class Pictures(Fitted):
     def moving(self) -> bool:
         return True
 
-    def picture(self, time_s: float, width: int, height: int) -> tuple[object, Callable[[], FloatMap]]:
-        """What is shown at a time: a key that tells pictures apart, and how to get it, on the sensor."""
+    def picture(self, time_s: float) -> tuple[object, Callable[[], FloatMap]]:
+        """What is shown at a time: a key that tells pictures apart, and how to get it (h, w[, 3])."""
         raise NotImplementedError
 
     def look(self, times: Times, width: int, height: int, eye: Eye, blur_px: tuple[int, int]) -> Radiance:
-        which, get = self.picture(float(times.min()), width, height)
+        which, get = self.picture(float(times.min()))
         key = (which, width, height, eye)
         if self._shown is None or self._shown[0] != key:
-            from frames.light import defocused
-
-            self._shown = key, expose(defocused(get(), self.defocus), eye, self.nm)
+            self._shown = key, self.canvas(get(), width, height, eye)
         return Radiance(self._shown[1], 1 / 65535)
 
 
@@ -121,9 +162,9 @@ class Folder(Pictures):
             raise SceneError(f"scene folder: path={self.path}: no picture in it ({' '.join(SUFFIXES)})")
         load_image(self._files[0], f"scene folder: path={self._files[0]}")
 
-    def picture(self, time_s: float, width: int, height: int) -> tuple[object, Callable[[], FloatMap]]:
+    def picture(self, time_s: float) -> tuple[object, Callable[[], FloatMap]]:
         file = self._files[int(time_s / self.period) % len(self._files)]
-        return file, lambda: self.fitted(load_image(file, f"scene folder: path={file}"), width, height)
+        return file, lambda: load_image(file, f"scene folder: path={file}")
 
 
 @dataclass(kw_only=True)
@@ -164,7 +205,7 @@ class Video(Pictures):
         self._now = next(self._frames)
         self._next = next(self._frames, None)
 
-    def picture(self, time_s: float, width: int, height: int) -> tuple[object, Callable[[], FloatMap]]:
+    def picture(self, time_s: float) -> tuple[object, Callable[[], FloatMap]]:
         at_s = time_s * self.speed % self._seconds
         if at_s < (self._now.time or 0):
             self._rewind()
@@ -173,8 +214,8 @@ class Video(Pictures):
         frame = self._now
 
         def get() -> FloatMap:
-            values = frame.to_ndarray(format="rgb24").astype(np.float32) / np.float32(255)
-            return self.fitted(values, width, height)
+            values: FloatMap = frame.to_ndarray(format="rgb24").astype(np.float32) / np.float32(255)
+            return values
 
         return frame.time, get
 
@@ -255,14 +296,14 @@ class Generated(Pictures):
         self._count = 0
         self._values: FloatMap = np.zeros((1, 1), np.float32)
 
-    def picture(self, time_s: float, width: int, height: int) -> tuple[object, Callable[[], FloatMap]]:
+    def picture(self, time_s: float) -> tuple[object, Callable[[], FloatMap]]:
         while self._count <= time_s * self._fps:
             following = next(self._pictures, None)
             if following is None:
                 break
             self._values = relative(np.asarray(following), "scene generated")
             self._count += 1
-        return self._count, lambda: self.fitted(self._values, width, height)
+        return self._count, lambda: self._values
 
 
 _HEADER = 64  # int64: sequence number, height, width, channels, bytes per value (1 or 2); the pixels follow
@@ -330,7 +371,7 @@ class Live(Pictures):
         del self._header, self._pixels
         self._memory.close()
 
-    def picture(self, time_s: float, width: int, height: int) -> tuple[object, Callable[[], FloatMap]]:
+    def picture(self, time_s: float) -> tuple[object, Callable[[], FloatMap]]:
         for _ in range(3):  # a writer that never rests leaves the last whole picture
             before = int(self._header[0])
             if before % 2 or before == self._taken[0]:
@@ -339,7 +380,7 @@ class Live(Pictures):
             if int(self._header[0]) == before:
                 self._taken = before, relative(copy, "scene live")
                 break
-        return self._taken[0], lambda: self.fitted(self._taken[1], width, height)
+        return self._taken[0], lambda: self._taken[1]
 
 
 def _attach(name: str) -> shared_memory.SharedMemory:

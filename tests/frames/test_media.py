@@ -4,18 +4,19 @@ import subprocess
 import sys
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 from PIL import Image
 
-from frames.light import Eye
+from frames.light import Eye, expose
 from frames.media import LivePicture
 from frames.scene import Array, Function, Generated, SceneError, parse_scene
 from frames.sensor import load_sensor
 
-COLOUR = Eye.of(load_sensor("imx412"))
+MONO, COLOUR = Eye.of(load_sensor("imx255")), Eye.of(load_sensor("imx412"))
 
 
 def steps(scene: object, time_s: float = 0.0, width: int = 4, height: int = 3) -> np.ndarray:
@@ -96,6 +97,54 @@ def test_generator_gives_the_next_picture_when_its_time_has_come() -> None:
         assert steps(scene, time_s) == pytest.approx(level * 65535, abs=1)
     ends = Generated([np.zeros((2, 2)), np.ones((2, 2))], fps=10)
     assert steps(ends, 99).min() == 65535
+
+
+def shown(picture: np.ndarray, width: int, height: int, eye: Eye = MONO, **keys: Any) -> np.ndarray:
+    return Generated([picture], fps=1, **keys).radiance(0, width, height, eye).seen(width, height)
+
+
+@pytest.mark.parametrize("eye", [MONO, COLOUR], ids=["mono", "colour"])
+def test_changing_pictures_of_the_sensors_size_are_not_touched(eye: Eye) -> None:
+    picture = np.random.default_rng(1).random((20, 30, 3)).astype(np.float32)
+    difference = shown(picture, 30, 20, eye).astype(int) - expose(picture, eye)
+    assert np.abs(difference).max() <= 1
+
+
+@pytest.mark.parametrize("fit", ["cover", "contain", "stretch"])
+@pytest.mark.parametrize("size", [(64, 48), (48, 64), (200, 50), (17, 33)])
+def test_changing_pictures_lie_where_still_ones_do(fit: str, size: tuple[int, int]) -> None:
+    y, x = np.mgrid[0:40, 0:60] / 60
+    ramp = 0.2 + 0.3 * x + 0.5 * y
+    moving, still = shown(ramp, *size, fit=fit), steps(Array(ramp, fit=fit), 0, *size)
+    if fit == "contain":
+        inside = (moving > 0) & (still > 0)
+        assert inside.mean() > 0.95 * (still > 0).mean()
+        moving, still = moving[inside], still[inside]
+    inner = np.abs(moving.astype(int) - still)
+    assert np.median(inner) < 500  # of 65535; a pixel to the side would be 300 .. 1500
+    assert np.quantile(inner, 0.9) < 1500
+
+
+def test_large_pictures_are_averaged_not_sampled() -> None:
+    lines = np.zeros((300, 400))
+    lines[:, ::2] = 1
+    assert shown(lines, 40, 30) == pytest.approx(32768, abs=2)
+
+
+def test_outside_a_contained_picture_is_dark() -> None:
+    contained = shown(np.ones((10, 20)), 40, 40, fit="contain")
+    assert (contained[10:30] == 65535).all()
+    assert not contained[:10].any()
+    assert not contained[30:].any()
+
+
+def test_gamma_and_defocus_of_changing_pictures() -> None:
+    assert shown(np.full((4, 4), 0.5), 8, 8, gamma=2.2) == pytest.approx(0.5**2.2 * 65535, abs=2)
+    spot = np.zeros((41, 41))
+    spot[20, 20] = 1
+    blurred = shown(spot, 41, 41, defocus=2.0) / 65535
+    assert blurred.sum() == pytest.approx(1, abs=0.02)
+    assert blurred.max() == pytest.approx(1 / (2 * np.pi * 4), rel=0.03)
 
 
 WRITER = """
