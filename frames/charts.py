@@ -13,19 +13,20 @@ BLACK, WHITE = 0.03, 1.0
 
 def target(width: int, height: int) -> FloatMap:
     """Siemens star, line groups, slanted edge, checkerboard and grey wedge on a gradient."""
-    u = height / 2176
+    u = min(height / 2176, width / 4112)
+    top = height / 2 - 1088 * u
     x = np.linspace(0, 1, width, dtype=np.float32)[None, :]
     y = np.linspace(0, 1, height, dtype=np.float32)[:, None]
     light = 0.30 + 0.32 * x - 0.16 * y
     cx, cy = width // 2, int(height * 0.5)
     _put(light, _star(int(660 * u), 36), cx, cy)
     for side in (-1, 1):
-        _line_groups(light, int(cx + side * 1330 * u), int(680 * u), u, vertical=side < 0)
-    _put(light, _slanted_edge(int(420 * u)), int(cx - 1330 * u), int(1460 * u))
-    _put(light, checkerboard(10, 10, max(1, int(42 * u))), int(cx + 1330 * u), int(1460 * u))
-    _wedge(light, cx, int(1985 * u), int(3400 * u), int(150 * u), 16)
+        _line_groups(light, int(cx + side * 1330 * u), int(top + 680 * u), u, vertical=side < 0)
+    _put(light, _slanted_edge(int(420 * u)), int(cx - 1330 * u), int(top + 1460 * u))
+    _put(light, checkerboard(10, 10, max(1, int(42 * u))), int(cx + 1330 * u), int(top + 1460 * u))
+    _wedge(light, cx, int(top + 1985 * u), int(3400 * u), int(150 * u), 16)
     _frame(light, int(40 * u), max(1, int(6 * u)))
-    _caption(light, cx, int(110 * u), int(64 * u), f"VIRTUAL USB3 VISION CAMERA  {width} x {height}")
+    _caption(light, cx, int(top + 110 * u), int(64 * u), f"VIRTUAL USB3 VISION CAMERA  {width} x {height}")
     return np.clip(light, 0, 1)
 
 
