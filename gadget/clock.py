@@ -42,7 +42,7 @@ class SimulatedLoop(Loop):
         """One round: do what there is to do, or else move the clock, or wait for somebody."""
         if self._poll(0.0) or self._serve():
             return
-        instants = [service.next_wakeup_ns() for service in self.services]
+        instants = [s.next_wakeup_ns() for s in self.services if getattr(s, "paces_clock", True)]
         at_ns = min((at for at in instants if at is not None), default=None)
         limit_ns = self._limit_ns
         if limit_ns is not None and limit_ns > self._now_ns and (at_ns is None or at_ns > limit_ns):

@@ -29,6 +29,8 @@ _KEEPALIVE = {socket.TCP_KEEPIDLE: 30, socket.TCP_KEEPINTVL: 10, socket.TCP_KEEP
 class Connection:
     """A connected socket, until it is closed by either side. `on_close` is called once."""
 
+    paces_clock = False  # a simulated clock does not jump to the end of a client's patience
+
     def __init__(
         self,
         loop: Loop,
