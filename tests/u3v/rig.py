@@ -14,7 +14,7 @@ from u3v.acquisition import Exposure
 from u3v.camera import Camera, Options
 from u3v.features import Value
 from u3v.host import bus as usb
-from u3v.model import load_model
+from u3v.model import Model, load_model
 from u3v.wire.usb import Descriptors, InTransfer, Speed
 
 MODEL = load_model("acA4096-40um")
@@ -123,11 +123,12 @@ class Painted:
 
 
 def make_camera(
-    options: Options | None = None, settings: Mapping[str, Value] | None = None, timing: Any = None
+    options: Options | None = None, settings: Mapping[str, Value] | None = None, model: Model = MODEL
 ) -> Camera:
-    """A camera of 40 x 30 pixels, unless `settings` say otherwise."""
-    camera = Camera(MODEL, timing or PlainTiming(), Room(), options)
-    for name, value in {"Width": WIDTH, "Height": HEIGHT, "ExposureTime": 100.0, **(settings or {})}.items():
+    """A camera of 40 x 30 pixels, unless `settings` say otherwise; of other models one of full size."""
+    camera = Camera(model, PlainTiming(), Room(), options)
+    small = {"Width": WIDTH, "Height": HEIGHT, "ExposureTime": 100.0} if model == MODEL else {}
+    for name, value in {**small, **(settings or {})}.items():
         camera.features.set(name, value)
     return camera
 

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.u3v.genicam_nodes import Access, Nodes, genapi
-from tests.u3v.rig import EI_CONTROL, EIRM, EVENT_IN, EVENT_TEST, MS, Event, Host, Refused
+from tests.u3v.rig import EI_CONTROL, EIRM, EVENT_IN, EVENT_TEST, MS, Event, Host, Refused, make_camera
 from u3v.camera import Camera
 from u3v.event import QUEUE_LENGTH, EventChannel
 from u3v.host import bus as usb
 from u3v.host.bus import UsbTimeout
+from u3v.model import load_model, model_names
 
 EXPOSURE_END, FRAME_START, OVERRUN = 0x9001, 0x9002, 0x9006
 
@@ -225,8 +226,8 @@ def event_ids(camera: Camera) -> dict[str, int]:
 class Listener:
     """A host whose event messages go through GenApi's U3V event adapter."""
 
-    def __init__(self) -> None:
-        self.host = Host()
+    def __init__(self, model: str) -> None:
+        self.host = Host(make_camera(model=load_model(model)))
         self.nodes = Nodes(self.host.camera)
         self.adapter = genapi.EventAdapterU3V(self.nodes.map.pointer)
 
@@ -241,7 +242,15 @@ class Listener:
 
 @pytest.fixture
 def listener() -> Iterator[Listener]:
-    made = Listener()
+    made = Listener("acA4096-40um")
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=[name for name in model_names() if make_camera(model=load_model(name)).family.events])
+def each_listener(request: pytest.FixtureRequest) -> Iterator[Listener]:
+    """One of each model that has events."""
+    made = Listener(request.param)
     yield made
     made.close()
 
@@ -266,9 +275,9 @@ def test_genapi_reads_what_the_camera_sent(listener: Listener) -> None:
     assert seen == [*frames, ("Test", 0)]
 
 
-def test_genapi_finds_every_event(listener: Listener) -> None:
+def test_genapi_finds_every_event(each_listener: Listener) -> None:
     """Each event that EventSelector offers, with values that no offset can mix up."""
-    host, nodes = listener.host, listener.nodes
+    host, nodes = each_listener.host, each_listener.nodes
     ids = event_ids(host.camera)
     assert set(nodes["EventSelector"].symbolics) == set(ids)
     host.camera.event.set_enabled(True)
@@ -276,7 +285,7 @@ def test_genapi_finds_every_event(listener: Listener) -> None:
         assert nodes.access(f"Event{name}") == Access.NA  # nothing has come yet
         timestamp, frame_id = 0x0102030405060700 + index, 0x1112131415161700 + index
         host.camera.features.set("EventNotification", "On", EventSelector=name)
-        host.camera.emit(name, timestamp, frame_id)
-        listener.hear(host.event())
+        host.camera.event.emit(event_id, timestamp, struct.pack("<Q", frame_id))
+        each_listener.hear(host.event())
         values = [nodes[f"Event{name}{field}"].value for field in ("", "Timestamp", "FrameID")]
         assert values == [event_id, timestamp, frame_id]

@@ -85,9 +85,9 @@ def forget(urb: Urb) -> None:
 class Attacker:
     """One camera on a device, and everything a host can do to it."""
 
-    def __init__(self, seed: int, *, paced: bool) -> None:
+    def __init__(self, seed: int, *, paced: bool, camera: Camera | None = None) -> None:
         self.rng = random.Random(seed)
-        self.camera = make_camera(Options(paced=paced))
+        self.camera = camera or make_camera(Options(paced=paced))
         self.device = UsbDevice(Painted(self.camera), paced=paced, on_complete=forget)
         self.painted = self.device.function
         self.now_ns = 0
