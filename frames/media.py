@@ -5,6 +5,7 @@ pictures follow each other, all rows of a frame see the same one, also with a ro
 """
 
 import importlib
+import mmap
 import struct
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -344,27 +345,30 @@ class LivePicture:
 class Live(Pictures):
     """Picture that another process keeps in shared memory (frames.media.LivePicture)."""
 
+    # opened as a file: Python's resource tracker would remove memory that another process owns
+
     name: ClassVar[str] = "live"
     memory: str = text("name of the shared memory")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         try:
-            self._memory = _attach(self.memory)
-        except FileNotFoundError:
+            if "/" in self.memory:
+                raise FileNotFoundError
+            with open(f"/dev/shm/{self.memory}", "rb") as file:
+                self._memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (FileNotFoundError, ValueError):
             raise SceneError(f"scene live: memory={self.memory}: no such shared memory") from None
-        header = (0, 0, 0, 0, 0)
-        if self._memory.size >= _HEADER and self._memory.buf is not None:
-            header = struct.unpack_from("=5q", self._memory.buf)
+        header = struct.unpack_from("=5q", self._memory) if len(self._memory) >= _HEADER else (0, 0, 0, 0, 0)
         _, height, width, channels, size = header
         pixels = height * width * channels * size
-        if size not in (1, 2) or channels not in (1, 3) or not 0 < pixels <= self._memory.size - _HEADER:
+        if size not in (1, 2) or channels not in (1, 3) or not 0 < pixels <= len(self._memory) - _HEADER:
             self._memory.close()
             raise SceneError(f"scene live: memory={self.memory}: not made by frames.media.LivePicture")
         shape = (height, width, 3) if channels == 3 else (height, width)
         kind = np.uint16 if size == 2 else np.uint8
-        self._header: npt.NDArray[np.int64] = np.ndarray(5, np.int64, self._memory.buf)
-        self._pixels: npt.NDArray[Any] = np.ndarray(shape, kind, self._memory.buf, _HEADER)
+        self._header: npt.NDArray[np.int64] = np.ndarray(5, np.int64, self._memory)
+        self._pixels: npt.NDArray[Any] = np.ndarray(shape, kind, self._memory, _HEADER)
         self._taken: tuple[int, FloatMap] = (-1, np.zeros(shape, np.float32))
 
     def close(self) -> None:
@@ -381,15 +385,6 @@ class Live(Pictures):
                 self._taken = before, relative(copy, "scene live")
                 break
         return self._taken[0], lambda: self._taken[1]
-
-
-def _attach(name: str) -> shared_memory.SharedMemory:
-    """Shared memory of another process. Python's resource tracker must not remove it when this process ends."""
-    from multiprocessing import resource_tracker
-
-    memory = shared_memory.SharedMemory(name)
-    resource_tracker.unregister(memory._name, "shared_memory")  # type: ignore[attr-defined]
-    return memory
 
 
 def brightness(photons_per_s: npt.ArrayLike) -> tuple[FloatMap, float]:

@@ -25,8 +25,9 @@ SENSORS = ("imx255", "imx267", "imx304", "imx304-vcxg", "imx412")
 class Bench:
     """A sensor under even light of its reference wavelength; of colour sensors the green pixels are judged."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, gain_db: float = 0.0) -> None:
         self.sensor = load_sensor(name)
+        self.gain_db = gain_db
         self.step = 1 if self.sensor.colour == "mono" else 2
         self.width, self.height = WIDTH * self.step, HEIGHT * self.step
         scene = Uniform(nm=self.sensor.wavelength_nm)
@@ -42,7 +43,7 @@ class Bench:
             frame=shot.index,
             time_s=0.0,
             exposure_us=shot.exposure_us,
-            gain_db=0.0,
+            gain_db=self.gain_db,
             black_level_dn12=self.black_dn,
             offset_x=0,
             offset_y=0,
@@ -63,6 +64,20 @@ def found(name: str) -> Found:
 @pytest.mark.parametrize("name", SENSORS)
 def test_reference_finds_the_figures_of_the_sensor(name: str) -> None:
     assert disagreements(found(name), load_sensor(name)) == []
+
+
+def test_gain_multiplies_k_and_lowers_the_read_noise() -> None:
+    """At 18 dB the IMX412 has 7.94 times the K, an eighth of the saturation and 1.7 e- of read noise."""
+    bench = Bench("imx412", gain_db=18.0)
+    gain = 0.47 * 10 ** (18 / 20)
+    noise_e = (1.5**2 + (3.0**2 - 1.5**2) / 10**1.8) ** 0.5
+    end_e = (4095 - bench.black_dn) / gain
+    saturation_e = end_e - 2.9 * end_e**0.5
+    wanted = replace(
+        bench.sensor, conversion_gain_dn12_per_e=gain, temporal_noise_e=noise_e, saturation_e=saturation_e
+    )
+    plan = Plan(saturation_e / 0.6, dark_exposures_us=(1e4, 4e6, 8e6, 12e6))
+    assert disagreements(characterise(bench.grab, plan), wanted) == []
 
 
 def test_what_baumer_prints() -> None:

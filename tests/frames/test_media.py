@@ -1,8 +1,10 @@
 """Scenes from outside: files, arrays, generators, another process."""
 
+import struct
 import subprocess
 import sys
 from itertools import count
+from multiprocessing import shared_memory
 from pathlib import Path
 from typing import Any
 
@@ -201,9 +203,22 @@ def test_a_picture_half_written_is_not_taken() -> None:
     writer.close()
 
 
+def test_other_shared_memory_is_refused() -> None:
+    for content in (bytes(8), bytes(64), struct.pack("=5q", 0, 1000, 1000, 3, 1) + bytes(100)):
+        memory = shared_memory.SharedMemory(create=True, size=len(content))
+        try:
+            memory.buf[: len(content)] = content
+            with pytest.raises(SceneError, match=r": not made by frames\.media\.LivePicture$"):
+                parse_scene(f"live:memory={memory.name}")
+        finally:
+            memory.close()
+            memory.unlink()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("live:memory=../shm/x", "scene live: memory=../shm/x: no such shared memory"),
         ("folder:path=/no/such", "scene folder: path=/no/such: no such folder"),
         ("video:path=/no/such.mp4", "scene video: path=/no/such.mp4: no such file"),
         ("live:memory=no-such-memory", "scene live: memory=no-such-memory: no such shared memory"),
