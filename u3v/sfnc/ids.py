@@ -69,11 +69,7 @@ def features(model: Model) -> list[Feature]:
         ),
         *transport_layer_control.features(model),
         *user_set_control.features(USER_SETS),
-        *pick(
-            virtual_camera.features(model),
-            "VirtualWire VirtualSensorFrameRate VirtualFramesOffered VirtualFramesDelivered"
-            " VirtualFramesDiscarded VirtualFramesHeld VirtualSupplyCurrent",
-        ),
+        *(f for f in virtual_camera.features(model) if f.name != "VirtualEventsDropped"),
     ]
 
 
