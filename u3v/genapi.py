@@ -137,6 +137,7 @@ class _Document:
         features = self._features
         strides = features.strides[feature.name]
         volatile = feature.read is not None or isinstance(feature, Command)
+        rounds = isinstance(feature, Float) and bool(feature.inc)  # what reads back is not what was written
         invalidators = feature.changed_by
         if feature.persistent:
             invalidators += ("UserSetLoad", "DeviceReset")
@@ -147,7 +148,7 @@ class _Document:
             feature.size,
             feature.access,
             indices=list(zip(feature.selectors, strides, strict=True)),
-            cachable="NoCache" if volatile else "WriteThrough",
+            cachable="NoCache" if volatile else "WriteAround" if rounds else "WriteThrough",
             invalidators=tuple(i for i in invalidators if i in features),
             tail=tail,
         )
