@@ -33,6 +33,10 @@ class SimulatedLoop(Loop):
         self._held = held
         super().__init__(lambda: self._now_ns)
 
+    @property
+    def is_lockstep(self) -> bool:
+        return self._limit_ns is not None
+
     def advance(self, duration_ns: int) -> None:
         """In lockstep: let the clock go on by so much."""
         if self._limit_ns is not None:

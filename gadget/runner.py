@@ -180,6 +180,8 @@ class Bench:
 
     def _add(self, built: VirtualCamera) -> None:
         device = built.device
+        if isinstance(self.loop, SimulatedLoop) and self.loop.is_lockstep:
+            built.camera.options.advance_clock = self.loop.advance
         if not self._simulated:
             built.rendered.on_frame = lambda _now_ns: device.service(self.loop.now_ns())
         self.loop.services.append(device)

@@ -68,6 +68,7 @@ class Options:
     `alignment_exponent`: transfer sizes must be multiples of 2**n bytes (SI_Info).
     `response_time_ms`: Maximum_Device_Response_Time. `zipped_xml`: deliver the XML zipped.
     `slow_link`: the camera's own wire at its lower speed (100 Mbit/s Ethernet); for models that have one.
+    `advance_clock`: lets a clock in lockstep go on by some ns, once the request that asked for it is answered.
     `user_sets`: saved sets by name; `save_user_sets` is called with all of them after each save.
     """
 
@@ -83,6 +84,7 @@ class Options:
     slow_link: bool = False
     user_sets: dict[str, dict[str, Value]] = field(default_factory=dict)
     save_user_sets: Callable[[Mapping[str, Mapping[str, Value]]], None] | None = None
+    advance_clock: Callable[[int], None] | None = None
 
 
 class Camera:
@@ -316,6 +318,11 @@ class Camera:
         self._stop_events()
         sfnc.load_startup_set(self)
         self.reset_requested = True
+
+    def advance_clock(self) -> None:
+        """VirtualClockAdvance was written."""
+        if self.options.advance_clock is not None:
+            self.options.advance_clock(self.features.get("VirtualClockAdvance"))
 
     def load_changed(self) -> None:
         """The acquisition has started or stopped: what the camera draws changes."""

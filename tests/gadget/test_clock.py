@@ -1,5 +1,6 @@
 """Simulated and lockstep clocks: in one process bit for bit the same, over sockets as for an ideal host."""
 
+import contextlib
 import hashlib
 import json
 import socket
@@ -15,10 +16,16 @@ import pytest
 from gadget.clock import SimulatedLoop
 from gadget.loop import READ
 from gadget.loopback import LoopbackBus, SimulatedTime
+from gadget.runner import Bench, CameraSpec
+from gadget.usbip.client import UsbipClient
+from gadget.usbip.server import UsbipServer
+from gadget.usbip.session import export
 from tests.gadget.eager import rig
 from tests.gadget.test_loopback import Ticker
 from u3v.host import bus
 from u3v.host.bus import UsbTimeout
+from u3v.host.client import U3VClient
+from u3v.host.nodes import DeviceNodes
 from u3v.wire.usb import EVENT_IN
 
 ACE = "acA4096-40um"
@@ -161,3 +168,38 @@ def test_a_lockstep_loop_stands_until_it_is_moved() -> None:
     assert alarm.at == [SECOND, 2 * SECOND]
     assert loop.now_ns() == 2 * SECOND + 7
     loop.close()
+
+
+def test_a_program_moves_the_clock_by_a_feature() -> None:
+    spec = CameraSpec(ACE, clock="lockstep", settings={"Width": "64", "Height": "64"})
+    with Bench([spec]) as bench, contextlib.ExitStack() as stack:
+        exported = export(bench.cameras[0].device)
+        server = stack.enter_context(UsbipServer(bench.loop, exported, port=0))
+        loop = threading.Thread(target=bench.loop.run)
+        loop.start()
+        try:
+            client = U3VClient(UsbipClient.connect("127.0.0.1", server.port, "1-1"))
+            client.open()
+            nodes = DeviceNodes(client)
+
+            def now_ns() -> int:
+                nodes.execute("TimestampLatch")
+                return int(nodes.get("TimestampLatchValue"))
+
+            assert now_ns() == now_ns() == 0
+            nodes.set("VirtualClockAdvance", 5 * SECOND)
+            nodes.set("VirtualClockAdvance", 7)
+            while now_ns() < 5 * SECOND + 7:
+                pass
+            assert now_ns() == now_ns() == 5 * SECOND + 7
+            client.bus.close()
+        finally:
+            bench.loop.call_threadsafe(bench.loop.stop)
+            loop.join()
+
+
+def test_other_clocks_do_not_care() -> None:
+    _, (one,) = rig([ACE], "5gbps")
+    before_ns = one.host.now_ns
+    one.nodes.set("VirtualClockAdvance", SECOND)
+    assert one.host.now_ns < before_ns + SECOND

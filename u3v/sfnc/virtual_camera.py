@@ -1,4 +1,5 @@
-"""What no real camera has: an account of its frames and of its supply. Custom features, all read-only."""
+"""What no real camera has: an account of its frames and of its supply. Custom features,
+read-only but for the clock."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -52,6 +53,16 @@ def features(model: Model) -> list[Feature]:
             unit="mA",
             max=10_000.0,
             read=lambda camera: camera.surroundings.current_ma(camera.now_ns),
+        ),
+        Integer(
+            name="VirtualClockAdvance",
+            tooltip="Writing it lets a clock in lockstep go on by so much; other clocks do not care.",
+            category=CATEGORY,
+            visibility="Guru",
+            unit="ns",
+            bits=64,
+            max=2**62,
+            written=lambda camera: camera.advance_clock(),
         ),
     ]
 
