@@ -11,7 +11,7 @@ Give each frame source a scene of its own; one call at a time. A radiance is val
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -193,6 +193,12 @@ class Scene:
 
     def __post_init__(self) -> None:
         self._canvas: tuple[object, U16Map] | None = None
+
+    def _refuse(self, *keys: str) -> None:
+        """Raises SceneError if one of these common keys is given, which do not go with this scene."""
+        for f in fields(self):
+            if f.name in keys and getattr(self, f.name) != f.default:
+                raise SceneError(f"scene {self.name}: {f.name} does not go with it")
 
     @property
     def moving(self) -> bool:

@@ -127,6 +127,7 @@ class Pictures(Fitted):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._refuse("drift_x", "drift_y")
         self._shown: tuple[object, U16Map] | None = None
 
     @property
@@ -242,6 +243,10 @@ class Function(Scene):
     function: LightFunction
     moves: bool = field(default=True, kw_only=True)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._refuse("drift_x", "drift_y", "photons", "lux", "fnumber")
+
     @property
     def moving(self) -> bool:
         return self.moves
@@ -254,7 +259,7 @@ class Function(Scene):
             if picture.shape[:2] != (height, width):
                 got = "x".join(map(str, picture.shape[1::-1]))
                 raise SceneError(f"scene {self.name}: returned {got} pixels, the sensor has {width}x{height}")
-            self._canvas = key, expose(picture, eye, self.nm)
+            self._canvas = key, expose(defocused(picture, self.defocus), eye, self.nm)
         return Radiance(self._canvas[1], self._brightest / 65535)
 
     def white_photons(self, eye: Eye) -> float:

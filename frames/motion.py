@@ -23,8 +23,7 @@ class Painted(Scene):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.drift_x or self.drift_y:
-            raise SceneError(f"scene {self.name}: drift_x and drift_y are for pictures that stand still")
+        self._refuse("drift_x", "drift_y")
         self._still: object = None
         self._live: U16Map = np.zeros((0, 0), np.uint16)
         self._touched: Box | None = None

@@ -222,7 +222,9 @@ def test_other_shared_memory_is_refused() -> None:
         ("folder:path=/no/such", "scene folder: path=/no/such: no such folder"),
         ("video:path=/no/such.mp4", "scene video: path=/no/such.mp4: no such file"),
         ("live:memory=no-such-memory", "scene live: memory=no-such-memory: no such shared memory"),
-        ("target:drift_x=5", "scene target: drift_x and drift_y are for pictures that stand still"),
+        ("target:drift_x=5", "scene target: drift_x does not go with it"),
+        ("python:call=math:sin,lux=5", "scene python: lux does not go with it"),
+        ("live:memory=x,drift_y=5", "scene live: drift_y does not go with it"),
     ],
 )
 def test_refusals(text: str, message: str) -> None:
