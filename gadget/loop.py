@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from gadget.scheduling import SHORT_NS, ask_for_slices
+
 READ = selectors.EVENT_READ
 WRITE = selectors.EVENT_WRITE
 
@@ -64,6 +66,7 @@ class Loop:
 
     def run(self) -> None:
         """Serve until `stop()`."""
+        ask_for_slices(SHORT_NS)
         while not self.stopping:
             self.step()
         self.stopping = False

@@ -24,6 +24,7 @@ from gadget.pcap import PcapWriter
 from gadget.port import Port
 from gadget.power import PowerModel, Supply
 from gadget.rendered import Job, RenderedCamera, run_inline
+from gadget.scheduling import LONG_NS, ask_for_slices
 from gadget.state import UserSetFile
 from u3v.camera import Camera, Options
 from u3v.features import Value
@@ -144,7 +145,7 @@ class Bench:
         self.loop = (
             SimulatedLoop(self._held, lockstep=specs[0].clock == "lockstep") if self._simulated else Loop()
         )
-        self._worker = ThreadPoolExecutor(1, "render")
+        self._worker = ThreadPoolExecutor(1, "render", ask_for_slices, (LONG_NS,))
         self._pcap: PcapWriter | None = None
         try:
             bus: Bus | None = None

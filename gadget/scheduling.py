@@ -1,0 +1,31 @@
+"""Asking Linux for longer or shorter time slices: who may interrupt whom. No privileges, no change of shares.
+
+Since Linux 6.12 a thread that wakes up interrupts a running one of longer slices at once. Between equals it waits
+for the end of a slice or the next tick, up to 4 ms, and in a virtual machine often although another processor is
+idle: one that its host has put to sleep does not count as idle. So the loop asks for short slices and what
+renders for long ones, and the host program finds a processor too when its frame arrives. Older kernels take the
+request and do nothing.
+"""
+
+import ctypes
+import os
+import platform
+import struct
+
+SHORT_NS = 100_000
+LONG_NS = 50_000_000
+_SCHED_SETATTR = {"x86_64": 314, "aarch64": 274, "riscv64": 274}
+_RESET_ON_FORK = 1
+_ATTRIBUTES = struct.Struct("=IIQiIQQQ")  # size, policy, flags, nice, priority, runtime, deadline, period
+
+
+def ask_for_slices(slice_ns: int) -> bool:
+    """For the calling thread, not for what it starts. False where this system or its policy has no such thing."""
+    number = _SCHED_SETATTR.get(platform.machine())
+    if number is None or os.sched_getscheduler(0) != os.SCHED_OTHER:
+        return False
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    attributes = _ATTRIBUTES.pack(_ATTRIBUTES.size, os.SCHED_OTHER, _RESET_ON_FORK, nice, 0, slice_ns, 0, 0)
+    system_call = ctypes.CDLL(None).syscall
+    system_call.restype = ctypes.c_long
+    return bool(system_call(ctypes.c_long(number), 0, attributes, 0) == 0)
