@@ -365,7 +365,7 @@ class Camera:
         special: dict[str, tuple[Refresh | None, Check | None, Hook | None]] = {
             "Timestamp": (lambda: struct.pack("<Q", self._latched_ns), None, None),
             "Timestamp_Latch": (None, None, self._latch_written),
-            "User_Defined_Name": (None, self._check_text, None),
+            "User_Defined_Name": (None, self._check_text, self._name_written),
             "SI_Control": (None, self._check_si_control, self._si_control_written),
             "SI_Required_Payload_Size": (lambda: struct.pack("<Q", self.payload_bytes), None, None),
             "EI_Control": (None, _check_bit0, self._ei_control_written),
@@ -390,6 +390,17 @@ class Camera:
     def _check_text(self, raw: bytes) -> None:
         if not raw.partition(b"\0")[0].isascii():
             raise GenCPError(Status.INVALID_PARAMETER, "User_Defined_Name: not ASCII")
+
+    def _name_written(self) -> None:
+        """Kept over power cycles, as the user sets are."""
+        try:
+            sfnc.store(self, "DeviceUserID", {"name": self._string("User_Defined_Name")})
+        except GenCPError:
+            self._set(self._abrm, boot.ABRM, "User_Defined_Name", self._stored_name())
+            raise
+
+    def _stored_name(self) -> str:
+        return str(self.user_sets.get("DeviceUserID", {}).get("name", self.options.user_defined_name))
 
     def _check_si_writable(self, raw: bytes) -> None:
         if self.options.strict and self.stream.enabled:
@@ -470,7 +481,7 @@ class Camera:
             "Device_Version": model.device_version,
             "Manufacturer_Info": model.manufacturer_info,
             "Serial_Number": options.serial,
-            "User_Defined_Name": options.user_defined_name,
+            "User_Defined_Name": options.user_defined_name or self._stored_name(),
             "Device_Capability": capability,
             "Maximum_Device_Response_Time": options.response_time_ms,
             "Manifest_Table_Address": boot.MANIFEST_ADDRESS,

@@ -9,6 +9,7 @@ import pytest
 from tests.u3v.rig import MODEL, Host, Refused, make_camera
 from u3v.camera import Options
 from u3v.features import Command, Value
+from u3v.host import bus as usb
 
 Sets = dict[str, dict[str, Any]]
 
@@ -152,6 +153,23 @@ def test_a_set_that_cannot_be_stored_is_not_remembered() -> None:
     assert not changed(host)
     assert list(disk.saved[-1]) == ["UserSet1"]
     assert host.get("UserSetSave") == 0
+
+
+def test_the_name_survives_a_power_cycle() -> None:
+    """DeviceUserID is kept by itself, in no user set; it is on the bus after the next plugging in."""
+    disk = Disk()
+    host = power_on(disk)
+    host.write(0x184, b"left".ljust(64, b"\0"))
+    host.run("UserSetLoad")
+    again = power_on(disk)
+    assert again.read(0x184, 5) == b"left\0"
+    assert usb.get_string(again.bus, 8) == "left"
+    disk.full = True
+    with pytest.raises(Refused, match="0x8fff"):
+        again.write(0x184, b"right".ljust(64, b"\0"))
+    assert again.read(0x184, 6) == b"left\0\0"
+    for wrong in ({"name": 3}, {}, {"name": "Straße" * 40}):
+        assert power_on(sets={"DeviceUserID": wrong}).camera.xml
 
 
 def test_reset_loads_the_startup_set() -> None:
