@@ -73,18 +73,18 @@ def _restore(camera: "Camera", name: str) -> None:
 
 
 def _save(camera: "Camera") -> None:
-    _store(camera, camera.features.get("UserSetSelector"), camera.features.snapshot())
+    store(camera, camera.features.get("UserSetSelector"), camera.features.snapshot())
 
 
 def _save_startup(camera: "Camera") -> None:
     try:
-        _store(camera, STARTUP, {"name": camera.features.get(STARTUP)})
+        store(camera, STARTUP, {"name": camera.features.get(STARTUP)})
     except GenCPError:
         camera.features.set(STARTUP, _startup(camera))
         raise
 
 
-def _store(camera: "Camera", key: str, values: dict[str, Value]) -> None:
+def store(camera: "Camera", key: str, values: dict[str, Value]) -> None:
     """Remember `values` under `key`, or nothing at all where they cannot be stored."""
     sets = camera.user_sets | {key: values}
     if camera.options.save_user_sets is not None:
