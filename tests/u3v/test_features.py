@@ -261,7 +261,9 @@ def test_declarations_are_checked() -> None:
 
     with pytest.raises(ValueError, match=r"^feature A is declared twice$"):
         build(Integer(name="A", tooltip=""), Boolean(name="A", tooltip=""))
-    with pytest.raises(TypeError, match=r"^selector A is no Enumeration, and no Integer from 0 to below 4096$"):
+    with pytest.raises(
+        TypeError, match=r"^selector A is no Enumeration, and no Integer from 0 to below 4096$"
+    ):
         build(Integer(name="A", tooltip=""), Integer(name="B", tooltip="", selectors=("A",)))
     with pytest.raises(ValueError, match="is outside of region features"):
         build(String(name="A", tooltip="", length=0x2000))
