@@ -1,0 +1,48 @@
+"""Printed frame rates, counted by Aravis against the wall clock."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CLIENT = Path(__file__).parent / "clients" / "aravis_rate.py"
+
+# model, settings, frames to count, what the maker prints (Baumer truncates to whole numbers)
+ROWS = [
+    ("acA4096-40um", ["DeviceLinkThroughputLimitMode=Off"], 200, 42.7),
+    ("acA4096-40um", [], 200, 40.5),
+    ("VCXG-124M", ["Width=1920", "Height=1080"], 200, 40),
+    ("VCXG-124M", ["Width=640", "Height=480"], 400, 86),
+    ("VCXG-124M", ["Width=4096", "Height=1024"], 150, 29),
+    ("acA4096-11gm", [], 70, 13.1),
+    ("acA4112-8gm", [], 50, 9.4),
+    ("IDS-IMX412", [], 90, 18),
+]
+
+
+@pytest.mark.parametrize(("model", "settings", "frames", "printed"), ROWS, ids=lambda v: str(v))
+def test_the_printed_rate_arrives(model: str, settings: list[str], frames: int, printed: float) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "gadget",
+        "run",
+        model,
+        "--",
+        "/usr/bin/python3",
+        str(CLIENT),
+        str(frames),
+    ]
+    result = subprocess.run([*command, *settings], capture_output=True, text=True, timeout=180, check=False)
+    assert result.returncode == 0, result.stderr
+    said = json.loads(result.stdout)
+    resulting = said["resulting_fps"]
+    if model == "VCXG-124M":
+        assert math.floor(resulting) == printed
+    else:
+        assert resulting == pytest.approx(printed, abs=0.06)
+    assert said["stamp_fps"] == pytest.approx(resulting, rel=1e-6)
+    assert said["wall_fps"] == pytest.approx(resulting, rel=0.005)
