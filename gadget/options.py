@@ -10,7 +10,7 @@ from gadget.clock import CLOCKS
 from gadget.link import parse_bus
 from gadget.power import Supply
 from gadget.runner import DEFAULT_SCENE, CameraSpec
-from gadget.words import parse_assignment
+from gadget.words import parse_assignment, parse_defects
 from u3v.wire.usb import Speed
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -102,6 +102,13 @@ def camera_options(command: F) -> F:
                 default="",
                 metavar="NAME[:key=value,...]",
                 help="What the camera sees (see `u3v scenes`).",
+            ),
+            click.option(
+                "--defects",
+                default="",
+                metavar="KEY=VALUE,...",
+                help="What the sensor has beyond its data sheet: hot (pixels), hot_e_per_s, row and column "
+                "(noise, e-), such as hot=200,row=0.5.",
             ),
             click.option(
                 "--set",
@@ -206,6 +213,7 @@ def specs(models: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]:
             supply=supply(options),
             state=options["state"],
             settings=settings,
+            defects=parse_defects(options["defects"]),
             model_files=tuple(options["model_file"]),
         )
         for model, each in zip(models, serials, strict=True)

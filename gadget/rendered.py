@@ -138,4 +138,5 @@ def frame_settings(exposure: Exposure, pedestal_dn12: float = 0.0) -> FrameSetti
         pixel_format=exposure.pixel_format,
         test_image=exposure.test_image,
         temperature_c=exposure.temperature_c,
+        defect_correction=exposure.defect_correction,
     )

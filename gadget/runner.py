@@ -14,7 +14,7 @@ from pathlib import Path
 
 from frames.pool import FramePool
 from frames.scene import Scene, parse_scene
-from frames.source import FrameSource
+from frames.source import NO_DEFECTS, Defects, FrameSource
 from gadget.clock import SimulatedLoop
 from gadget.device import UsbDevice
 from gadget.link import Bus, BusSpec
@@ -48,6 +48,7 @@ class CameraSpec:
     the port supplies. `paced`: modelled frame rate and link, otherwise as fast as the host reads. `bus`: what
     all cameras of a bench share (None: each has a host controller of its own). `supply`: cable and heat.
     `clock`: one of gadget.clock.CLOCKS, the same for all cameras of a bench.
+    `defects`: row and column noise, hot pixels.
     `model_files`: files of models besides the built-in ones.
     """
 
@@ -65,6 +66,7 @@ class CameraSpec:
     clock: str = "real"
     state: Path | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    defects: Defects = NO_DEFECTS
     model_files: tuple[Path, ...] = ()
 
 
@@ -107,7 +109,15 @@ def build(
         set_feature(camera, name, text)
     width, height = model.integer("width_max_px"), model.integer("height_max_px")
     seed = spec.seed if spec.seed is not None else int(camera.identity.guid[4:], 16)
-    source = FrameSource(sensor, scene or parse_scene(spec.scene), seed=seed, width=width, height=height)
+    source = FrameSource(
+        sensor,
+        scene or parse_scene(spec.scene),
+        seed=seed,
+        width=width,
+        height=height,
+        defects=spec.defects,
+    )
+    _enter_defects(camera, source)
     smallest = width * height
     count = model.integer("frame_memory_bytes") // smallest + SPARE_BUFFERS
     pool = FramePool(count, width * height * 2)
@@ -122,6 +132,15 @@ def check_bus(model: Model, bus: BusSpec) -> None:
         kind = "an Ethernet" if bus.ethernet else "a USB"
         fitting = "5gbps, 10gbps or 480mbps" if bus.ethernet else "1gbe or 100mbe"
         raise ValueError(f"{model.name} has {model.wire}, {bus.name} is {kind} bus: use --bus {fitting}")
+
+
+def _enter_defects(camera: Camera, source: FrameSource) -> None:
+    """The factory's entries in the camera's defect pixel list, where it has one: the hottest pixels."""
+    if "DefectPixelListIndex" not in camera.features:
+        return
+    for index, (x, y) in enumerate(source.corrected):
+        for name, value in (("Active", True), ("PosX", x), ("PosY", y)):
+            camera.features.set(f"DefectPixelListEntry{name}", value, DefectPixelListIndex=index)
 
 
 def set_feature(camera: Camera, name: str, text: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from frames.source import Defects
 from u3v.camera import Camera
 from u3v.features import Boolean, Command, Enumeration, Feature, Float, Integer, String, Value
 
@@ -50,3 +51,33 @@ def parse_value(camera: Camera, name: str, text: str) -> tuple[Feature, Value]:
     if isinstance(feature, String) and (not text.isascii() or len(text) >= feature.length):
         raise ValueError(f"{name} = {text!r}: not ASCII of at most {feature.length - 1} characters")
     return feature, text
+
+
+_DEFECTS = {
+    "hot": "hot_pixels",
+    "hot_e_per_s": "hot_e_per_s",
+    "row": "row_noise_e",
+    "column": "column_noise_e",
+}
+MAX_HOT_PIXELS = 100_000
+
+
+def parse_defects(text: str) -> Defects:
+    """ "hot=200,row=0.5"; "" is a sensor without any."""
+    values: dict[str, float] = {}
+    for part in filter(None, text.split(",")):
+        key, equals, number = part.partition("=")
+        if key not in _DEFECTS or not equals:
+            raise ValueError(
+                f"defect {part!r}: must be one of {', '.join(_DEFECTS)}, with =NUMBER{hint(key, _DEFECTS)}"
+            )
+        try:
+            values[_DEFECTS[key]] = float(number)
+        except ValueError:
+            raise ValueError(f"defect {key} = {number!r}: not a number") from None
+        if not 0 <= values[_DEFECTS[key]] < 1e9:
+            raise ValueError(f"defect {key} = {number}: not from 0 to 1e9")
+    hot = values.pop("hot_pixels", 0.0)
+    if hot != int(hot) or hot > MAX_HOT_PIXELS:
+        raise ValueError(f"defect hot = {hot:g}: not a whole number up to {MAX_HOT_PIXELS}")
+    return Defects(hot_pixels=int(hot), **values)

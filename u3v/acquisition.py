@@ -59,6 +59,7 @@ class Exposure:
     payload_bytes: int
     test_image: int
     temperature_c: float
+    defect_correction: bool
 
 
 class Acquisition:

@@ -230,6 +230,7 @@ class Camera:
             payload_bytes=self.payload_bytes,
             test_image=self.thermal.test_image(0 if test_image == "Off" else int(test_image[-1])),
             temperature_c=self.surroundings.temperature_c(self.now_ns),
+            defect_correction=bool(get_or("DefectPixelCorrection", False)),
         )
 
     # -- pixels -------------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ EXIT_RIG = 125
 USBFS_MEMORY_MB = 1000
 SHUTDOWN_GRACE_S = 5.0
 HIDDEN = [("tmp",), ("run",), ("dev",)]
+REPOSITORY = Path(__file__).resolve().parents[2]
 PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "VIRTUAL_ENV")
 _EXIT_LINE = re.compile(rb"u3v-rig: exit (\d+)")
 
@@ -384,7 +385,9 @@ def _write_control(ctl: Path, boot: Boot, job: Job) -> None:
     # The host's tree is on /tmp only until the tmpfs hides it; what shall be seen of it goes by way of /run.
     shown = [(ctl, Path("/run/u3v")), (out, out_inside)]
     shown[1:1] = [
-        (path, path) for path in (job.cwd, *job.see) if path.parts[1:2] in HIDDEN and len(path.parts) > 2
+        (path, path)
+        for path in (REPOSITORY, job.cwd, *job.see)
+        if path.parts[1:2] in HIDDEN and len(path.parts) > 2
     ]
     lines = [
         "proc /proc proc",

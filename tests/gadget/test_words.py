@@ -1,9 +1,12 @@
 """What people type: every mistake is one line that says what would be right."""
 
+import re
+
 import pytest
 
+from frames.source import Defects
 from gadget.runner import set_feature
-from gadget.words import hint, parse_assignment, parse_value
+from gadget.words import hint, parse_assignment, parse_defects, parse_value
 from tests.u3v.rig import make_camera
 from u3v.camera import Camera
 from u3v.errors import U3VError
@@ -86,3 +89,24 @@ def test_settings_are_checked_as_a_host_is() -> None:
         with pytest.raises(U3VError, match=f"^{name} = "):
             set_feature(camera, name, text)
         assert camera.features.get(name) == before
+
+
+def test_defects() -> None:
+    assert parse_defects("") == Defects()
+    assert parse_defects("hot=20,row=0.5") == Defects(hot_pixels=20, row_noise_e=0.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("hott=1", "did you mean 'hot'?"),
+        ("hot", "with =NUMBER"),
+        ("row=x", "defect row = 'x': not a number"),
+        ("hot=1.5", "not a whole number"),
+        ("column=-1", "not from 0 to"),
+        ("row=nan", "not from 0 to"),
+    ],
+)
+def test_defects_that_cannot_be(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        parse_defects(text)

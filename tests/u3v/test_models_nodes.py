@@ -38,8 +38,7 @@ def test_what_follows_is_not_taken_from_the_cache() -> None:
     assert nodes["ExposureTime"].value == 1
     nodes["ShortExposureTimeEnable"].value = False
     assert nodes["ExposureTime"].value == 15
-    nodes["DefectPixelListIndex"].value = 7
-    nodes["DefectPixelListEntryPosX"].value = 70
+    camera.features.set("DefectPixelListEntryPosX", 70, DefectPixelListIndex=7)
     nodes["DefectPixelListIndex"].value = 8
     assert nodes["DefectPixelListEntryPosX"].value == 0
     nodes["DefectPixelListIndex"].value = 7

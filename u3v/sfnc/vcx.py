@@ -2,7 +2,7 @@
 
 Not there yet, and so absent: line I/O (with its trigger sources and events), counters, the timer, the
 sequencer, chunks, auto functions and the luminance LUT. `ReadoutMode` and the defect pixel list follow the
-data sheet; the virtual sensor has no defective pixels, so correcting them changes nothing.
+data sheet; the list is the factory's (whoever builds the camera enters its hot pixels) and read-only.
 """
 
 from dataclasses import replace
@@ -153,6 +153,7 @@ def _defect_pixels(model: Model) -> list[Feature]:
         Boolean(
             name="DefectPixelListEntryActive",
             tooltip="Whether the entry counts.",
+            access="RO",
             selectors=index,
         ),
         Integer(
@@ -160,6 +161,7 @@ def _defect_pixels(model: Model) -> list[Feature]:
             tooltip="Column of the pixel on the sensor.",
             max=model.integer("width_max_px") - 1,
             unit="px",
+            access="RO",
             selectors=index,
         ),
         Integer(
@@ -167,6 +169,7 @@ def _defect_pixels(model: Model) -> list[Feature]:
             tooltip="Row of the pixel on the sensor.",
             max=model.integer("height_max_px") - 1,
             unit="px",
+            access="RO",
             selectors=index,
         ),
     ]
