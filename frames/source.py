@@ -28,6 +28,7 @@ from frames.sensor import Sensor
 U8Array = npt.NDArray[np.uint8]
 I8Map = npt.NDArray[np.int8]
 
+PART_PX = 1 << 20  # rendered in one go, in some 0.8 ms
 PATTERN_SIGMA = 24  # steps of an int8 fixed-pattern map per standard deviation
 
 
@@ -82,7 +83,8 @@ class FrameSource:
     `seed` is the camera's individual (its serial number): fixed pattern and noise derive from it. `width`,
     `height`: the full pixel array, which may be smaller than the sensor's. `threads` share the rows of a
     frame. `hot_list`: (x, y) of the hot pixels; `corrected`: those that defect correction knows, at most
-    MAX_CORRECTED, by default the first of the list.
+    MAX_CORRECTED, by default the first of the list. `pause` is called, where there is one thread, between the parts
+    of a frame: a moment to let others have the processor.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class FrameSource:
         self.width = width
         self.height = height
         self.threads = threads
+        self.pause: Callable[[], None] = lambda: None
         self.defects = defects
         self._eye = Eye.of(sensor)
         self._plain = np.arange(height), np.zeros(height, np.int64), np.ones(height, np.float32)
@@ -204,15 +207,15 @@ class FrameSource:
         key = noise.frame_key(self.seed, s.frame)
         shared = light, self._fixed(s), self._offsets(s, int(key)), geometry, physics, table, key
         if fmt.bits == 8:
-            self._by_rows(noise.render_u8, s.height, (buffer, *shared))
+            self._by_rows(noise.render_u8, s, (buffer, *shared))
         elif fmt.bits == 16 and buffer.ctypes.data % 2 == 0:
-            self._by_rows(noise.render_u16, s.height, (buffer.view(np.uint16), *shared))
+            self._by_rows(noise.render_u16, s, (buffer.view(np.uint16), *shared))
         elif fmt.bits != 16 and s.width % fmt.group_px == 0:
             layout = noise.PACKED_LAYOUTS[fmt.layout]
-            self._by_rows(noise.render_packed, s.height, (buffer, *shared, layout))
+            self._by_rows(noise.render_packed, s, (buffer, *shared, layout))
         else:  # rows do not end on bytes: pack the whole frame as one stream
             values = np.empty(s.width * s.height, np.uint16)
-            self._by_rows(noise.render_u16, s.height, (values, *shared))
+            self._by_rows(noise.render_u16, s, (values, *shared))
             packing.pack(values, fmt.name, buffer)
 
     def _fixed(self, s: FrameSettings) -> tuple[Any, ...]:
@@ -292,10 +295,15 @@ class FrameSource:
         )
         return geometry, physics
 
-    def _by_rows(self, kernel: Callable[..., None], height: int, arguments: tuple[Any, ...]) -> None:
+    def _by_rows(self, kernel: Callable[..., None], s: FrameSettings, arguments: tuple[Any, ...]) -> None:
         out, *rest = arguments
+        height = s.height
         if self._executor is None or height < 2 * self.threads:
-            kernel(out, 0, height, *rest)
+            rows = max(1, PART_PX // s.width)
+            for begin in range(0, height, rows):
+                if begin:
+                    self.pause()
+                kernel(out, begin, min(begin + rows, height), *rest)
             return
         edges = [height * k // self.threads for k in range(self.threads + 1)]
         jobs = [self._executor.submit(kernel, out, a, b, *rest) for a, b in pairwise(edges)]

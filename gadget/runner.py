@@ -6,6 +6,8 @@ worker is one thread: frames are rendered in the order they were exposed.
 
 import logging
 import sys
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -36,6 +38,7 @@ log = logging.getLogger(__name__)
 DEFAULT_SCENE = "target"
 FIRST_SERIAL = 40000001
 PATIENCE_S = 2.0
+PAUSE_S = 50e-6
 SPARE_BUFFERS = 4
 """Frame buffers beyond the camera's own memory: those that a transport is still sending."""
 
@@ -164,6 +167,7 @@ class Bench:
         self.loop = (
             SimulatedLoop(self._held, lockstep=specs[0].clock == "lockstep") if self._simulated else Loop()
         )
+        self._queued: deque[Job] = deque()
         self._worker = ThreadPoolExecutor(1, "render", ask_for_slices, (LONG_NS,))
         self._pcap: PcapWriter | None = None
         try:
@@ -203,6 +207,7 @@ class Bench:
         if isinstance(self.loop, SimulatedLoop) and self.loop.is_lockstep:
             built.camera.options.advance_clock = self.loop.advance
         if not self._simulated:
+            built.rendered.source.pause = self._breathe
             built.rendered.on_frame = lambda _now_ns: device.service(self.loop.now_ns())
         self.loop.services.append(device)
         self.loop.services.append(built.port)
@@ -228,14 +233,24 @@ class Bench:
         for job in jobs:
             job.result()
 
+    def _breathe(self) -> None:
+        """In the middle of a frame: let whoever waits for this processor have it, unless frames wait too.
+
+        A thread that wakes up may have to wait for the next tick (4 ms) until it can interrupt this one.
+        """
+        if not self._queued:
+            time.sleep(PAUSE_S)
+
     def _run_job(self, render: Job, done: Job) -> None:
         def job() -> None:
+            self._queued.popleft()
             try:
                 render()
             except Exception:
                 log.exception("a frame could not be rendered")
             self.loop.call_threadsafe(done)
 
+        self._queued.append(job)
         self._worker.submit(job)
 
 
