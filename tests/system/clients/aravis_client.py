@@ -1,98 +1,165 @@
-"""A plain Aravis program (system Python, GObject introspection): grab frames, print one JSON object a run.
+"""A plain Aravis program (system Python, GObject introspection): grab frames, print one JSON object a case.
 
-It knows nothing of the virtual camera. Runs under `u3v run`, or wherever a USB3 Vision camera is plugged in.
+It knows nothing of the virtual camera, but for `--virtual`, which reads the counters only that has. Runs under
+`u3v run`, or wherever a USB3 Vision camera is plugged in.
+
+A case is the options below, changed by one object of `--cases`. In asynchronous mode Aravis 0.8.26 has a race of
+its own: the frame is lost when a program gives a buffer back before the callback that delivered it has returned.
+So this program gives each buffer back some frames later, and repeats an asynchronous case in which frames
+are missing although the camera has handed over all of them ("attempts" says how often).
 """
 
 import argparse
 import hashlib
 import json
+import os
 import sys
+import threading
 import time
+from collections import deque
 
 import gi
 
 gi.require_version("Aravis", "0.8")
 from gi.repository import Aravis  # noqa: E402
 
-PIXEL_MASK = {"Mono8": 1, "Mono10": 2, "Mono12": 2}
+ATTEMPTS = 3
+BUFFER_BYTES = 300_000_000
+TIMEOUT_US = 20_000_000
+HELD = 4
 
 
-def grab(camera: "Aravis.Camera", arguments: argparse.Namespace) -> dict[str, object]:
-    mode = Aravis.UvUsbMode.SYNC if arguments.mode == "sync" else Aravis.UvUsbMode.ASYNC
-    camera.uv_set_usb_mode(mode)
-    x, y, width, height = arguments.roi
+class Counters:
+    """What the virtual camera says about its frames since this object was made."""
+
+    NAMES = ("Offered", "Delivered", "Discarded")
+
+    def __init__(self, camera: "Aravis.Camera", virtual: bool) -> None:
+        self._camera, self._virtual = camera, virtual
+        self._before = self._read()
+
+    def since(self) -> dict[str, int]:
+        now = self._read()
+        return {name.lower(): now[name] - self._before[name] for name in now}
+
+    def _read(self) -> dict[str, int]:
+        if not self._virtual:
+            return {}
+        return {name: self._camera.get_integer(f"VirtualFrames{name}") for name in self.NAMES}
+
+
+def grab(camera: "Aravis.Camera", case: argparse.Namespace, stop: threading.Event) -> dict[str, object]:
+    """One stream, started, read and stopped `case.restarts + 1` times."""
+    camera.uv_set_usb_mode(Aravis.UvUsbMode.SYNC if case.mode == "sync" else Aravis.UvUsbMode.ASYNC)
+    x, y, width, height = case.roi
     if width:
         camera.set_region(x, y, width, height)
-    camera.set_pixel_format_from_string(arguments.format)
-    if arguments.unlimited:
+    camera.set_pixel_format_from_string(case.format)
+    if case.unlimited:
         camera.set_string("DeviceLinkThroughputLimitMode", "Off")
-    if arguments.rate:
-        camera.set_frame_rate(arguments.rate)
+    if case.rate:
+        camera.set_frame_rate(case.rate)
     camera.set_acquisition_mode(Aravis.AcquisitionMode.CONTINUOUS)
     payload = camera.get_payload()
     stream = camera.create_stream(None, None)
-    for _ in range(arguments.buffers):
+    counters = Counters(camera, case.virtual)
+    total = case.count * (case.restarts + 1)
+    for _ in range(case.buffers or max(10, min(total + 10, BUFFER_BYTES // payload))):
         stream.push_buffer(Aravis.Buffer.new_allocate(payload))
-    camera.start_acquisition()
-    ids, statuses, stamps, digest = [], [], [], set()
+    ids, bad, stamps, held = [], [], [], deque()
     began = time.monotonic()
-    while len(statuses) < arguments.count:
-        buffer = stream.timeout_pop_buffer(5_000_000)
-        if buffer is None:
-            statuses.append("TIMEOUT")
+    for start in range(case.restarts + 1):
+        camera.start_acquisition()
+        while len(ids) < case.count * (start + 1) or (case.follow and not stop.is_set()):
+            buffer = stream.timeout_pop_buffer(TIMEOUT_US)
+            if buffer is None:
+                bad.append("TIMEOUT")
+                break
+            status = buffer.get_status()
+            if status == Aravis.BufferStatus.SUCCESS:
+                ids.append(buffer.get_frame_id())
+                stamps.append(buffer.get_timestamp())
+                if case.follow and len(ids) % case.follow == 0:
+                    print(json.dumps({"streaming": len(ids)}), flush=True)
+                if case.sleep:
+                    time.sleep(case.sleep)
+            else:
+                bad.append(status.value_nick)
+            held.append(buffer)
+            if len(held) > HELD:
+                stream.push_buffer(held.popleft())
+        ended = time.monotonic()
+        completed, failures, underruns = stream.get_statistics()
+        so_far = counters.since()
+        camera.stop_acquisition()
+        if bad:
             break
-        status = buffer.get_status()
-        statuses.append(status.value_nick)
-        if status == Aravis.BufferStatus.SUCCESS:
-            ids.append(buffer.get_frame_id())
-            stamps.append(buffer.get_timestamp())
-            if len(digest) < 8:
-                digest.add(hashlib.sha1(buffer.get_data()).hexdigest())
-            if arguments.sleep:
-                time.sleep(arguments.sleep)
-        stream.push_buffer(buffer)
-    seconds = time.monotonic() - began
-    camera.stop_acquisition()
-    completed, failures, underruns = stream.get_statistics()
-    offered = camera.get_integer("VirtualFramesOffered") if arguments.virtual else 0
-    discarded = camera.get_integer("VirtualFramesDiscarded") if arguments.virtual else 0
     del stream
+    images = [buffer.get_data() for buffer in held]
     return {
-        "frames": statuses.count("success"),
-        "bad": sorted(set(statuses) - {"success"}),
+        "mode": case.mode,
+        "roi": case.roi,
+        "format": case.format,
+        "frames": len(ids),
+        "bad": sorted(set(bad)),
         "gaps": sum(b - a - 1 for a, b in zip(ids, ids[1:], strict=False)),
+        "backwards": sum(b <= a for a, b in zip(ids, ids[1:], strict=False)),
         "first_id": ids[0] if ids else None,
+        "last_id": ids[-1] if ids else None,
         "completed": completed,
         "failures": failures,
         "underruns": underruns,
-        "fps": (len(stamps) - 1) * 1e9 / (stamps[-1] - stamps[0]) if len(stamps) > 1 else 0.0,
-        "wall_fps": len(ids) / seconds,
-        "different": len(digest),
+        "fps": (len(stamps) - 1) * 1e9 / (stamps[-1] - stamps[0]) if len(set(stamps)) > 1 else 0.0,
+        "wall_fps": len(ids) / (ended - began),
+        "different": len({hashlib.sha1(image).digest() for image in images}),
+        "sizes": sorted({len(image) for image in images}),
         "payload": payload,
-        "offered": offered,
-        "discarded": discarded,
+        **so_far,
     }
+
+
+def lost_by_aravis(case: argparse.Namespace, result: dict[str, object]) -> bool:
+    """Frames are missing, and neither the camera nor the statistics miss any."""
+    return bool(
+        case.mode == "async" and result["gaps"] and not result.get("discarded") and not result["failures"]
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--camera", help="device id; default: the first")
+    parser.add_argument("--cases", type=json.loads, default=[{}], help="list of objects; default: one, empty")
     parser.add_argument("--count", type=int, default=10)
-    parser.add_argument("--runs", type=int, default=1, help="start and stop that often")
+    parser.add_argument("--runs", type=int, default=1, help="make and drop that many streams")
+    parser.add_argument("--restarts", type=int, default=0, help="stop and start each stream that often")
     parser.add_argument("--mode", choices=["sync", "async"], default="sync")
     parser.add_argument("--roi", type=int, nargs=4, default=[0, 0, 0, 0], metavar=("X", "Y", "W", "H"))
     parser.add_argument("--format", default="Mono8")
     parser.add_argument("--rate", type=float, default=0.0)
-    parser.add_argument("--buffers", type=int, default=10)
-    parser.add_argument("--camera", help="device id; default: the first")
+    parser.add_argument(
+        "--buffers", type=int, default=0, help="default: enough not to depend on the scheduler"
+    )
     parser.add_argument("--sleep", type=float, default=0.0, help="seconds to sit on each frame")
     parser.add_argument("--unlimited", action="store_true", help="throughput limit off")
     parser.add_argument("--virtual", action="store_true", help="read the virtual camera's own counters")
+    parser.add_argument(
+        "--follow", type=int, default=0, metavar="N", help="go on until stdin ends; tell every N frames"
+    )
     arguments = parser.parse_args()
+    stop = threading.Event()
+    if arguments.follow:
+        threading.Thread(target=lambda: (os.read(0, 1), stop.set()), daemon=True).start()
     Aravis.enable_interface("USB3Vision")
     Aravis.disable_interface("GigEVision")
     camera = Aravis.Camera.new(arguments.camera)
-    for _ in range(arguments.runs):
-        print(json.dumps(grab(camera, arguments)), flush=True)
+    for changes in arguments.cases:
+        case = argparse.Namespace(**vars(arguments) | changes)
+        for _ in range(case.runs):
+            for attempt in range(1, ATTEMPTS + 1):
+                result = grab(camera, case, stop) | {"attempts": attempt}
+                if not lost_by_aravis(case, result):
+                    break
+            print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":

@@ -34,13 +34,17 @@ def main() -> None:
                 shapes.add((frame.height, frame.width))
                 if len(ids) == arguments.count:
                     break
+            stats = frames.stats()
         result = {
             "devices": len(devices),
             "nodes": len(camera.nodes()),
             "bad_nodes": bad_nodes,
-            "skipped": [str(s) for s in camera.skipped()] if callable(camera.skipped) else list(camera.skipped),
+            "skipped": [str(s) for s in camera.skipped()],
             "frames": len(ids),
             "gaps": sum(b - a - 1 for a, b in zip(ids, ids[1:], strict=False)),
+            "too_late": stats.frames_backpressure,
+            "lost": stats.frames_incomplete + stats.frames_missed + stats.frames_unsupported,
+            "transfer_errors": stats.transfer_errors,
             "shapes": sorted(shapes),
         }
     print(json.dumps(result, default=str))

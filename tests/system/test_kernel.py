@@ -1,0 +1,349 @@
+"""The camera in a kernel's USB host stack: vhci-hcd under User-Mode Linux, and on Debian's kernel in QEMU.
+
+Each rig boots once (User-Mode Linux, which has one processor, twice at the same time) and plays scenarios of
+guest.py; each test judges what one of them found. Everything is ten times slower in QEMU, so fewer frames are
+taken there, of a test image, and the scenarios about signals and ports are left to User-Mode Linux.
+"""
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system.programs import (
+    CASES,
+    MODEL,
+    REPOSITORY,
+    SIZES,
+    check_aravis,
+    check_capture,
+    check_events,
+    check_lsusb,
+    check_pylon,
+    end,
+    lacking,
+    need,
+    need_aravis,
+    objects,
+    start,
+    tshark,
+)
+
+FRAMES = {
+    "uml": dict.fromkeys(SIZES, 100),
+    "vm": {"640x480": 50, "odd": 50, "1920x1080": 25, "full": 10},
+}
+STREAMS = {"uml": 50, "vm": 10}
+PATIENCE_S = 600
+CLIENTS = (
+    "enumerated",
+    "lsusb",
+    "usbmon",
+    "listed",
+    "features",
+    "frames_sync",
+    "frames_async",
+    "streams",
+    "killed",
+    "two_cameras",
+    "gstreamer",
+    "viva",
+    "pylon",
+)
+ALONE = ("high_speed", "weak_port", "usbip_tool", "plug_ends", "nobody")
+BOOTS = {"uml": [["clients"], list(ALONE)], "vm": [["clients"]]}
+TEST_IMAGE = ["--set", "TestImageSelector=Testimage2"]
+Finder = Callable[[str], Any]
+
+
+def cases(rig: str) -> list[dict[str, Any]]:
+    return [case | {"count": FRAMES[rig][name.split()[0]]} for name, case in CASES.items()]
+
+
+class Guest:
+    """A rig that plays its scenarios; `found(name)` is what one of them saw."""
+
+    def __init__(self, rig: str, out: Path) -> None:
+        self.rig = rig
+        self.out = out
+        self._programs: list[subprocess.Popen[str]] = []
+        self._said = ""
+        settings = TEST_IMAGE if rig == "vm" else []
+        environment = {"PLAY": CLIENTS, "SETTINGS": settings, "CASES": cases(rig)}
+        options = ["--timeout", str(PATIENCE_S), "--out", str(out)]
+        for name, value in environment.items():
+            options += ["--env", f"{name}={json.dumps(value)}"]
+        if rig == "vm":
+            options += self._compiled_for_any_processor()
+        for index, scenarios in enumerate(BOOTS[rig]):
+            processors = sorted(os.sched_getaffinity(0))
+            cpu = ["--cpu", str(processors[index % len(processors)])] if rig == "uml" else []
+            guest = [sys.executable, REPOSITORY / "tests/system/guest.py", str(STREAMS[rig]), *scenarios]
+            self._programs.append(
+                start([REPOSITORY / "scripts" / rig, *options, *cpu, "--", *guest], cwd=REPOSITORY)
+            )
+
+    def _compiled_for_any_processor(self) -> list[str]:
+        """QEMU's processor is another one, for which the sensor engine would be compiled again, very slowly."""
+        environment = {
+            "NUMBA_CPU_NAME": "generic",
+            "NUMBA_CPU_FEATURES": "",
+            "NUMBA_CACHE_DIR": str(self.out / "numba"),
+        }
+        for settings in (TEST_IMAGE, [*TEST_IMAGE, "--set", "PixelFormat=Mono12p"]):
+            command = [sys.executable, "-m", "gadget", "run", MODEL, *settings, "--", "true"]
+            subprocess.run(command, env=os.environ | environment, check=True, capture_output=True)
+        return [word for item in environment.items() for word in ("--env", "=".join(item))]
+
+    def found(self, name: str) -> Any:
+        for program in self._programs:
+            if program.returncode is None:
+                stdout, stderr = program.communicate()
+                self._said += f"exit code {program.returncode}\n{stdout}\n{stderr}\n"
+        file = self.out / f"{name}.json"
+        assert file.exists(), f"{name} was not played:\n{self._said}"
+        result = json.loads(file.read_text())
+        assert "error" not in result, result["error"]
+        return result["found"]
+
+    def close(self) -> None:
+        for program in self._programs:
+            end(program)
+            program.communicate()
+
+
+@pytest.fixture(scope="module", params=["uml", "vm"])
+def guest(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
+    rig = str(request.param)
+    if platform.system() != "Linux" or platform.machine() != "x86_64":
+        lacking("an x86_64 Linux")
+    need("lsusb", "usbip", "tcpdump", "tshark", "setpriv", "gst-launch-1.0")
+    need_aravis()
+    built = subprocess.run([REPOSITORY / "scripts" / rig, "--build"], capture_output=True, text=True)
+    if built.returncode == 2:
+        lacking(built.stderr.splitlines()[-1])
+    assert built.returncode == 0, built.stderr
+    guest = Guest(rig, tmp_path_factory.mktemp(rig))
+    yield guest
+    guest.close()
+
+
+def output(found: Any, complaints: str = "") -> str:
+    assert (found["status"], found["stderr"]) == (0, complaints), found
+    return str(found["stdout"])
+
+
+def only(results: list[Any]) -> Any:
+    (result,) = results
+    return result
+
+
+def test_enumerated_at_superspeed(guest: Guest) -> None:
+    first, second = guest.found("enumerated")["cameras"]
+    assert (first.pop("serial"), second.pop("serial")) == ("40000001", "40000002")
+    assert int(first.pop("devnum")) + 1 == int(second.pop("devnum"))
+    assert first == second
+    del first["busnum"]
+    assert first == {
+        "speed": "5000",
+        "version": "3.00",
+        "bConfigurationValue": "1",
+        "bMaxPower": "720mA",
+        "product": MODEL,
+    }
+
+
+def test_the_kernel_has_nothing_to_complain_about(guest: Guest) -> None:
+    kernel = guest.found("enumerated")["kernel"]
+    assert sum("new SuperSpeed USB device" in line for line in kernel) == 2
+    doubtful = re.compile(
+        "warn|error|fail|invalid|unable|using minimum|too short|not respond|reset", re.IGNORECASE
+    )
+    assert [line for line in kernel if doubtful.search(line)] == []
+    warning = 4  # not even while the clients run, nor when the cameras are unplugged
+    everything = guest.found("clients")["kernel"]
+    assert [line for line in everything if int(line.split(",")[0]) & 7 <= warning] == []
+    assert sum("USB disconnect" in line for line in everything) == 2
+
+
+def test_unplugged_at_the_end(guest: Guest) -> None:
+    found = guest.found("clients")
+    assert (found["status"], found["stdout"], found["ports"]) == (0, "", []), found
+
+
+def test_lsusb(guest: Guest) -> None:
+    found = guest.found("lsusb")
+    assert found["status"] == 0
+    check_lsusb(found["stdout"], found["stderr"])
+
+
+def test_aravis_lists_both(guest: Guest) -> None:
+    lines = output(guest.found("listed")).splitlines()
+    assert [re.sub(r"-2676\w+-", "-", line) for line in lines] == [
+        "Basler-40000001 (USB3)",
+        "Basler-40000002 (USB3)",
+    ]
+
+
+def test_aravis_reads_every_feature(guest: Guest) -> None:
+    listed, values = map(output, guest.found("features"))
+    assert set(re.findall(r"'(\w+)' \(Not available\)", listed)) == {"UserSetSave"}
+    names = re.findall(r"^ +(?:Integer|Float|Boolean|Enumeration|String) *: .*'(\w+)'", listed, re.MULTILINE)
+    read = set(re.findall(r"'(\w+)' = \S", values))
+    assert len(read) > 60
+    assert {name for name in names if name not in read and not name.startswith("Event")} == set()
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_aravis_frames(guest: Guest, mode: str) -> None:
+    results = objects(output(guest.found(f"frames_{mode}")))
+    assert len(results) == 8
+    for result, case in zip(results, cases(guest.rig), strict=True):
+        assert (result["roi"], result["format"]) == (case["roi"], case["format"])
+        check_aravis([result], case["count"])
+        assert result["sizes"] == [result["payload"]]
+        assert result["different"] == 4
+
+
+def test_aravis_starts_and_stops_fifty_times(guest: Guest) -> None:
+    streams, restarts = guest.found("streams")
+    results = objects(output(streams))
+    assert [result["mode"] for result in results] == ["sync"] * STREAMS[guest.rig] + ["async"] * STREAMS[
+        guest.rig
+    ]
+    check_aravis(results, 2)
+    check_aravis([only(objects(output(restarts)))], 2 * 51)
+
+
+def test_aravis_is_killed_and_opens_again(guest: Guest) -> None:
+    for found in guest.found("killed"):
+        results = objects(output(found))
+        assert len(results) >= 2 and {result["killed"] for result in results[::2]} == {-9}
+        check_aravis(results[1::2], 10)
+
+
+def test_two_cameras_at_once(guest: Guest) -> None:
+    ids, *results = objects(output(guest.found("two_cameras")))
+    assert len(set(ids["ids"])) == len(results) == 2
+    for result in results:
+        assert result["frames"] >= 40
+        assert (result["bad"], result["gaps"], result["failures"]) == ([], 0, 0), result
+
+
+def test_gstreamer(guest: Guest) -> None:
+    found = guest.found("gstreamer")
+    assert output(found) == ""
+    assert found["bytes"] == 20 * 640 * 480
+
+
+def test_viva(guest: Guest) -> None:
+    """A strict host: it discards frames that come faster than the program takes them, and says how many."""
+    result = only(objects(output(guest.found("viva"))))
+    assert (result["devices"], result["bad_nodes"], result["skipped"]) == (2, [], []), result
+    assert (result["frames"], result["shapes"]) == (20, [[480, 640]]), result
+    assert (result["lost"], result["transfer_errors"]) == (0, 0), result
+    assert result["gaps"] <= result["too_late"], result
+
+
+def test_pylon(guest: Guest) -> None:
+    result = only(objects(output(guest.found("pylon"))))
+    assert result["devices"] == 2
+    check_pylon(result, 50)
+
+
+# --- Captures, in the eyes of tshark.
+
+
+def test_usbmon_capture(guest: Guest) -> None:
+    check_aravis(objects(output(guest.found("usbmon"))), 10)
+    check_capture(guest.out / "usbmon.pcap", 10)
+
+
+# --- What User-Mode Linux alone plays.
+
+only_uml = pytest.mark.parametrize("guest", ["uml"], indirect=True, scope="module")
+
+
+@only_uml
+def test_usbip_capture(guest: Guest) -> None:
+    check_aravis(objects(output(guest.found("usbip_tool")["grabbed"])), 10)
+    # A capture on lo loses segments of the stream on one processor: the control channel is what it shows.
+    options = ("-d", "tcp.port==3240,usbip")
+    acks = tshark(guest.out / "usbip.pcap", "u3v.gencp.status", "u3v.gencp.status", options=options)
+    assert len(acks) > 40
+    assert {row[0] for row in acks} == {"0x0000"}
+
+
+@only_uml
+def test_the_stock_usbip_tool(guest: Guest) -> None:
+    found = guest.found("usbip_tool")
+    for when in ("list", "listed again"):
+        listed = output(found[when])
+        assert re.findall(r"^ +(1-\d): .*\((\w+:\w+)\)", listed, re.MULTILINE) == [
+            ("1-1", "2676:ba02"),
+            ("1-2", "2676:ba02"),
+        ]
+        assert listed.count("(ef/05/00)") == listed.count("(ef/05/01)") == listed.count("(ef/05/02)") == 2
+    assert output(found["attach"]) == ""
+    assert [camera["speed"] for camera in found["cameras"]] == ["5000"]
+    assert "usbip://127.0.0.1:3240/1-1" in output(found["port"])
+    assert found["again"]["status"] != 0 and "busy" in found["again"]["stderr"]
+    assert found["detach"]["status"] == 0
+
+
+@only_uml
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL"])
+def test_a_server_that_ends_frees_the_port(guest: Guest, how: str) -> None:
+    found = guest.found("usbip_tool")[how]
+    assert found["status"] == {"SIGTERM": 0, "SIGKILL": -9}[how]
+    assert "Traceback" not in found["stderr"]
+
+
+@only_uml
+def test_a_high_speed_port(guest: Guest) -> None:
+    found = guest.found("at_high_speed")
+    camera = only(found["cameras"])
+    assert (camera["speed"], camera["bMaxPower"]) == ("480", "500mA")
+    assert re.fullmatch(r"hs \d+", only(found["ports"]))
+    assert found["lsusb"]["status"] == 0
+    check_lsusb(found["lsusb"]["stdout"], found["lsusb"]["stderr"], "high")
+    check_aravis(objects(output(found["grabbed"])), 10)
+    check_events(objects(output(found["events"])))
+
+
+@only_uml
+def test_a_port_with_too_little_current_is_told_and_refused(guest: Guest) -> None:
+    found = guest.found("weak_port")
+    assert guest.found("at_weak_port") == {"seen": ["2676"], "configured": []}
+    told = f"u3v: {MODEL} 40000001 stays unconfigured: the port offers 500 mA, the camera needs 720 mA"
+    assert found["stderr"].splitlines().count(told) == 1
+    assert found["ports"] == []
+
+
+@only_uml
+def test_plug_ends(guest: Guest) -> None:
+    """The scenario itself waits until the port is free and the command is gone."""
+    endings = guest.found("plug_ends")
+    assert [(found["how"], found["command"], found["status"]) for found in endings] == [
+        ("SIGINT", False, 0),
+        ("SIGTERM", True, 128 + 15),
+        ("SIGKILL", True, -9),
+    ]
+    assert not any("Traceback" in found["stderr"] for found in endings)
+
+
+@only_uml
+def test_nobody_where_the_kernel_shows_no_usb(guest: Guest) -> None:
+    found = guest.found("nobody")
+    lines = found["stdout"].split("\n")
+    assert found["status"] == 0, found
+    assert lines[:6] == ["/dev/bus:", "", "/sys:", "65534", "CapEff:\t0000000000000000", lines[5]]
+    assert "40000001 (USB3)" in lines[5]
+    check_aravis(objects(found["stdout"]), 20)
