@@ -129,7 +129,7 @@ def started(argv: list[str]) -> Iterator["subprocess.Popen[str]"]:
 @contextmanager
 def captured(interface: str, name: str, *more: str) -> Iterator["subprocess.Popen[str]"]:
     """tcpdump's file of what happens meanwhile."""
-    argv = ["tcpdump", "-i", interface, "-B", "32768", "-U", "-w", str(OUT / name), *more]
+    argv = ["tcpdump", "-i", interface, "-U", "-w", str(OUT / name), *more]
     with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as tcpdump:
         assert tcpdump.stderr is not None
         for line in tcpdump.stderr:
@@ -248,7 +248,7 @@ def clients(times: int) -> Found:
     inside = [sys.executable, __file__, str(times), *names]
     settings = json.loads(os.environ["SETTINGS"])
     os.environ["MESSAGES"] = str(len(kernel_messages()))
-    with captured("usbmon0", "usbmon.pcap", "-s", "400") as tcpdump:
+    with captured("usbmon0", "usbmon.pcap", "-s", "400", "-B", "1000") as tcpdump:
         os.environ["TCPDUMP"] = str(tcpdump.pid)
         done = ran([*U3V, "plug", f"{MODEL},{MODEL}", *CHEAP, *settings, "--", *inside], 8 * PATIENCE_S)
     return done | {"kernel": kernel_messages()[int(os.environ["MESSAGES"]) :], "ports": used_ports()}
@@ -285,8 +285,8 @@ def usbip_tool(_times: int) -> Found:
     """The stock tool against `u3v serve`, while lo is captured."""
     found: dict[str, Any] = {}
     with (
-        captured("lo", "usbip.pcap", "-s", "0", "port", "3240"),
-        started([*U3V, "serve", MODEL, MODEL, *CHEAP]) as server,
+        captured("lo", "usbip.pcap", "-s", "0", "-B", "100000", "port", "3240"),
+        started([*U3V, "serve", MODEL, MODEL, *CHEAP, "--pacing"]) as server,
     ):
         assert server.stdout is not None
         found["said"] = [server.stdout.readline() for _ in range(3)]

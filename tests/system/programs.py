@@ -201,31 +201,31 @@ def tshark(path: Path, wanted: str, *fields: str, options: tuple[str, ...] = ())
     return [line.split("\t") for line in done.stdout.splitlines()]
 
 
-def check_capture(path: Path, frames: int, options: tuple[str, ...] = ()) -> None:
+def check_capture(path: Path, frames: int, usbip: bool = False) -> None:
     """A capture of an Aravis client's `frames` frames of 640x480, Mono8. Aravis reads 4 of the 8 bytes of the
     U3VCP capability register, which is the one thing that the dissector may call malformed.
+
+    `usbip`: of TCP port 3240. There Wireshark 4.0 takes the second message of a segment for one of another
+    conversation (packet-usbip.c asks after the USB dissector has changed the addresses), so it sees no data
+    in it and finds its way again only later: some messages are not seen, or not as U3V.
     """
-    malformed = tshark(path, "_ws.malformed", "_ws.col.Info", "u3v.gencp.payloadlength", options=options)
+    options = ("-d", "tcp.port==3240,usbip") if usbip else ()
+    bad = "_ws.malformed && u3v" if usbip else "_ws.malformed"
+    malformed = tshark(path, bad, "_ws.col.Info", "u3v.gencp.payloadlength", options=options)
     assert {tuple(row) for row in malformed} <= {(HALF_A_REGISTER, "0x0004")}
-    leaders = tshark(
-        path, "u3v.stream.leader_size", "u3v.stream.block_id", "u3v.stream.leader_size", options=options
-    )
-    trailers = tshark(
-        path,
-        "u3v.stream.trailer_size",
-        "u3v.stream.block_id",
-        "u3v.stream.status",
-        "u3v.stream.valid_payload_size",
-        options=options,
-    )
-    assert len(leaders) >= frames and len(trailers) >= frames
-    assert (
-        [row[0] for row in leaders[:frames]]
-        == [row[0] for row in trailers[:frames]]
-        == list(map(str, range(frames)))
-    )
+    size = "u3v.stream.leader_size"
+    leaders = tshark(path, size, "u3v.stream.block_id", size, options=options)
+    size = "u3v.stream.trailer_size"
+    fields = (size, "u3v.stream.status", "u3v.stream.valid_payload_size")
+    trailers = tshark(path, size, "u3v.stream.block_id", *fields, options=options)
+    for rows in (leaders, trailers):
+        ids = [int(row[0]) for row in rows]
+        if usbip:
+            assert len(set(ids) & set(range(frames))) >= frames // 3, ids
+        else:
+            assert ids[:frames] == list(range(frames))
     assert {row[1] for row in leaders} == {"52"}
-    assert {int(row[1], 0) for row in trailers} == {0}
-    assert {int(row[2], 0) for row in trailers} == {640 * 480}
-    acks = tshark(path, "u3v.gencp.status", "u3v.gencp.status", options=options)
-    assert len(acks) > 50
+    assert {row[1] for row in trailers} == {"32"}
+    assert {int(row[2], 0) for row in trailers} == {0}
+    assert {int(row[3], 0) for row in trailers} == {640 * 480}
+    assert len(tshark(path, "u3v.gencp.status", "frame.number", options=options)) > 50
