@@ -19,12 +19,14 @@ def _limit(slope: Any, offset: Any, span: Any) -> None:
 
 
 @kernel
-def warp(texture: Any, first: Any, last: Any, live: Any, box: Any, weights: Any) -> None:
+def warp(texture: Any, black: Any, first: Any, last: Any, live: Any, box: Any, weights: Any) -> None:
     """Paint `texture` into `live` (uint16) within box (y0, y1, x0, x1).
 
-    `texture`: uint32 (h, w), each pixel with its right neighbour in the high half.
-    `first`, `last`: 3x3 float64 homographies (x, y, 1) of `live` -> texture pixels, of the first and the last
-    row of `live`; rows between are interpolated. `weights`: float32 (2, 2), response by place in a 2x2 cell.
+    `texture`: uint32 (h, w), four pixels of 8 bit each from the lowest byte on: this one, its right neighbour
+    and the two below, so that one look-up gives all that is interpolated between; `black`: float32, what is
+    added to them. `first`, `last`: 3x3 float64 homographies (x, y, 1) of `live` -> texture pixels, of the first
+    and the last row of `live`; rows between are interpolated. `weights`: float32 (2, 2), steps of `live` per
+    step of the texture, by place in a 2x2 cell.
     """
     right = texture.shape[1] - 1.001
     bottom = texture.shape[0] - 1.001
@@ -34,17 +36,15 @@ def warp(texture: Any, first: Any, last: Any, live: Any, box: Any, weights: Any)
     fu = np.empty(columns, np.float32)
     fv = np.empty(columns, np.float32)
     at = np.empty(columns, np.uint32)
-    above = np.empty(columns, np.uint32)
-    below = np.empty(columns, np.uint32)
+    four = np.empty(columns, np.uint32)
     flat = texture.reshape(texture.size)
     stride = np.int32(texture.shape[1])
-    wide = np.uint32(stride)
     zero: Any = np.float32(0)
     one = np.float32(1)
     u_end: Any = np.float32(right)
     v_end: Any = np.float32(bottom)
-    low16 = np.uint32(0xFFFF)
-    sixteen = np.uint32(16)
+    low8 = np.uint32(0xFF)
+    one_byte, two_bytes, three_bytes = np.uint32(8), np.uint32(16), np.uint32(24)
     for y in range(box[0], box[1]):
         part = y / max(1, live.shape[0] - 1)
         for k in range(9):
@@ -67,7 +67,7 @@ def warp(texture: Any, first: Any, last: Any, live: Any, box: Any, weights: Any)
         odd = weights[y & 1, 1 - (x0 & 1)]
         dst = live[y, x0 : x0 + max(n, 0)]
         for i in range(n):  # three loops, so that all but the look-up run on vectors
-            x = np.float32(i)
+            x = np.float32(np.int32(i))
             scale = one / (w0 + w1 * x)
             u = min(max((u0 + u1 * x) * scale, zero), u_end)
             v = min(max((v0 + v1 * x) * scale, zero), v_end)
@@ -75,12 +75,16 @@ def warp(texture: Any, first: Any, last: Any, live: Any, box: Any, weights: Any)
             iv = np.int32(v)
             fu[i] = u - np.float32(iu)
             fv[i] = v - np.float32(iv)
-            at[i] = iv * stride + iu
+            at[i] = np.uint32(iv * stride + iu)
         for i in range(n):
-            above[i] = flat[at[i]]
-            below[i] = flat[at[i] + wide]
+            four[i] = flat[at[i]]
         for i in range(n):
-            top = np.float32(above[i] & low16) * (one - fu[i]) + np.float32(above[i] >> sixteen) * fu[i]
-            low = np.float32(below[i] & low16) * (one - fu[i]) + np.float32(below[i] >> sixteen) * fu[i]
-            light = (top * (one - fv[i]) + low * fv[i]) * (odd if i & 1 else even)
+            pixels = four[i]
+            p00 = np.float32(np.int32(pixels & low8))
+            p01 = np.float32(np.int32(pixels >> one_byte & low8))
+            p10 = np.float32(np.int32(pixels >> two_bytes & low8))
+            p11 = np.float32(np.int32(pixels >> three_bytes))
+            top = p00 + (p01 - p00) * fu[i]
+            low = p10 + (p11 - p10) * fu[i]
+            light = (black + top + (low - top) * fv[i]) * (odd if i & 1 else even)
             dst[i] = np.uint16(np.int32(light))

@@ -117,6 +117,25 @@ def paste_by_rows(
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(max(0, left), max(0, min(width, right)))
 
 
+@dataclass(frozen=True)
+class _Face:
+    """A board's face as `warp` wants it: black + pixel, times `steps` of the live copy, uint16."""
+
+    pixels: npt.NDArray[np.uint32]
+    black: np.float32
+    steps: FloatMap
+
+    @classmethod
+    def of(cls, light: FloatMap, eye: Eye, nm: float) -> "_Face":
+        low, high = float(light.min()), float(light.max())
+        unit = max(high - low, 1e-6) / 255
+        grey = np.rint((light - low) / unit).astype(np.uint32)
+        two = grey | np.roll(grey, -1, axis=1) << np.uint32(8)
+        four = two | np.roll(two, -1, axis=0) << np.uint32(16)
+        weights = eye.weights(nm).sum(axis=1) * np.float32(65535 * unit)
+        return cls(four, np.float32(low / unit), weights[np.array(eye.mosaic or ((0, 0), (0, 0)))])
+
+
 @dataclass(kw_only=True)
 class Board(Painted):
     """Base of flat calibration boards with a pose: position, turn and tilt, all swaying about a mean."""
@@ -136,7 +155,7 @@ class Board(Painted):
             raise SceneError(
                 f"scene {self.name}: the board reaches the lens; size or columns must be smaller"
             )
-        self._texture: tuple[object, npt.NDArray[np.uint32]] | None = None
+        self._drawn: tuple[object, _Face] | None = None
 
     @property
     def moving(self) -> bool:
@@ -153,30 +172,25 @@ class Board(Painted):
         from frames._warp import warp
 
         height, width = live.shape
-        face = self._face(height)
-        poses = [self.homography(float(t), face.shape, width, height) for t in (times[0], times[-1])]
-        corners = np.array(
-            [[0, w, w, 0] for w in face.shape[1:]] + [[0, 0, h, h] for h in face.shape[:1]] + [[1] * 4]
-        )
+        face = self._face(height, eye)
+        h, w = shape = face.pixels.shape
+        poses = [self.homography(float(t), shape, width, height) for t in (times[0], times[-1])]
+        corners = np.array([[0, w, w, 0], [0, 0, h, h], [1, 1, 1, 1]])
         seen = np.concatenate([m @ corners for m in poses], axis=1)
         x, y = seen[0] / seen[2], seen[1] / seen[2]
         y0, y1 = max(0, int(y.min())), min(height, int(y.max()) + 2)
         x0, x1 = max(0, int(x.min())), min(width, int(x.max()) + 2)
-        weights = eye.weights(self.nm).sum(axis=1)
-        channel = np.array(eye.mosaic or ((0, 0), (0, 0)))
         inverse = [np.linalg.inv(m) for m in poses]
-        warp(face, inverse[0], inverse[1], live, np.array([y0, y1, x0, x1]), weights[channel])
+        box = np.array([y0, y1, x0, x1])
+        warp(face.pixels, face.black, inverse[0], inverse[1], live, box, face.steps)
         return slice(y0, y1), slice(x0, x1)
 
-    def _face(self, height: int) -> npt.NDArray[np.uint32]:
-        """The board's face as `warp` wants it."""
+    def _face(self, height: int, eye: Eye) -> "_Face":
         field_px = max(2, round(self.size * height / self.rows))
-        key = (field_px, self.defocus)
-        if self._texture is None or self._texture[0] != key:
-            face = defocused(self.board(field_px), self.defocus)
-            steps = np.rint(np.clip(face, 0, 1) * 65535).astype(np.uint32)
-            self._texture = key, steps | np.roll(steps, -1, axis=1) << np.uint32(16)
-        return self._texture[1]
+        key = (field_px, self.defocus, eye, self.nm)
+        if self._drawn is None or self._drawn[0] != key:
+            self._drawn = key, _Face.of(defocused(self.board(field_px), self.defocus), eye, self.nm)
+        return self._drawn[1]
 
     def homography(
         self, time_s: float, face: tuple[int, ...], width: int, height: int

@@ -156,7 +156,7 @@ class _Host:
         if not camera.configured:
             camera.configure(1, now_ns)
         camera.acquisition.active = self.phase == "acquiring"
-        camera.load_changed()
+        camera.load.report()
 
 
 def power_run(

@@ -63,7 +63,7 @@ class Exposure:
 
 
 class Acquisition:
-    """The acquisition engine of one camera."""
+    """The acquisition engine of one camera. `exposed`: exposures since power-on."""
 
     def __init__(self, camera: "Camera", timing: Timing, paced: bool) -> None:
         self.active = False
@@ -71,7 +71,7 @@ class Acquisition:
         self.paced = paced
         self.exposures: deque[Exposure] = deque()
         self._camera = camera
-        self._index = 0
+        self.exposed = 0
         self._frames_left: int | None = None
         self._burst_left = 0
         self._earliest_ns = 0
@@ -253,8 +253,9 @@ class Acquisition:
 
     def _expose(self, start_ns: int) -> None:
         camera = self._camera
-        exposure = camera.exposure(self._index, start_ns)
-        self._index += 1
+        camera.load.exposes(start_ns)
+        exposure = camera.exposure(self.exposed, start_ns)
+        self.exposed += 1
         for name in ("FrameStart", "ExposureStart"):
             self._schedule(start_ns, name, exposure.block_id)
         if camera.stream.claim(exposure):
@@ -274,7 +275,7 @@ class Acquisition:
             self._frames_left -= 1
             if self._frames_left == 0:
                 self.active = False
-                camera.load_changed()
+                camera.load.report()
 
 
 def event_data(frame_id: int) -> bytes:

@@ -23,6 +23,7 @@ from u3v.event import MAX_TRANSFER_BYTES as MAX_EVENT_BYTES
 from u3v.event import TEST_EVENT_ID, EventChannel
 from u3v.features import FeatureSet, Value
 from u3v.genapi import FILE_VERSION, build_xml, zip_xml
+from u3v.load import LoadMeter
 from u3v.memory import Check, Hook, Memory, Refresh, Region, Register
 from u3v.model import USB, Model
 from u3v.sfnc.family import FRAME
@@ -111,6 +112,7 @@ class Camera:
         self.event = EventChannel()
         self.stream = StreamChannel(self, model.integer("frame_memory_bytes"))
         self.acquisition = Acquisition(self, timing, self.options.paced)
+        self.load = LoadMeter(self)
         self._abrm = self._block("ABRM", 0, boot.ABRM)
         self._sbrm = self._block("SBRM", boot.SBRM_ADDRESS, boot.SBRM)
         self._sirm = self._block("SIRM", boot.SIRM_ADDRESS, boot.SIRM)
@@ -263,7 +265,7 @@ class Camera:
         self.control.flush()
         self._stop_events()
         self.configured = bool(value)
-        self._report_load()
+        self.load.report()
 
     def transfer_out(self, endpoint: int, data: memoryview, now_ns: int) -> None:
         self._at(now_ns)
@@ -302,12 +304,14 @@ class Camera:
         self._at(now_ns)
         self.thermal.tick(now_ns)
         self.acquisition.tick(now_ns)
+        self.load.tick(now_ns)
 
     def next_wakeup_ns(self) -> int | None:
         instants = (
             self.acquisition.next_wakeup_ns(),
             self.control.next_wakeup_ns(self.now_ns),
             self.thermal.next_wakeup_ns(),
+            self.load.next_wakeup_ns(),
         )
         return min((at for at in instants if at is not None), default=None)
 
@@ -325,10 +329,6 @@ class Camera:
         if self.options.advance_clock is not None:
             self.options.advance_clock(self.features.get("VirtualClockAdvance"))
 
-    def load_changed(self) -> None:
-        """The acquisition has started or stopped: what the camera draws changes."""
-        self._report_load()
-
     # -- bootstrap ----------------------------------------------------------------------------------------
 
     def _at(self, now_ns: int) -> None:
@@ -338,18 +338,12 @@ class Camera:
         self.acquisition.abort(now_ns)
         self.stream.disable()
         self._set(self._sirm, boot.SIRM, "SI_Control", 0)
-        self._report_load()
+        self.load.report()
 
     def _stop_events(self) -> None:
         self.event.set_enabled(False)
         if self._eirm is not None:
             self._set(self._eirm, boot.EIRM, "EI_Control", 0)
-
-    def _report_load(self) -> None:
-        streaming = self.configured and self.acquisition.active and not self.thermal.is_stopped
-        rate = self.payload_bytes * 1e9 / self.acquisition.period_ns() if streaming else 0.0
-        self.surroundings.load(self.now_ns, configured=self.configured, bytes_per_s=rate)
-        self.thermal.look(self.now_ns)
 
     def _block(self, name: str, base: int, layout: Mapping[str, boot.Layout]) -> Region:
         region = self.memory.add_region(name, base, boot.REGION_BYTES)

@@ -78,7 +78,7 @@ class ThermalGuard:
             self.is_stopped = False
         self._tell(reading, now_ns)
         if self.is_stopped != was_stopped:
-            self._camera.load_changed()
+            self._camera.load.report()
         instants = [surroundings.reaches_ns(at, now_ns) for at in self.limits.crossings_c()]
         self._next_ns = min((at for at in instants if at is not None), default=None)
 

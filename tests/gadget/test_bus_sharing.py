@@ -13,7 +13,7 @@ MODEL = "acA4096-40um"
 def counts_add_up(eager: Eager) -> None:
     stream = eager.camera.stream
     assert stream.offered == stream.delivered + stream.discarded + stream.in_flight
-    held = eager.camera.acquisition._index - stream.offered
+    held = eager.camera.acquisition.exposed - stream.offered
     assert held == 0, "every exposure was offered"
     whole = [b for b, status in zip(eager.block_ids, eager.statuses, strict=True) if status == Status.SUCCESS]
     assert eager.block_ids == sorted(set(eager.block_ids))
@@ -44,6 +44,15 @@ def test_two_cameras_get_half_a_bus_each() -> None:
         counts_add_up(host)
     one, other = (host.camera.stream for host in hosts)
     assert abs(one.delivered - other.delivered) <= 1
+
+
+def test_cameras_that_wait_for_the_bus_draw_less() -> None:
+    time, hosts = rig([MODEL, MODEL], "5gbps")
+    powers = [host.port.power for host in hosts]
+    assert [power.power_w() for power in powers] == [pytest.approx(powers[0].power_for(360e6), rel=0.01)] * 2
+    time.advance(6 * SECOND)
+    for power in powers:
+        assert power.power_w() == pytest.approx(power.power_for(479e6 / 2), rel=0.02)
 
 
 def test_a_full_camera_says_so() -> None:

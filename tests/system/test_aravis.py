@@ -149,6 +149,35 @@ def test_two_cameras_at_once(preload: str) -> None:
         assert result["gaps"] <= result["discarded"], result
 
 
+def test_a_slow_host_loses_frames_in_the_camera_and_every_one_is_counted(preload: str) -> None:
+    """A callback of 70 ms keeps Aravis from reading: 14 frames a second of 40 that the camera exposes."""
+    client = [
+        SYSTEM_PYTHON,
+        CLIENTS / "aravis_client.py",
+        "--count",
+        "60",
+        "--callback-sleep",
+        "0.07",
+        "--virtual",
+    ]
+    done = with_camera(client, preload)
+    (result,) = objects(done.stdout)
+    assert (result["frames"], result["bad"], result["failures"]) == (60, [], 0), result
+    assert result["backwards"] == 0
+    assert result["last_id"] - result["first_id"] + 1 == 60 + result["gaps"]
+    assert result["discarded"] > 60, result
+    held = result["offered"] - result["delivered"] - result["discarded"]
+    assert 0 <= held <= 9, result  # the frame memory takes seven, one is on the wire
+    assert 0 <= result["discarded"] - result["gaps"] <= result["offered"] - result["last_id"], result
+    assert result["delivered"] - 60 in (0, 1, 2), result  # those that Aravis has not handed on yet
+    summary = re.search(
+        r"(\d+) frames offered = (\d+) delivered \+ (\d+) discarded \+ (\d+) held", done.stderr
+    )
+    assert summary is not None, done.stderr
+    offered, *parts = map(int, summary.groups())
+    assert offered == sum(parts) >= 60
+
+
 def test_settings_reach_the_camera_and_come_back(preload: str) -> None:
     wanted = ["ExposureTime=1234", "Gain=6", "PixelFormat=Mono12", "Width=1000", "OffsetX=20"]
     names = [assignment.partition("=")[0] for assignment in wanted]

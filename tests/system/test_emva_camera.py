@@ -137,7 +137,7 @@ def frozen(camera: WholeCamera) -> Callable[[Shot], npt.NDArray[np.uint16]]:
     """The same noise in every frame: the count of exposures stands still."""
 
     def grab(shot: Shot) -> npt.NDArray[np.uint16]:
-        camera.core.acquisition._index = 0
+        camera.core.acquisition.exposed = 0
         return camera.grab(shot)
 
     return grab

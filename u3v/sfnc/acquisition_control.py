@@ -170,12 +170,12 @@ def _run(camera: "Camera", *, start: bool) -> None:
         camera.acquisition.start(camera.now_ns)
     else:
         camera.acquisition.stop(camera.now_ns)
-    camera.load_changed()
+    camera.load.report()
 
 
 def _abort(camera: "Camera") -> None:
     camera.acquisition.abort(camera.now_ns)
-    camera.load_changed()
+    camera.load.report()
 
 
 def _status(camera: "Camera") -> bool:

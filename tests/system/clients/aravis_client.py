@@ -61,7 +61,7 @@ def grab(camera: "Aravis.Camera", case: argparse.Namespace, stop: threading.Even
         camera.set_frame_rate(case.rate)
     camera.set_acquisition_mode(Aravis.AcquisitionMode.CONTINUOUS)
     payload = camera.get_payload()
-    stream = camera.create_stream(None, None)
+    stream = camera.create_stream(dawdle if case.callback_sleep else None, case.callback_sleep)
     counters = Counters(camera, case.virtual)
     total = case.count * (case.restarts + 1)
     for _ in range(case.buffers or max(10, min(total + 10, BUFFER_BYTES // payload))):
@@ -118,6 +118,12 @@ def grab(camera: "Aravis.Camera", case: argparse.Namespace, stop: threading.Even
     }
 
 
+def dawdle(seconds: float, kind: "Aravis.StreamCallbackType", _buffer: "Aravis.Buffer | None") -> None:
+    """A stream callback that works on each frame in Aravis's own receiving thread."""
+    if kind == Aravis.StreamCallbackType.BUFFER_DONE:
+        time.sleep(seconds)
+
+
 def lost_by_aravis(case: argparse.Namespace, result: dict[str, object]) -> bool:
     """Frames are missing, and neither the camera nor the statistics miss any."""
     return bool(
@@ -140,6 +146,7 @@ def main() -> None:
         "--buffers", type=int, default=0, help="default: enough not to depend on the scheduler"
     )
     parser.add_argument("--sleep", type=float, default=0.0, help="seconds to sit on each frame")
+    parser.add_argument("--callback-sleep", type=float, default=0.0, help="the same in the stream's callback")
     parser.add_argument("--unlimited", action="store_true", help="throughput limit off")
     parser.add_argument("--virtual", action="store_true", help="read the virtual camera's own counters")
     parser.add_argument(

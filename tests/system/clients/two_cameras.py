@@ -16,18 +16,20 @@ def main() -> None:
     listed = subprocess.run(["arv-tool-0.8"], capture_output=True, text=True, check=True).stdout.splitlines()
     ids = [line.removesuffix(" (USB3)") for line in listed if line.endswith(" (USB3)")]
     print(json.dumps({"ids": ids}), flush=True)
-    programs = [
-        subprocess.Popen(
+    programs = []
+    for (
+        name
+    ) in ids:  # one after the other: programs that start at the same instant race in libumockdev-preload
+        program = subprocess.Popen(
             [*CLIENT, "--camera", name, "--count", count, "--follow", count, *sys.argv[2:]],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        for name in ids
-    ]
-    for _ in range(2):  # after the first round both stream, in the second both still do
-        for program in programs:
-            assert "streaming" in program.stdout.readline()
+        assert "streaming" in program.stdout.readline()
+        programs.append(program)
+    for program in programs:  # now both stream
+        assert "streaming" in program.stdout.readline()
     for program in programs:
         program.stdin.write("\n")
         program.stdin.flush()
