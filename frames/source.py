@@ -12,10 +12,10 @@ pixels change places, so that the Bayer pattern stays. With a rolling shutter, r
 the other, the first of the region at `time_s`.
 """
 
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -118,7 +118,7 @@ class FrameSource:
         self._hot_arrays: tuple[object, tuple[Any, ...]] | None = None
         self._prnu = fixed_pattern(seed, 1, width, height)
         self._dsnu = fixed_pattern(seed, 2, width, height)
-        self._executor = ThreadPoolExecutor(threads, "frames") if threads > 1 else None
+        self._executor = ThreadPoolExecutor(threads - 1, "frames") if threads > 1 else None
 
     def close(self) -> None:
         """End the worker threads, if any, and the scene."""
@@ -297,18 +297,30 @@ class FrameSource:
 
     def _by_rows(self, kernel: Callable[..., None], s: FrameSettings, arguments: tuple[Any, ...]) -> None:
         out, *rest = arguments
-        height = s.height
-        if self._executor is None or height < 2 * self.threads:
-            rows = max(1, PART_PX // s.width)
-            for begin in range(0, height, rows):
-                if begin:
-                    self.pause()
-                kernel(out, begin, min(begin + rows, height), *rest)
+        rows = max(1, PART_PX // s.width)
+        if (
+            self._executor is not None
+        ):  # two parts for each: one that starts late leaves the other to the rest
+            rows = -(-s.height // (2 * self.threads))
+        parts = deque(range(0, s.height, rows))
+
+        def work(pause: Callable[[], None]) -> None:
+            while True:
+                try:
+                    begin = parts.popleft()
+                except IndexError:
+                    return
+                kernel(out, begin, min(begin + rows, s.height), *rest)
+                if parts:
+                    pause()
+
+        if self._executor is None:
+            work(self.pause)
             return
-        edges = [height * k // self.threads for k in range(self.threads + 1)]
-        jobs = [self._executor.submit(kernel, out, a, b, *rest) for a, b in pairwise(edges)]
-        for job in jobs:
-            job.result()
+        helpers = [self._executor.submit(work, lambda: None) for _ in range(self.threads - 1)]
+        work(lambda: None)
+        for helper in helpers:
+            helper.result()
 
 
 def hot_pixels(seed: int, width: int, height: int, defects: Defects) -> list[tuple[int, int, float]]:

@@ -154,6 +154,14 @@ def camera_options(command: F) -> F:
                 help="Frames at the camera's real rate, or as fast as the host reads.",
             ),
             click.option(
+                "--threads",
+                type=click.IntRange(1, 64),
+                default=1,
+                show_default=True,
+                metavar="N",
+                help="Processors that share the rendering of each frame. One is enough for the camera's own rate.",
+            ),
+            click.option(
                 "--strict/--lenient",
                 default=False,
                 help="Refuse what the standard calls wrong in the SI registers.",
@@ -214,6 +222,7 @@ def specs(models: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]:
             state=options["state"],
             settings=settings,
             defects=parse_defects(options["defects"]),
+            threads=options["threads"],
             model_files=tuple(options["model_file"]),
         )
         for model, each in zip(models, serials, strict=True)

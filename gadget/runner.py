@@ -51,7 +51,7 @@ class CameraSpec:
     the port supplies. `paced`: modelled frame rate and link, otherwise as fast as the host reads. `bus`: what
     all cameras of a bench share (None: each has a host controller of its own). `supply`: cable and heat.
     `clock`: one of gadget.clock.CLOCKS, the same for all cameras of a bench.
-    `defects`: row and column noise, hot pixels.
+    `defects`: row and column noise, hot pixels. `threads` render each frame.
     `model_files`: files of models besides the built-in ones.
     """
 
@@ -70,6 +70,7 @@ class CameraSpec:
     state: Path | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     defects: Defects = NO_DEFECTS
+    threads: int = 1
     model_files: tuple[Path, ...] = ()
 
 
@@ -118,6 +119,7 @@ def build(
         seed=seed,
         width=width,
         height=height,
+        threads=spec.threads,
         defects=spec.defects,
     )
     _enter_defects(camera, source)
