@@ -4,6 +4,9 @@ State: the plan that the host's SI registers announced when it enabled the strea
 place in the frame memory (claimed, then filled, then sent, in order), and the counters. Always true:
 offered = delivered + discarded + held, in frames. A frame for which there is no room when it is exposed is
 discarded and its block id is skipped; one that was cut short says so in its trailer.
+
+A camera whose memory is smaller than a frame streams through it: what the sensor reads out faster than the host
+fetches it is lost, and the frame ends there.
 """
 
 from collections import deque
@@ -65,6 +68,8 @@ class StreamChannel:
         slots = self._camera.image_slots
         if slots is not None:
             return len(self._frames) < slots
+        if payload_bytes > self.memory_bytes:  # one on its way through, one being exposed
+            return len(self._frames) < 2
         return self._held_bytes + payload_bytes <= self.memory_bytes
 
     def enable(self, plan: TransferPlan) -> None:
@@ -160,10 +165,12 @@ class StreamChannel:
         )
         lease = self._lease
         yield InTransfer(memoryview(leader.pack()), ready_ns=start_ns, lease=lease)
-        sent = 0
+        sent, kept = 0, len(data)
         status = Status.SUCCESS
         for size in self._plan.sizes():
-            piece = _EMPTY if self._cut else data[sent : sent + size]
+            if camera.acquisition.paced:
+                kept = self._kept(exposure, sent, kept)
+            piece = _EMPTY if self._cut else data[sent : min(sent + size, kept)]
             ready_ns = start_ns + int(sent * 1e9 / rate) if rate else 0
             yield InTransfer(piece, len(piece) < size, ready_ns, rate, lease)
             sent += len(piece)
@@ -185,3 +192,12 @@ class StreamChannel:
             self.discarded += 1
         self.bytes_delivered += sent
         yield InTransfer(memoryview(trailer.pack()), ready_ns=self._fifo_ns, lease=lease)
+
+    def _kept(self, exposure: Exposure, sent: int, kept: int) -> int:
+        """How much of a frame has a place: `kept` bytes, or less where a small memory has run over."""
+        now_ns, size = self._camera.now_ns, exposure.payload_bytes
+        read = min(size, int(size * (now_ns - exposure.readout_start_ns) / exposure.readout_ns))
+        if size <= self.memory_bytes or read - sent <= self.memory_bytes or kept < size:
+            return kept
+        self._camera.emit("FrameBufferOverrun", now_ns, exposure.block_id)
+        return sent + self.memory_bytes

@@ -77,6 +77,29 @@ def test_a_full_camera_says_so() -> None:
     assert set(host.statuses) == {Status.SUCCESS}
 
 
+def test_a_memory_smaller_than_a_frame_runs_over_where_the_bus_is_slower_than_the_sensor() -> None:
+    time, (alone,) = rig([MODEL], "5gbps")
+    alone.camera.stream.memory_bytes = 2 << 20
+    time.advance(2 * SECOND)
+    assert set(alone.statuses) == {Status.SUCCESS} and alone.camera.stream.discarded == 0
+    time, hosts = rig([MODEL, MODEL], "5gbps")
+    for host in hosts:
+        host.camera.stream.memory_bytes = 2 << 20
+        host.nodes.set("EventSelector", "FrameBufferOverrun")
+        host.nodes.set("EventNotification", "On")
+        host.client.write_u32(host.client.sbrm.eirm_address, 1)
+    time.advance(2 * SECOND)
+    for host in hosts:
+        counts_add_up(host)
+        assert Status.DATA_OVERRUN in host.statuses
+        assert host.statuses.count(Status.DATA_OVERRUN) <= host.camera.stream.discarded
+        event = bytearray(1024)
+        length = host.host.bulk_in_into(EVENT_IN, event, 2000)
+        lost = int.from_bytes(event[24:length], "little")
+        if lost in host.block_ids:
+            assert host.statuses[host.block_ids.index(lost)] == Status.DATA_OVERRUN
+
+
 def test_other_traffic_and_a_faster_bus() -> None:
     time, hosts = rig([MODEL, MODEL], "10gbps")
     time.advance(SECOND)
