@@ -57,7 +57,7 @@ class Exposure:
     reverse_y: bool
     pixel_format: str
     payload_bytes: int
-    test_image: int
+    test_image: int | str
     temperature_c: float
     defect_correction: bool
 

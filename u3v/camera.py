@@ -209,7 +209,6 @@ class Camera:
         """A snapshot of all settings for the exposure that starts at `start_ns`."""
         get, get_or = self.features.get, self.features.get_or
         exposure_us = float(get("ExposureTime"))
-        test_image = get_or("TestImageSelector", "Off")
         return Exposure(
             index=index,
             block_id=self.stream.next_block_id,
@@ -230,10 +229,17 @@ class Camera:
             reverse_y=get("ReverseY"),
             pixel_format=get("PixelFormat"),
             payload_bytes=self.payload_bytes,
-            test_image=self.thermal.test_image(0 if test_image == "Off" else int(test_image[-1])),
+            test_image=self.thermal.test_image(self._test_image()),
             temperature_c=self.surroundings.temperature_c(self.now_ns),
             defect_correction=bool(get_or("DefectPixelCorrection", False)),
         )
+
+    def _test_image(self) -> int | str:
+        """What the host asked for instead of the sensor's image: 0, a maker's number or an SFNC name."""
+        name: str = self.features.get_or("TestImageSelector", self.features.get_or("TestPattern", "Off"))
+        if name == "Off":
+            return 0
+        return int(name[-1]) if name.startswith("Testimage") else name
 
     # -- pixels -------------------------------------------------------------------------------------------
 

@@ -52,7 +52,7 @@ class ThermalGuard:
         """Too hot, and the camera sends no images then."""
         return self.is_stopped and self.limits is not None and self.limits.test_image is None
 
-    def test_image(self, asked: int) -> int:
+    def test_image(self, asked: int | str) -> int | str:
         """The test image of the next frame: what the host asked for, unless the sensor is off."""
         if self.is_stopped and self.limits is not None and self.limits.test_image is not None:
             return self.limits.test_image

@@ -13,6 +13,7 @@ from gadget.rendered import Job, RenderedCamera, frame_settings
 from gadget.runner import CameraSpec, build
 from tests.u3v.rig import MS, PAYLOAD, SI_CONTROL, Host, make_camera, picture
 from u3v.camera import Camera, Options
+from u3v.features import Enumeration
 from u3v.host import bus as usb
 from u3v.host.bus import UsbTimeout
 
@@ -161,3 +162,22 @@ def test_a_whole_camera() -> None:
         host.run("AcquisitionStop")
         built.rendered.source.close()
     assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize(
+    ("model", "feature"), [("acA4096-40um", "TestImageSelector"), ("VCXG-124M", "TestPattern")]
+)
+def test_every_test_image_of_a_camera_is_drawn_instead_of_the_sensors(model: str, feature: str) -> None:
+    virtual = build(CameraSpec(model, scene="uniform", settings={"Width": "64", "Height": "48"}), "1")
+    features, source = virtual.camera.features, virtual.rendered.source
+    entries = features.declared[feature]
+    assert isinstance(entries, Enumeration) and len(entries.entries) > 6
+    for entry in entries.entries:
+        features.set(feature, entry)
+        frames = [np.empty(64 * 48, np.uint8) for _ in range(2)]
+        for seed, frame in enumerate(frames):
+            source.seed = seed
+            source.render_into(frame, frame_settings(virtual.camera.exposure(5, 0)))
+        noise = (frames[0] != frames[1]).any()
+        assert noise == (entry == "Off"), entry
+    source.close()

@@ -1,7 +1,8 @@
 """Baumer VCX: SFNC 2.4 names, the events of its data sheet, one image in the buffer while triggered.
 
 Not there yet, and so absent: line I/O (with its trigger sources and events), counters, the timer, the
-sequencer, chunks, auto functions and the luminance LUT. `ReadoutMode` and the defect pixel list follow the
+sequencer, chunks, auto functions and the luminance LUT. Test patterns: those of SFNC 2.4 (assumed; the data
+sheet does not name its own). `ReadoutMode` and the defect pixel list follow the
 data sheet; the list is the factory's (whoever builds the camera enters its hot pixels) and read-only.
 """
 
@@ -26,6 +27,18 @@ from u3v.thermal import ThermalLimits
 if TYPE_CHECKING:
     from u3v.camera import Camera
 
+TEST_PATTERNS = (
+    "Off",
+    "Black",
+    "White",
+    "GreyHorizontalRamp",
+    "GreyVerticalRamp",
+    "GreyHorizontalRampMoving",
+    "GreyVerticalRampMoving",
+    "HorizontalLineMoving",
+    "VerticalLineMoving",
+    "FrameCounter",
+)
 USER_SETS = ("UserSet0", "UserSet1", "UserSet2", "UserSet3")
 EVENTS = {
     "DeviceTemperatureStatusChanged": "The device's temperature has become normal, high or exceeded.",
@@ -59,6 +72,13 @@ def features(model: Model) -> list[Feature]:
             "SensorWidth SensorHeight WidthMax HeightMax Width Height OffsetX OffsetY BinningHorizontal"
             " BinningVertical ReverseX ReverseY PixelFormat PixelSize PixelDynamicRangeMin"
             " PixelDynamicRangeMax",
+        ),
+        Enumeration(
+            name="TestPattern",
+            tooltip="A test pattern instead of the sensor's image.",
+            category=image_format_control.CATEGORY,
+            entries={name: value for value, name in enumerate(TEST_PATTERNS)},
+            persistent=True,
         ),
         _all("GainSelector", "The gain that Gain sets."),
         _all("BlackLevelSelector", "The black level that BlackLevel sets."),
