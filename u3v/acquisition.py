@@ -76,6 +76,7 @@ class Acquisition:
         self._burst_left = 0
         self._earliest_ns = 0
         self._readout_end_ns = 0
+        self._abort_ns: int | None = None
         self._triggers: deque[int] = deque()
         self._events: list[tuple[int, str, int]] = []
 
@@ -83,6 +84,8 @@ class Acquisition:
         """AcquisitionStart. While one runs already, nothing changes."""
         if self.active:
             return
+        if self._abort_ns is not None:
+            self.abort(now_ns)
         features = self._camera.features
         mode = features.get("AcquisitionMode")
         frames = features.get_or("AcquisitionFrameCount", 1)
@@ -100,9 +103,18 @@ class Acquisition:
         self.active = False
         self._triggers.clear()
 
-    def abort(self, now_ns: int) -> None:
-        """AcquisitionAbort: frames not yet handed over are discarded, the one on the wire is cut short."""
+    def abort_command(self, now_ns: int) -> None:
+        """AcquisitionAbort. Some cameras finish the frame that is being exposed or read out first."""
         self.stop(now_ns)
+        if self.paced and self._camera.family.abort_after_readout and now_ns < self._readout_end_ns:
+            self._abort_ns = self._readout_end_ns
+        else:
+            self.abort(now_ns)
+
+    def abort(self, now_ns: int) -> None:
+        """At once: frames not yet handed over are discarded, the one on the wire is cut short."""
+        self.stop(now_ns)
+        self._abort_ns = None
         self.exposures.clear()
         self._events.clear()
         self._earliest_ns = now_ns
@@ -179,8 +191,7 @@ class Acquisition:
     def next_wakeup_ns(self) -> int | None:
         instants = [self._events[0][0]] if self._events else []
         start_ns = self._next_start_ns()
-        if start_ns is not None:
-            instants.append(start_ns)
+        instants += [at for at in (start_ns, self._abort_ns) if at is not None]
         return min(instants, default=None)
 
     def tick(self, now_ns: int) -> None:
@@ -188,6 +199,8 @@ class Acquisition:
         while self._events and self._events[0][0] <= now_ns:
             at_ns, name, block_id = self._events.pop(0)
             self._camera.emit(name, at_ns, block_id)
+        if self._abort_ns is not None and self._abort_ns <= now_ns:
+            self.abort(self._abort_ns)
 
     def _schedule(self, at_ns: int, name: str, block_id: int = 0) -> None:
         """Have an event sent at `at_ns`, if the camera has one for what happens then."""

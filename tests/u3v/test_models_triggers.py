@@ -80,6 +80,26 @@ def test_the_fixed_delay() -> None:
     assert abs(second - second_ns - 114_100) < 8
 
 
+def test_an_abort_waits_for_the_end_of_the_readout() -> None:
+    host = triggered(VCX, {**SMALL, "ExposureTime": 100.0})
+    host.run("TriggerSoftware")
+    host.bus.run(1 * MS)  # exposed, and being read out
+    aborted_ns = host.bus.now_ns
+    host.run("AcquisitionAbort")
+    assert host.camera.stream.in_flight == 1
+    while host.camera.stream.in_flight:
+        at_ns = host.camera.next_wakeup_ns()
+        assert at_ns is not None
+        host.bus.run(at_ns - host.bus.now_ns)
+    exposed = host.painted.exposures[0]
+    assert host.bus.now_ns == exposed.readout_start_ns + exposed.readout_ns > aborted_ns
+    assert host.camera.stream.discarded == 1
+    assert host.camera.next_wakeup_ns() is None
+    host.run("AcquisitionStart")
+    host.run("TriggerSoftware")
+    assert host.frame().status == 0
+
+
 def test_the_events_of_a_triggered_frame() -> None:
     host = triggered(
         VCX, {**SMALL, "ExposureTime": 100.0},

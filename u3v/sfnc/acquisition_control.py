@@ -174,7 +174,7 @@ def _run(camera: "Camera", *, start: bool) -> None:
 
 
 def _abort(camera: "Camera") -> None:
-    camera.acquisition.abort(camera.now_ns)
+    camera.acquisition.abort_command(camera.now_ns)
     camera.load.report()
 
 

@@ -29,7 +29,7 @@ class Family:
     emits, where they differ. `triggers`: TriggerSelector's entries for the core's triggers; a camera has no
     others. `trigger_sources`: the entries of TriggerSource that a software trigger reaches. `user_sets`: the
     first is the factory's. `gain_db`: the gain in dB, whatever Gain's unit. `thermal`: what it does when it
-    gets warm; None: nothing.
+    gets warm; None: nothing. `abort_after_readout`: AcquisitionAbort waits for the frame that is being read out.
     """
 
     features: Callable[[Model], list[Feature]]
@@ -40,6 +40,7 @@ class Family:
     trigger_sources: tuple[str, ...] = ("Software",)
     gain_db: Callable[["Camera"], float] = gain_in_db
     thermal: ThermalLimits | None = None
+    abort_after_readout: bool = False
     event_ids: Mapping[str, int] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -208,4 +208,5 @@ FAMILY = Family(
     triggers={FRAME: "FrameStart"},
     user_sets=USER_SETS,
     trigger_sources=("Software", "All"),
+    abort_after_readout=True,  # data sheet: AcquisitionAbort is delayed by up to 65.8 ms, the readout's time
 )
