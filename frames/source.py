@@ -318,9 +318,13 @@ class FrameSource:
             work(self.pause)
             return
         helpers = [self._executor.submit(work, lambda: None) for _ in range(self.threads - 1)]
-        work(lambda: None)
-        for helper in helpers:
-            helper.result()
+        try:
+            work(lambda: None)
+        finally:
+            parts.clear()
+            for helper in helpers:
+                if not helper.cancel():
+                    helper.result()
 
 
 def hot_pixels(seed: int, width: int, height: int, defects: Defects) -> list[tuple[int, int, float]]:

@@ -76,6 +76,8 @@ class Acquisition:
         self._burst_left = 0
         self._earliest_ns = 0
         self._readout_end_ns = 0
+        self._readouts: deque[tuple[int, int]] = deque(maxlen=2)
+        self._is_free = False
         self._abort_ns: int | None = None
         self._triggers: deque[int] = deque()
         self._events: list[tuple[int, str, int]] = []
@@ -85,7 +87,9 @@ class Acquisition:
         if self.active:
             return
         if self._abort_ns is not None:
+            ready_ns = self._abort_ns
             self.abort(now_ns)
+            self._earliest_ns = max(now_ns, ready_ns)
         features = self._camera.features
         mode = features.get("AcquisitionMode")
         frames = features.get_or("AcquisitionFrameCount", 1)
@@ -104,10 +108,11 @@ class Acquisition:
         self._triggers.clear()
 
     def abort_command(self, now_ns: int) -> None:
-        """AcquisitionAbort. Some cameras finish the frame that is being exposed or read out first."""
+        """AcquisitionAbort. Some cameras wait for the end of a readout that has begun."""
         self.stop(now_ns)
-        if self.paced and self._camera.family.abort_after_readout and now_ns < self._readout_end_ns:
-            self._abort_ns = self._readout_end_ns
+        under_way = [end for begin, end in self._readouts if begin <= now_ns < end]
+        if under_way and self.paced and self._camera.family.abort_after_readout:
+            self._abort_ns = under_way[0]
         else:
             self.abort(now_ns)
 
@@ -119,6 +124,7 @@ class Acquisition:
         self._events.clear()
         self._earliest_ns = now_ns
         self._readout_end_ns = now_ns
+        self._readouts.clear()
         self._camera.stream.abort()
 
     def software_trigger(self, now_ns: int) -> None:
@@ -256,13 +262,19 @@ class Acquisition:
 
     def _advance(self, now_ns: int) -> None:
         """Start every exposure that is due."""
+        if not self._is_free and self._runs_freely():
+            self._earliest_ns = max(self._earliest_ns, now_ns)  # nothing is made up for
         while True:
             start_ns = self._next_start_ns()
             if start_ns is None or start_ns > now_ns:
-                return
+                break
             if self._triggers:
                 self._triggers.popleft()
             self._expose(start_ns if self.paced else now_ns)
+        self._is_free = self._runs_freely()
+
+    def _runs_freely(self) -> bool:
+        return self._may_start() and not self.triggered(FRAME)
 
     def _expose(self, start_ns: int) -> None:
         camera = self._camera
@@ -278,6 +290,7 @@ class Acquisition:
         exposure_end_ns = start_ns + int(exposure.exposure_us * 1000)
         self._schedule(exposure_end_ns, "ExposureEnd", exposure.block_id)
         self._readout_end_ns = exposure_end_ns + exposure.readout_ns
+        self._readouts.append((exposure_end_ns, self._readout_end_ns))
         self._schedule(self._readout_end_ns, "FrameEnd", exposure.block_id)
         self._earliest_ns = start_ns + (self._spacing_ns() if self.paced else 0)
         if self.triggered(FRAME):

@@ -3,13 +3,13 @@
 An acquisition that starts is taken to stream at the rate of its settings; one that waits for triggers, at none.
 Then what has been sent counts, a window at a time: a full bus, a slow host or rare triggers make the camera
 draw less. State: the window's begin, and how many frames had been exposed and what had been sent by then. Always
-true: while nothing is exposed there is no window, and so no deadline; within two frames of the settings' rate
+true: while nothing is exposed or sent there is no window, and so no deadline; within two frames of the settings' rate
 the load does not move.
 """
 
 from typing import TYPE_CHECKING
 
-from u3v.sfnc.family import FRAME
+from u3v.sfnc.family import BURST, FRAME
 
 if TYPE_CHECKING:
     from u3v.camera import Camera
@@ -44,14 +44,15 @@ class LoadMeter:
         full, frame = self._settings_rate(), camera.payload_bytes
         rate = full if sent + ON_THEIR_WAY * frame >= full * seconds else sent / seconds
         self._end_ns = None
-        if camera.acquisition.exposed != self._exposed:
+        if sent or camera.acquisition.exposed != self._exposed:
             self._open(now_ns)
         if rate != self._rate:
             self._tell(rate)
 
     def exposes(self, now_ns: int) -> None:
         """A frame is about to be exposed."""
-        if self._end_ns is None and self._camera.acquisition.paced:
+        camera = self._camera
+        if self._end_ns is None and camera.acquisition.paced and not camera.thermal.is_stopped:
             self._open(now_ns)
 
     def report(self) -> None:
@@ -61,7 +62,9 @@ class LoadMeter:
         if not (camera.configured and camera.acquisition.active and not camera.thermal.is_stopped):
             self._tell(0.0)
             return
-        self._tell(0.0 if camera.acquisition.triggered(FRAME) else self._settings_rate())
+        acquisition = camera.acquisition
+        waits = acquisition.paced and (acquisition.triggered(FRAME) or acquisition.triggered(BURST))
+        self._tell(0.0 if waits else self._settings_rate())
 
     def _open(self, now_ns: int) -> None:
         self._begin_ns = now_ns

@@ -24,12 +24,15 @@ if TYPE_CHECKING:
     from u3v.camera import Camera
 
 _EMPTY = memoryview(b"")
+PACKET_BYTES = 1024
 
 
 @dataclass(slots=True, eq=False)
 class _Frame:
     exposure: Exposure
     data: memoryview | None = None
+    late_ns: int = 0
+    """How much later than read out the pixels were there: the machine's time, not the camera's."""
 
 
 class StreamChannel:
@@ -135,6 +138,7 @@ class StreamChannel:
         frame = self._by_index.get(exposure.index)
         if frame is not None:
             frame.data = data
+            frame.late_ns = max(0, self._camera.now_ns - exposure.readout_start_ns)
 
     def next_transfer(self) -> InTransfer | None:
         if self._sending is None:
@@ -167,13 +171,20 @@ class StreamChannel:
         yield InTransfer(memoryview(leader.pack()), ready_ns=start_ns, lease=lease)
         sent, kept = 0, len(data)
         status = Status.SUCCESS
+        small = camera.acquisition.paced and len(data) > self.memory_bytes
         for size in self._plan.sizes():
-            if camera.acquisition.paced:
-                kept = self._kept(exposure, sent, kept)
-            piece = _EMPTY if self._cut else data[sent : min(sent + size, kept)]
-            ready_ns = start_ns + int(sent * 1e9 / rate) if rate else 0
-            yield InTransfer(piece, len(piece) < size, ready_ns, rate, lease)
-            sent += len(piece)
+            room, ended = size, False
+            step = max(PACKET_BYTES, self.memory_bytes // 4 // PACKET_BYTES * PACKET_BYTES) if small else size
+            while not ended:  # where the memory is small, look often whether it has run over
+                ready_ns = start_ns + int(sent * 1e9 / rate) if rate else 0
+                if small and kept == len(data):
+                    kept = self._kept(frame, sent, ready_ns)
+                part = min(room, step)
+                piece = _EMPTY if self._cut else data[sent : min(sent + part, kept)]
+                room -= len(piece)
+                ended = not room or len(piece) < part
+                yield InTransfer(piece, ended and room > 0, ready_ns, rate, lease)
+                sent += len(piece)
         if sent < len(data):
             status = Status.DATA_DISCARDED if self._cut else Status.DATA_OVERRUN
         line_bits = exposure.width * pixel_format.bits_per_pixel
@@ -193,11 +204,15 @@ class StreamChannel:
         self.bytes_delivered += sent
         yield InTransfer(memoryview(trailer.pack()), ready_ns=self._fifo_ns, lease=lease)
 
-    def _kept(self, exposure: Exposure, sent: int, kept: int) -> int:
-        """How much of a frame has a place: `kept` bytes, or less where a small memory has run over."""
-        now_ns, size = self._camera.now_ns, exposure.payload_bytes
-        read = min(size, int(size * (now_ns - exposure.readout_start_ns) / exposure.readout_ns))
-        if size <= self.memory_bytes or read - sent <= self.memory_bytes or kept < size:
-            return kept
-        self._camera.emit("FrameBufferOverrun", now_ns, exposure.block_id)
-        return sent + self.memory_bytes
+    def _kept(self, frame: _Frame, sent: int, ready_ns: int) -> int:
+        """How many bytes of a frame have a place in a memory smaller than it, when `sent` have left.
+
+        Looked at when the next byte may leave, or later where host or bus were late.
+        """
+        exposure, size = frame.exposure, frame.exposure.payload_bytes
+        at_ns = max(ready_ns, self._camera.now_ns - frame.late_ns)
+        read = min(size, size * (at_ns - exposure.readout_start_ns) // exposure.readout_ns)
+        if read - sent <= self.memory_bytes:
+            return size
+        self._camera.emit("FrameBufferOverrun", self._camera.now_ns, exposure.block_id)
+        return min(size, sent + self.memory_bytes)

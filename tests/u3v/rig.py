@@ -65,9 +65,10 @@ class Room:
     """Surroundings of constant temperature that remember the load they were told of."""
 
     loads: list[tuple[int, bool, float]] = field(default_factory=list)
+    celsius: float = 41.0
 
     def temperature_c(self, now_ns: int) -> float:
-        return 41.0
+        return self.celsius
 
     def current_ma(self, now_ns: int) -> float:
         return 400.0

@@ -121,6 +121,16 @@ def test_a_restart_waits_for_the_end_of_the_last_frame() -> None:
     assert bench.starts == [0, PERIOD, 2 * PERIOD]
 
 
+def test_nothing_is_made_up_for_when_triggers_are_no_longer_awaited() -> None:
+    bench = Bench()
+    bench.trigger_on("FrameStart")
+    bench.host.run("AcquisitionStart")
+    bench.run_to(1000 * MS)
+    bench.host.set("TriggerMode", "Off", TriggerSelector="FrameStart")
+    bench.run_to(1000 * MS + 10 * PERIOD)
+    assert bench.starts == [1000 * MS + k * PERIOD for k in range(11)]
+
+
 def test_after_an_abort_the_next_one_starts_at_once() -> None:
     bench = Bench({"ExposureTime": 1_000_000.0})
     bench.host.run("AcquisitionStart")

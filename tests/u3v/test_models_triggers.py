@@ -100,6 +100,22 @@ def test_an_abort_waits_for_the_end_of_the_readout() -> None:
     assert host.frame().status == 0
 
 
+def test_an_abort_drops_what_is_only_exposed_at_once_and_a_start_waits_for_the_readout() -> None:
+    host = triggered(VCX, {**SMALL, "ExposureTime": 1_000_000.0})
+    host.run("TriggerSoftware")
+    host.bus.run(10 * MS)
+    host.run("AcquisitionAbort")
+    assert (host.camera.stream.in_flight, host.camera.stream.discarded) == (0, 1)
+    host = triggered(VCX, {**SMALL, "ExposureTime": 100.0})
+    host.set("TriggerMode", "Off", TriggerSelector="FrameStart")
+    host.bus.run(1 * MS)
+    host.run("AcquisitionAbort")
+    host.run("AcquisitionStart")
+    first = host.painted.exposures[0]
+    host.bus.run(10 * MS)
+    assert host.painted.exposures[1].start_ns == first.readout_start_ns + first.readout_ns
+
+
 def test_the_events_of_a_triggered_frame() -> None:
     host = triggered(
         VCX, {**SMALL, "ExposureTime": 100.0},

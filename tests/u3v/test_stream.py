@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tests.u3v.rig import (
+    EI_CONTROL,
     MS,
     PAYLOAD,
     SI_CONTROL,
@@ -31,6 +32,40 @@ from u3v.wire.stream import TransferPlan
 from u3v.wire.usb import InTransfer, Speed
 
 MONO8, MONO12P = "01 00 08 01", "47 00 0c 01"
+
+
+# -- a memory smaller than a frame ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("size", "count"), [(1 << 16, 16), (1 << 18, 4), (1 << 20, 1)])
+@pytest.mark.parametrize("late_ns", [0, 9 * MS])
+def test_a_small_memory_runs_over_and_ends_the_frame(size: int, count: int, late_ns: int) -> None:
+    """1 MiB is read out in 10.24 ms, of which 19 % may leave at once: what is cut does not depend on the size
+    of the host's transfers, nor on how late the pixels were drawn."""
+    host = Host(make_camera(settings={"Width": 1024, "Height": 1024, "AcquisitionMode": "SingleFrame"}))
+    stream = host.camera.stream
+    stream.memory_bytes = 1 << 18
+    host.camera.features.set("DeviceLinkThroughputLimit", 20_000_000)
+    host.set("EventNotification", "On", EventSelector="FrameBufferOverrun")
+    host.write_int(EI_CONTROL, 1)
+    host.plan(size, count)
+    host.write_int(SI_CONTROL, 1)
+    buffers = [bytearray(n) for n in (1024, *[size] * count, 1024)]
+    host.painted.paints = False
+    waiting = [host.bus.submit_in(STREAM_IN, buffer) for buffer in buffers]
+    host.run("AcquisitionStart")
+    host.bus.run(100_000 + late_ns)
+    exposure = host.painted.exposures[0]
+    host.camera.deliver(exposure, memoryview(picture(0, 1 << 20)), host.bus.now_ns)
+    host.bus.device.service(host.bus.now_ns)
+    sent = [host.bus.wait_in(each, 10_000) for each in waiting]
+    status, valid, lines = struct.unpack_from("<H2xQI", buffers[-1], 16)
+    assert (status, valid, lines) == (0xA101, sum(sent[1:-1]), valid // 1024)
+    assert valid == pytest.approx((1 << 18) / (1 - 20e6 / (1024 * 1024 / 10.24e-3)), abs=1 << 16)
+    payload = b"".join(bytes(b[:n]) for b, n in zip(buffers, sent, strict=True))[sent[0] : sent[0] + valid]
+    assert payload == picture(0, 1 << 20)[:valid]
+    assert (stream.offered, stream.delivered, stream.discarded, stream.in_flight) == (1, 0, 1, 0)
+    assert host.event().frame_id == 0
 
 
 # -- fields ---------------------------------------------------------------------------------------------------

@@ -166,11 +166,13 @@ def features(model: Model) -> list[Feature]:
 
 
 def _run(camera: "Camera", *, start: bool) -> None:
+    before = camera.acquisition.active
     if start:
         camera.acquisition.start(camera.now_ns)
     else:
         camera.acquisition.stop(camera.now_ns)
-    camera.load.report()
+    if camera.acquisition.active != before:
+        camera.load.report()
 
 
 def _abort(camera: "Camera") -> None:

@@ -135,6 +135,7 @@ def _acquisition(model: Model) -> list[Feature]:
             " AcquisitionFrameRateEnable AcquisitionFrameRate ResultingFrameRate SensorReadoutTime"
             " ExposureMode ExposureTime TriggerSelector TriggerMode TriggerSource TriggerDelay"
             " TriggerSoftware AcquisitionStatusSelector AcquisitionStatus",
+            AcquisitionAbort={"tooltip": "Stops; the frame that is being read out is read out first."},
             ExposureTime={"min": _exposure_min_us, "changed_by": ("ShortExposureTimeEnable",)},
             TriggerSelector={"entries": {"FrameStart": 0}},
             TriggerSource={"entries": {"Off": 0, "Software": 1, "All": 2}, "default": "All"},
