@@ -209,7 +209,8 @@ class Bench:
         if isinstance(self.loop, SimulatedLoop) and self.loop.is_lockstep:
             built.camera.options.advance_clock = self.loop.advance
         if not self._simulated:
-            built.rendered.source.pause = self._breathe
+            if built.spec.paced:
+                built.rendered.source.pause = self._breathe
             built.rendered.on_frame = lambda _now_ns: device.service(self.loop.now_ns())
         self.loop.services.append(device)
         self.loop.services.append(built.port)
