@@ -29,7 +29,6 @@ from gadget.rendered import Job, RenderedCamera, run_inline
 from gadget.scheduling import LONG_NS, ask_for_slices
 from gadget.state import UserSetFile
 from u3v.camera import Camera, Options
-from u3v.features import Value
 from u3v.model import Model
 from u3v.wire.usb import STREAM_IN, Speed
 
@@ -39,6 +38,8 @@ DEFAULT_SCENE = "target"
 FIRST_SERIAL = 40000001
 PATIENCE_S = 2.0
 PAUSE_S = 50e-6
+PACED_PART_PX = 1 << 18
+"""A paced camera has time for pauses each 0.2 ms: nobody waits for a processor for longer."""
 SPARE_BUFFERS = 4
 """Frame buffers beyond the camera's own memory: those that a transport is still sending."""
 
@@ -209,8 +210,9 @@ class Bench:
         if isinstance(self.loop, SimulatedLoop) and self.loop.is_lockstep:
             built.camera.options.advance_clock = self.loop.advance
         if not self._simulated:
+            built.rendered.source.pause = self._breathe
             if built.spec.paced:
-                built.rendered.source.pause = self._breathe
+                built.rendered.source.part_px = PACED_PART_PX
             built.rendered.on_frame = lambda _now_ns: device.service(self.loop.now_ns())
         self.loop.services.append(device)
         self.loop.services.append(built.port)
@@ -266,8 +268,3 @@ def tell_refusals(cameras: Iterable[VirtualCamera]) -> None:
 
 def _tell_refusal(name: str, reason: str) -> None:
     print(f"u3v: {name} stays unconfigured: {reason}", file=sys.stderr, flush=True)
-
-
-def feature_text(value: Value) -> str:
-    """A value as a person writes it."""
-    return str(int(value)) if isinstance(value, bool) else str(value)

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from u3v.camera import Camera
 
 _EMPTY = memoryview(b"")
-PACKET_BYTES = 1024
 
 
 @dataclass(slots=True, eq=False)
@@ -32,7 +31,7 @@ class _Frame:
     exposure: Exposure
     data: memoryview | None = None
     late_ns: int = 0
-    """How much later than read out the pixels were there: the machine's time, not the camera's."""
+    """From the begin of the readout to the pixels' coming: the machine's time, not the camera's."""
 
 
 class StreamChannel:
@@ -172,9 +171,10 @@ class StreamChannel:
         sent, kept = 0, len(data)
         status = Status.SUCCESS
         small = camera.acquisition.paced and len(data) > self.memory_bytes
+        packet = camera.speed.max_packet
         for size in self._plan.sizes():
             room, ended = size, False
-            step = max(PACKET_BYTES, self.memory_bytes // 4 // PACKET_BYTES * PACKET_BYTES) if small else size
+            step = max(packet, self.memory_bytes // 4 // packet * packet) if small else size
             while not ended:  # where the memory is small, look often whether it has run over
                 ready_ns = start_ns + int(sent * 1e9 / rate) if rate else 0
                 if small and kept == len(data):

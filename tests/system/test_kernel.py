@@ -7,7 +7,6 @@ taken there, of a test image, and the scenarios about signals and ports are left
 
 import json
 import os
-import platform
 import re
 import subprocess
 import sys
@@ -28,10 +27,10 @@ from tests.system.programs import (
     check_lsusb,
     check_pylon,
     end,
-    lacking,
     need,
     need_aravis,
     objects,
+    ready_rig,
     start,
 )
 
@@ -121,14 +120,9 @@ class Guest:
 @pytest.fixture(scope="module", params=["uml", "vm"])
 def guest(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
     rig = str(request.param)
-    if platform.system() != "Linux" or platform.machine() != "x86_64":
-        lacking("an x86_64 Linux")
     need("lsusb", "usbip", "tcpdump", "tshark", "setpriv", "gst-launch-1.0")
     need_aravis()
-    built = subprocess.run([REPOSITORY / "scripts" / rig, "--build"], capture_output=True, text=True)
-    if built.returncode == 2:
-        lacking(built.stderr.splitlines()[-1])
-    assert built.returncode == 0, built.stderr
+    ready_rig(rig)
     guest = Guest(rig, tmp_path_factory.mktemp(rig))
     yield guest
     guest.close()

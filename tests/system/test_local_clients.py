@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from gadget.device import UsbDevice
 from gadget.local.build import find_umockdev
 from tests.gadget.local.rig import PATIENCE_S, REPOSITORY, Rig, expect, python
 from tests.gadget.toy import IDENTITY, Toy
+from tests.system.programs import lacking, need
 
 BOTH = ("own", "umockdev")
 
@@ -23,7 +23,8 @@ BOTH = ("own", "umockdev")
 @pytest.fixture(params=BOTH)
 def preload(request: pytest.FixtureRequest) -> str:
     if request.param == "umockdev" and find_umockdev() is None:
-        pytest.skip("needs libumockdev-preload (package umockdev)")
+        lacking("libumockdev-preload (package umockdev)")
+    need("lsusb", "cc", "pkg-config", "setpriv")
     return str(request.param)
 
 
@@ -33,15 +34,8 @@ def rig() -> Iterator[Rig]:
         yield rig
 
 
-def tool(name: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"needs {name}")
-    return path
-
-
 def test_lsusb_finds_nothing_to_complain_about(rig: Rig, preload: str) -> None:
-    text = rig.run([tool("lsusb"), "-v"], preload)
+    text = rig.run(["lsusb", "-v"], preload)
     assert "Bus 001 Device 002: ID 1209:0001 Toy Toy One" in text
     for line in (
         "MaxPower              400mA",
@@ -132,13 +126,13 @@ def test_libusb_without_udev(rig: Rig, check: str, tmp_path: Path) -> None:
 
 def test_two_cameras_at_once(preload: str) -> None:
     with Rig(UsbDevice(Toy(), paced=False), UsbDevice(Toy(), paced=False)) as rig:
-        text = rig.run([tool("lsusb")], preload)
+        text = rig.run(["lsusb"], preload)
         assert sorted(re.findall(r"Device (\d+): ID 1209:0001", text)) == ["002", "003"]
         clients = [
             rig.start(python("usb1_client.py", "integrity"), preload, {"TOY_ADDRESS": address})
             for address in ("2", "3")
         ]
-        rig.run([tool("lsusb"), "-v"], preload)
+        rig.run(["lsusb", "-v"], preload)
         for client in clients:
             with client:
                 expect(client, "done")
@@ -180,10 +174,10 @@ def test_throughput_of_a_c_client(rig: Rig, preload: str, tmp_path: Path) -> Non
     """8 requests of 1 MiB in flight: well above what USB 3.0 carries (450 MB/s)."""
     source, program = tmp_path / "bench.c", tmp_path / "bench"
     source.write_text(BENCH)
-    command = f"{tool('cc')} -O2 -o {program} {source} $({tool('pkg-config')} --cflags --libs libusb-1.0)"
+    command = f"cc -O2 -o {program} {source} $(pkg-config --cflags --libs libusb-1.0)"
     built = subprocess.run(command, shell=True, capture_output=True, text=True)
     if built.returncode:
-        pytest.skip(f"needs libusb-1.0's headers: {built.stderr.splitlines()[0]}")
+        lacking(f"libusb-1.0's headers: {built.stderr.splitlines()[0]}")
     speed_mb_s = max(int(rig.run([str(program)], preload)) for _ in range(2))
     print(f"{preload}: {speed_mb_s} MB/s")
     assert speed_mb_s > 900
@@ -205,7 +199,7 @@ except LaunchError as error:
 
 def test_as_a_user_without_any_right(preload: str) -> None:
     """uid nobody, no groups, no capabilities, no new privileges, no home."""
-    drop = [tool("setpriv"), "--no-new-privs"]
+    drop = ["setpriv", "--no-new-privs"]
     if os.getuid() == 0:
         drop += ["--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all"]
     interpreter = next(
@@ -217,7 +211,7 @@ def test_as_a_user_without_any_right(preload: str) -> None:
         None,
     )
     if interpreter is None:
-        pytest.skip("needs a Python that nobody may execute")
+        lacking("a Python that nobody may execute")
     done = subprocess.run(
         [*drop, interpreter, "-c", RUN, preload]
         + [interpreter, *python("usb1_client.py", "enumerate", "sync", "cancel")[1:]],
@@ -278,4 +272,4 @@ def test_identity_is_what_the_function_says(preload: str) -> None:
         **{f: getattr(IDENTITY, f) for f in IDENTITY.__slots__} | {"serial": "ÄÖ-1"}
     )
     with Rig(UsbDevice(Toy(identity=identity))) as rig:
-        assert "ÄÖ-1" in rig.run([tool("lsusb"), "-v"], preload, {"LC_ALL": "C.UTF-8"})
+        assert "ÄÖ-1" in rig.run(["lsusb", "-v"], preload, {"LC_ALL": "C.UTF-8"})

@@ -1,7 +1,5 @@
 """Captures in the eyes of tshark's USB3 Vision dissector, which shares no code with us."""
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,6 +7,7 @@ import pytest
 from gadget.loopback import LoopbackBus
 from gadget.pcap import PcapWriter
 from gadget.runner import CameraSpec, build
+from tests.system.programs import tshark
 from u3v.host.bus import set_configuration
 from u3v.host.client import U3VClient
 from u3v.host.nodes import DeviceNodes
@@ -16,19 +15,6 @@ from u3v.host.stream import StreamReader
 
 FRAMES = 3
 ROI = {"Width": "640", "Height": "480"}
-
-
-def tshark(path: Path, display_filter: str, *fields: str) -> list[list[str]]:
-    if shutil.which("tshark") is None:
-        pytest.skip("needs tshark")
-    columns = [argument for field in fields for argument in ("-e", field)]
-    done = subprocess.run(
-        ["tshark", "-r", str(path), "-Y", display_filter, "-T", "fields", *columns],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return [line.split("\t") for line in done.stdout.splitlines()]
 
 
 def grab(bus: LoopbackBus) -> int:

@@ -4,7 +4,6 @@ Each rig boots once for all the facts (the fixture `facts`), and once more for e
 """
 
 import os
-import platform
 import re
 import select
 import signal
@@ -14,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.system.programs import ready_rig
 
 REPOSITORY = Path(__file__).parents[2]
 BOOT_S = 60
@@ -56,14 +57,7 @@ class Facts:
 @pytest.fixture(scope="module", params=["uml", "vm"])
 def rig(request: pytest.FixtureRequest) -> str:
     """Path of a rig whose kernel is ready."""
-    script = str(REPOSITORY / "scripts" / str(request.param))
-    if platform.system() != "Linux" or platform.machine() != "x86_64":
-        pytest.skip("needs an x86_64 Linux")
-    built = subprocess.run([script, "--build"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    if built.returncode == 2:
-        pytest.skip(built.stderr.splitlines()[-1])
-    assert built.returncode == 0, built.stderr
-    return script
+    return str(ready_rig(str(request.param)))
 
 
 @pytest.fixture(scope="module")
