@@ -6,7 +6,8 @@ It knows nothing of the virtual camera, but for `--virtual`, which reads the cou
 A case is the options below, changed by one object of `--cases`. In asynchronous mode Aravis 0.8.26 has a race of
 its own: the frame is lost when a program gives a buffer back before the callback that delivered it has returned.
 So this program gives each buffer back some frames later, and repeats an asynchronous case in which frames
-are missing although the camera has handed over all of them ("attempts" says how often).
+are missing although the camera has handed over all of them ("attempts" says how often). Its receiving thread
+can also lose one buffer after the other, until it has none, spins (each turn an underrun) and fetches no more.
 """
 
 import argparse
@@ -27,6 +28,7 @@ ATTEMPTS = 3
 BUFFER_BYTES = 300_000_000
 TIMEOUT_US = 20_000_000
 HELD = 4
+MOST_POSTED_BYTES = 8 << 20  # ARV_UV_STREAM_MAXIMUM_SUBMIT_TOTAL
 
 
 class Counters:
@@ -64,7 +66,8 @@ def grab(camera: "Aravis.Camera", case: argparse.Namespace, stop: threading.Even
     stream = camera.create_stream(dawdle if case.callback_sleep else None, case.callback_sleep)
     counters = Counters(camera, case.virtual)
     total = case.count * (case.restarts + 1)
-    for _ in range(case.buffers or max(10, min(total + 10, BUFFER_BYTES // payload))):
+    buffers = case.buffers or max(10, min(total + 10, BUFFER_BYTES // payload))
+    for _ in range(buffers):
         stream.push_buffer(Aravis.Buffer.new_allocate(payload))
     ids, bad, stamps, held = [], [], [], deque()
     began = time.monotonic()
@@ -114,6 +117,7 @@ def grab(camera: "Aravis.Camera", case: argparse.Namespace, stop: threading.Even
         "different": len({hashlib.sha1(image).digest() for image in images}),
         "sizes": sorted({len(image) for image in images}),
         "payload": payload,
+        "buffers": buffers,
         **so_far,
     }
 
@@ -125,10 +129,16 @@ def dawdle(seconds: float, kind: "Aravis.StreamCallbackType", _buffer: "Aravis.B
 
 
 def lost_by_aravis(case: argparse.Namespace, result: dict[str, object]) -> bool:
-    """Frames are missing, and neither the camera nor the statistics miss any."""
-    return bool(
-        case.mode == "async" and result["gaps"] and not result.get("discarded") and not result["failures"]
-    )
+    """Frames or buffers are missing, and neither the camera nor the statistics miss any.
+
+    Buffers are, where Aravis says that it has none (underruns) although more were given to it than the program
+    holds and than it ever posts at once.
+    """
+    if case.mode != "async" or result.get("discarded") or result["failures"]:
+        return False
+    posted = MOST_POSTED_BYTES // result["payload"] + 2
+    no_buffers = result["underruns"] and result["buffers"] - HELD - 1 > posted
+    return bool(result["gaps"] or (result["bad"] == ["TIMEOUT"] and no_buffers))
 
 
 def main() -> None:
