@@ -1,5 +1,5 @@
 """`python -m gadget` is `u3v`."""
 
-from gadget.cli import main
+from gadget.cli.main import main
 
 main()

@@ -8,12 +8,11 @@ Several devices share one `SimulatedTime`: whatever waits on one bus lets the ti
 deadline. In lockstep a request never moves the clock: it stands until somebody calls `advance` (or `run`).
 """
 
-from typing import Protocol
-
-from gadget.device import UsbDevice
-from gadget.function import Function
-from gadget.pending import EOVERFLOW, EPIPE, ESHUTDOWN, Urb
+from gadget.time.simulated import SimulatedTime
+from gadget.usb.device import UsbDevice
+from gadget.usb.in_pipe import EOVERFLOW, EPIPE, ESHUTDOWN, Urb
 from u3v.errors import U3VError
+from u3v.function import Function
 from u3v.host.bus import (
     ReadBuffer,
     UsbError,
@@ -26,49 +25,6 @@ from u3v.host.bus import (
 from u3v.wire.usb import Speed
 
 _NO_BUFFER = memoryview(b"")
-_MAX_IDLE_ROUNDS = 10_000
-
-
-class Timed(Protocol):
-    """What has deadlines: a device, a port's supply."""
-
-    def next_wakeup_ns(self) -> int | None: ...
-
-    def service(self, now_ns: int) -> None: ...
-
-
-class SimulatedTime:
-    """A clock that only moves when it is told to, and stops at every deadline of `services` on its way."""
-
-    def __init__(self, *, lockstep: bool = False, step_ns: int = 0) -> None:
-        """`step_ns`: in lockstep, how far a request that waits asks for time again and again (0: not at all)."""
-        self.now_ns = 0
-        self.lockstep = lockstep
-        self.step_ns = step_ns
-        self.services: list[Timed] = []
-        self._idle_rounds = 0
-
-    def next_wakeup_ns(self) -> int | None:
-        instants = [service.next_wakeup_ns() for service in self.services]
-        return min((at for at in instants if at is not None), default=None)
-
-    def step(self, at_ns: int) -> None:
-        """Move on to a deadline and serve what is due."""
-        self._idle_rounds = 0 if at_ns > self.now_ns else self._idle_rounds + 1
-        if self._idle_rounds > _MAX_IDLE_ROUNDS:
-            raise RuntimeError("the device asks for the same instant again and again")
-        self.now_ns = now_ns = max(self.now_ns, at_ns)
-        for service in list(self.services):
-            due_ns = service.next_wakeup_ns()
-            if due_ns is not None and due_ns <= now_ns:
-                service.service(now_ns)
-
-    def advance(self, duration_ns: int) -> None:
-        """Let time pass, deadline by deadline."""
-        end_ns = self.now_ns + duration_ns
-        while (at_ns := self.next_wakeup_ns()) is not None and at_ns <= end_ns:
-            self.step(at_ns)
-        self.now_ns = end_ns
 
 
 class LoopbackBus:

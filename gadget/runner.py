@@ -17,17 +17,17 @@ from pathlib import Path
 from frames.pool import FramePool
 from frames.scene import Scene, parse_scene
 from frames.source import NO_DEFECTS, Defects, FrameSource
-from gadget.clock import SimulatedLoop
-from gadget.device import UsbDevice
-from gadget.link import Bus, BusSpec
-from gadget.loop import Loop
-from gadget.models import find_model
-from gadget.pcap import PcapWriter
-from gadget.port import Port
-from gadget.power import PowerModel, Supply
-from gadget.rendered import Job, RenderedCamera, run_inline
-from gadget.scheduling import LONG_NS, ask_for_slices
-from gadget.state import UserSetFile
+from gadget.budget.bus import Bus, BusSpec
+from gadget.budget.power import PowerModel, Supply
+from gadget.catalogue import find_model
+from gadget.rendering import Job, RenderedCamera, run_inline
+from gadget.time.loop import Loop
+from gadget.time.simulated import SimulatedLoop
+from gadget.time.slices import LONG_NS, ask_for_slices
+from gadget.usb.device import UsbDevice
+from gadget.usb.pcap import PcapWriter
+from gadget.usb.port import Port
+from gadget.user_set_file import UserSetFile
 from u3v.camera import Camera, Options
 from u3v.model import Model
 from u3v.wire.usb import STREAM_IN, Speed
@@ -51,7 +51,7 @@ class CameraSpec:
     `settings`: feature values from the start on. `state`: file that keeps the user sets. `offered_ma`: what
     the port supplies. `paced`: modelled frame rate and link, otherwise as fast as the host reads. `bus`: what
     all cameras of a bench share (None: each has a host controller of its own). `supply`: cable and heat.
-    `clock`: one of gadget.clock.CLOCKS, the same for all cameras of a bench.
+    `clock`: one of gadget.time.simulated.CLOCKS, the same for all cameras of a bench.
     `defects`: row and column noise, hot pixels. `threads` render each frame.
     `model_files`: files of models besides the built-in ones.
     """
@@ -151,7 +151,7 @@ def _enter_defects(camera: Camera, source: FrameSource) -> None:
 
 def set_feature(camera: Camera, name: str, text: str) -> None:
     """Set a feature from text, with the checks a host's write gets. Raises ValueError, one line."""
-    from gadget.words import parse_value
+    from gadget.feature_text import parse_value
 
     feature, value = parse_value(camera, name, text)
     feature.check(camera, value)

@@ -28,8 +28,8 @@ COMMAND, ACKNOWLEDGE_BYTES = bytes(24), 1024
 
 
 def serve_ours(block: bytes) -> None:
-    from gadget.device import UsbDevice
-    from gadget.loop import Loop
+    from gadget.time.loop import Loop
+    from gadget.usb.device import UsbDevice
     from gadget.usbip.server import UsbipServer
     from gadget.usbip.session import export
     from tests.gadget.toy import Toy

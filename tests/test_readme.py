@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gadget.cli import cli
+from gadget.cli.main import cli
 
 TOP = Path(__file__).parent.parent
 README = (TOP / "README.md").read_text("utf-8")

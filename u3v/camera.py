@@ -22,6 +22,7 @@ from u3v.errors import GenCPError, Stall, Status
 from u3v.event import MAX_TRANSFER_BYTES as MAX_EVENT_BYTES
 from u3v.event import TEST_EVENT_ID, EventChannel
 from u3v.features import FeatureSet, Value
+from u3v.function import InTransfer
 from u3v.genapi import FILE_VERSION, build_xml, zip_xml
 from u3v.load import LoadMeter
 from u3v.memory import Check, Hook, Memory, Refresh, Region, Register
@@ -39,7 +40,6 @@ from u3v.wire.usb import (
     STREAM_IN,
     Descriptors,
     Identity,
-    InTransfer,
     Speed,
     build_descriptors,
 )
@@ -89,7 +89,7 @@ class Options:
 
 
 class Camera:
-    """A USB3 Vision camera of one model. Implements `gadget.function.Function`."""
+    """A USB3 Vision camera of one model. Implements `u3v.function.Function`."""
 
     def __init__(
         self, model: Model, timing: Timing, surroundings: Surroundings, options: Options | None = None

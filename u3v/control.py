@@ -9,9 +9,9 @@ prefix is answered at all.
 from collections import deque
 
 from u3v.errors import GenCPError, Malformed, Status
+from u3v.function import InTransfer, Lease
 from u3v.memory import Memory
 from u3v.wire import gencp
-from u3v.wire.usb import InTransfer, Lease
 
 MAX_TRANSFER_BYTES = 1024
 """Longest command and acknowledge, header included (1024 is what common cameras have)."""

@@ -6,8 +6,8 @@ channel is enabled; a full queue drops the newest and counts it.
 
 from collections import deque
 
+from u3v.function import InTransfer, Lease
 from u3v.wire.gencp import Event, pack_event
-from u3v.wire.usb import InTransfer, Lease
 
 QUEUE_LENGTH = 64
 MAX_TRANSFER_BYTES = 1024

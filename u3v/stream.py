@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from u3v.acquisition import Exposure
 from u3v.errors import Status
+from u3v.function import InTransfer, Lease
 from u3v.wire.pfnc import PIXEL_FORMATS
 from u3v.wire.stream import Leader, Trailer, TransferPlan
-from u3v.wire.usb import InTransfer, Lease
 
 if TYPE_CHECKING:
     from u3v.camera import Camera

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from gadget.local.server import LocalServer
-from gadget.port import Port
+from gadget.usb.port import Port
 
 
 def connect(server: LocalServer, ports: Iterable[Port]) -> None:

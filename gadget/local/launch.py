@@ -17,11 +17,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from gadget.device import UsbDevice
-from gadget.keeper import Keeper
 from gadget.local.build import PreloadError, choose
 from gadget.local.server import LocalServer
-from gadget.loop import READ, Loop
+from gadget.time.loop import READ, Loop
+from gadget.time.sigkill_guard import Keeper
+from gadget.usb.device import UsbDevice
 from u3v.errors import U3VError
 
 _PREFIX = f"u3v-{os.getuid()}-"

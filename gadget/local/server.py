@@ -22,11 +22,11 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from gadget.device import UsbDevice
 from gadget.local import abi
 from gadget.local.tree import Tree, kernel_message, udev_message, uevent
 from gadget.local.usbfs import Answer, Handle, Memory, Node, Read, Steps, Wait
-from gadget.loop import READ, WRITE, Loop
+from gadget.time.loop import READ, WRITE, Loop
+from gadget.usb.device import UsbDevice
 
 OWN_VARIABLE = "U3V_LOCAL_DIR"
 UMOCKDEV_VARIABLE = "UMOCKDEV_DIR"

@@ -17,8 +17,9 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gadget.device import MAX_URB_BYTES, UsbDevice
-from gadget.ep0 import (
+from gadget.local import abi
+from gadget.usb.device import MAX_URB_BYTES, UsbDevice
+from gadget.usb.endpoint0 import (
     CLEAR_FEATURE,
     DEVICE,
     ENDPOINT,
@@ -28,8 +29,7 @@ from gadget.ep0 import (
     SET_CONFIGURATION,
     SET_INTERFACE,
 )
-from gadget.local import abi
-from gadget.pending import Urb
+from gadget.usb.in_pipe import Urb
 
 MAX_REQUESTS = 8192
 """Requests one file may have open; the kernel bounds only their memory."""

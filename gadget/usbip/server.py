@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import islice
 
-from gadget.loop import READ, WRITE, Loop, Service
+from gadget.time.loop import READ, WRITE, Loop, Service
 from gadget.usbip import wire
 from gadget.usbip.session import Buffer, ExportedDevice, Session
 from u3v.errors import U3VError

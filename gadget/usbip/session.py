@@ -14,8 +14,8 @@ device may answer at any time), and `end` once, when the connection is gone.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gadget.device import UsbDevice
-from gadget.pending import ECONNRESET, EINVAL, Urb
+from gadget.usb.device import UsbDevice
+from gadget.usb.in_pipe import ECONNRESET, EINVAL, Urb
 from gadget.usbip import wire
 from gadget.usbip.wire import DIR_IN, Record, Submit, Unlink
 from u3v.errors import Malformed

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gadget.loop import Loop
+from gadget.time.loop import Loop
 from gadget.usbip import wire
 from gadget.usbip.server import attach_socket
 from gadget.usbip.session import ExportedDevice

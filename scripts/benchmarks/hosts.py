@@ -17,8 +17,8 @@ from statistics import stdev
 
 from benchmarks.figures import cpu_s
 from frames.sensor import load_sensor
+from gadget.budget.power import PowerModel
 from gadget.loopback import LoopbackBus
-from gadget.power import PowerModel
 from gadget.runner import set_feature
 from gadget.usbip.client import UsbipClient
 from u3v.camera import Camera
@@ -30,7 +30,7 @@ from u3v.model import load_model
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MODEL = "acA4096-40um"
-U3V = (sys.executable, "-c", "from gadget.cli import main; main()")
+U3V = (sys.executable, "-c", "from gadget.cli.main import main; main()")
 FULL_RATE = {"DeviceLinkThroughputLimitMode": "Off"}
 PATIENCE_MS = 10_000
 DEPTH = 4

@@ -3,20 +3,22 @@
 from dataclasses import dataclass, field
 
 from frames.sensor import load_sensor
-from gadget.device import UsbDevice
-from gadget.link import parse_bus
-from gadget.loopback import LoopbackBus, SimulatedTime
-from gadget.pending import Urb
-from gadget.port import Port
-from gadget.power import PowerModel, Supply
+from gadget.budget.bus import parse_bus
+from gadget.budget.power import PowerModel, Supply
+from gadget.loopback import LoopbackBus
+from gadget.time.simulated import SimulatedTime
+from gadget.usb.device import UsbDevice
+from gadget.usb.in_pipe import Urb
+from gadget.usb.port import Port
 from u3v.camera import Camera
+from u3v.function import InTransfer
 from u3v.host.client import U3VClient
 from u3v.host.nodes import DeviceNodes
 from u3v.host.registers import SI_CONTROL
 from u3v.host.stream import StreamReader
 from u3v.model import load_model
 from u3v.wire.stream import Trailer
-from u3v.wire.usb import STREAM_IN, InTransfer
+from u3v.wire.usb import STREAM_IN
 
 BLANK = memoryview(bytes(64 << 20))
 

@@ -3,9 +3,10 @@ import pytest
 from gadget.loopback import LoopbackBus
 from tests.gadget.toy import Toy
 from u3v.errors import U3VError
+from u3v.function import InTransfer
 from u3v.host import bus
 from u3v.host.bus import HostBus, UsbGone, UsbOverflow, UsbStall, UsbTimeout
-from u3v.wire.usb import CONTROL_IN, CONTROL_OUT, EVENT_IN, STREAM_IN, InTransfer, Speed
+from u3v.wire.usb import CONTROL_IN, CONTROL_OUT, EVENT_IN, STREAM_IN, Speed
 
 MIB = 1 << 20
 

@@ -5,9 +5,9 @@ import struct
 import pytest
 
 from frames.sensor import load_sensor
-from gadget.device import UsbDevice
-from gadget.pending import OK, Urb
-from gadget.power import PowerModel
+from gadget.budget.power import PowerModel
+from gadget.usb.device import UsbDevice
+from gadget.usb.in_pipe import OK, Urb
 from u3v.camera import Camera
 from u3v.model import load_model
 from u3v.wire.usb import CONTROL_IN, CONTROL_OUT

@@ -3,13 +3,13 @@
 from collections import deque
 
 from u3v.errors import Stall
+from u3v.function import InTransfer
 from u3v.wire.usb import (
     CONTROL_IN,
     CONTROL_OUT,
     STREAM_IN,
     Descriptors,
     Identity,
-    InTransfer,
     Speed,
     build_descriptors,
 )

@@ -7,8 +7,8 @@ import struct
 import sys
 import threading
 
-from gadget.device import UsbDevice
-from gadget.loop import Loop
+from gadget.time.loop import Loop
+from gadget.usb.device import UsbDevice
 from gadget.usbip.server import UsbipServer
 from gadget.usbip.session import export
 from tests.u3v.host import fake

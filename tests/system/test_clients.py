@@ -97,7 +97,9 @@ def test_as_a_user_without_any_right(preload: str) -> None:
     drop = ["setpriv", "--no-new-privs"]
     if os.getuid() == 0:
         drop += ["--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all"]
-    if subprocess.run([*drop, sys.executable, "-c", "import gadget.cli"], capture_output=True).returncode:
+    if subprocess.run(
+        [*drop, sys.executable, "-c", "import gadget.cli.main"], capture_output=True
+    ).returncode:
         lacking("a Python and a working tree that every user can read")
     look = 'id -u; grep CapEff /proc/self/status; arv-tool-0.8; exec "$@"'
     client = ["sh", "-c", look, "sh", *aravis("--count", "50", "--roi", "0", "0", "640", "480")]

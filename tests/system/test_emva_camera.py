@@ -14,8 +14,8 @@ import pytest
 from frames.packing import unpack
 from frames.scene import Uniform
 from frames.sensor import Sensor
+from gadget.budget.power import PowerModel
 from gadget.loopback import LoopbackBus
-from gadget.power import PowerModel
 from gadget.runner import CameraSpec, build
 from tests.emva import Found, Plan, Shot, characterise, disagreements
 from u3v.host.client import U3VClient

@@ -12,7 +12,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from gadget.grab import GrabOptions, grab, open_target
+from gadget.tools.grab import GrabOptions, grab, open_target
 from tests.u3v.host.fake import pattern
 
 REPOSITORY = Path(__file__).parents[2]

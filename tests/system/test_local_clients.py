@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from gadget.device import UsbDevice
 from gadget.local.build import find_umockdev
+from gadget.usb.device import UsbDevice
 from tests.gadget.local.rig import PATIENCE_S, REPOSITORY, Rig, expect, python
 from tests.gadget.toy import IDENTITY, Toy
 from tests.system.programs import lacking, need
@@ -186,7 +186,7 @@ def test_throughput_of_a_c_client(rig: Rig, preload: str, tmp_path: Path) -> Non
 RUN = f"""
 import sys
 sys.path.insert(0, {str(REPOSITORY)!r})
-from gadget.device import UsbDevice
+from gadget.usb.device import UsbDevice
 from gadget.local.launch import LaunchError, run_local
 from tests.gadget.toy import Toy
 try:

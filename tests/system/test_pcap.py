@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from gadget.loopback import LoopbackBus
-from gadget.pcap import PcapWriter
 from gadget.runner import CameraSpec, build
+from gadget.usb.pcap import PcapWriter
 from tests.system.programs import tshark
 from u3v.host.bus import set_configuration
 from u3v.host.client import U3VClient

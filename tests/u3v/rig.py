@@ -13,9 +13,10 @@ from gadget.loopback import LoopbackBus
 from u3v.acquisition import Exposure
 from u3v.camera import Camera, Options
 from u3v.features import Value
+from u3v.function import InTransfer
 from u3v.host import bus as usb
 from u3v.model import Model, load_model
-from u3v.wire.usb import Descriptors, InTransfer, Speed
+from u3v.wire.usb import Descriptors, Speed
 
 MODEL = load_model("acA4096-40um")
 CONTROL_OUT, CONTROL_IN, EVENT_IN, STREAM_IN = 0x01, 0x81, 0x82, 0x83

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gadget.device import UsbDevice
-from gadget.pending import EINVAL, EOVERFLOW, EPIPE, OK, Urb
+from gadget.usb.device import UsbDevice
+from gadget.usb.in_pipe import EINVAL, EOVERFLOW, EPIPE, OK, Urb
 from gadget.usbip.session import Session, export
 from tests.u3v.rig import (
     CONTROL_IN,

@@ -25,11 +25,12 @@ from tests.u3v.rig import (
 )
 from u3v.acquisition import Exposure
 from u3v.camera import Camera, Options
+from u3v.function import InTransfer
 from u3v.host import bus as usb
 from u3v.host.bus import UsbOverflow, UsbTimeout
 from u3v.stream import StreamChannel
 from u3v.wire.stream import TransferPlan
-from u3v.wire.usb import InTransfer, Speed
+from u3v.wire.usb import Speed
 
 MONO8, MONO12P = "01 00 08 01", "47 00 0c 01"
 

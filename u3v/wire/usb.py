@@ -53,30 +53,6 @@ class Speed(Enum):
         return 900 if self is Speed.SUPER else 500
 
 
-@dataclass(slots=True, eq=False)
-class Lease:
-    """What a device's transfers hold good for: once `ended`, the rest of a transfer must not be sent."""
-
-    ended: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class InTransfer:
-    """What a device sends next on one IN endpoint.
-
-    `ends`: the transfer is over after `data`, also where the host has room for more (a zero-length packet
-    where `data` is a multiple of the packet size). Where it is false the host asked for exactly this much.
-    `ready_ns` and `bytes_per_s` say when the bytes exist: byte k at `ready_ns + k / bytes_per_s`
-    (0 bytes_per_s: all of them at once). `lease`: until when the device stands by what was not sent yet.
-    """
-
-    data: memoryview
-    ends: bool = True
-    ready_ns: int = 0
-    bytes_per_s: float = 0.0
-    lease: Lease | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Descriptors:
     """All descriptors of a device at one speed. `strings` maps index to text (0 is the language table)."""

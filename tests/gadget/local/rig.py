@@ -9,12 +9,12 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
-from gadget.device import UsbDevice
 from gadget.local.build import choose
 from gadget.local.launch import private_directory
 from gadget.local.server import LocalServer
 from gadget.local.usbfs import Node
-from gadget.loop import Loop
+from gadget.time.loop import Loop
+from gadget.usb.device import UsbDevice
 
 T = TypeVar("T")
 REPOSITORY = Path(__file__).parents[3]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from gadget.device import UsbDevice
 from gadget.local import launch
 from gadget.local.launch import LaunchError, private_directory, run_local
 from gadget.local.server import LocalServer
-from gadget.loop import Loop
+from gadget.time.loop import Loop
+from gadget.usb.device import UsbDevice
 from tests.gadget.toy import Toy
 
 

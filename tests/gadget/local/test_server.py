@@ -13,14 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gadget.device import UsbDevice
 from gadget.local import abi
 from gadget.local.launch import private_directory
 from gadget.local.server import LocalServer
 from gadget.local.tree import kernel_message, udev_message, uevent
-from gadget.loop import Loop
+from gadget.time.loop import Loop
+from gadget.usb.device import UsbDevice
 from tests.gadget.toy import Toy
-from u3v.wire.usb import EVENT_IN, STREAM_IN, InTransfer, Speed
+from u3v.function import InTransfer
+from u3v.wire.usb import EVENT_IN, STREAM_IN, Speed
 
 IOCTL, DONE, READ_MEM, WRITE_MEM, READ, WRITE, HELLO, SEEK, IOCTL_WITH = 1, 3, 5, 6, 7, 8, 16, 17, 18
 MINUS_ONE = (1 << 64) - 1

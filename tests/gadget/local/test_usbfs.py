@@ -5,9 +5,9 @@ import struct
 
 import pytest
 
-from gadget.device import MAX_URB_BYTES, UsbDevice
 from gadget.local import abi, usbfs
 from gadget.local.usbfs import Answer, Handle, Memory, Node, Read, Steps, Wait
+from gadget.usb.device import MAX_URB_BYTES, UsbDevice
 from tests.gadget.toy import Toy
 from u3v.wire.usb import CONTROL_IN, CONTROL_OUT, EVENT_IN, STREAM_IN, Speed
 

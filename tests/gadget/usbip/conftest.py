@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from gadget.device import UsbDevice
-from gadget.loop import Loop
+from gadget.time.loop import Loop
+from gadget.usb.device import UsbDevice
 from gadget.usbip.server import UsbipServer
 from gadget.usbip.session import ExportedDevice, export
 from tests.gadget.toy import Toy

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gadget.device import UsbDevice
-from gadget.loop import Loop
+from gadget.time.loop import Loop
+from gadget.usb.device import UsbDevice
 from gadget.usbip import server as module
 from gadget.usbip.server import UsbipServer, attach_socket
 from gadget.usbip.session import export

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gadget.device import MAX_URB_BYTES, UsbDevice
+from gadget.usb.device import MAX_URB_BYTES, UsbDevice
 from gadget.usbip.session import Session, export
 from tests.gadget.toy import Toy
 from tests.gadget.usbip import host

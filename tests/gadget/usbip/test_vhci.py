@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gadget.device import UsbDevice
-from gadget.loop import Loop
+from gadget.time.loop import Loop
+from gadget.usb.device import UsbDevice
 from gadget.usbip import vhci
 from gadget.usbip.session import export
 from tests.gadget.toy import Toy

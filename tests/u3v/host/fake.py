@@ -13,7 +13,8 @@ import zipfile
 from collections import deque
 from collections.abc import Callable
 
-from u3v.wire.usb import Descriptors, InTransfer, Speed
+from u3v.function import InTransfer
+from u3v.wire.usb import Descriptors, Speed
 
 SBRM, SIRM, EIRM, MANIFEST, FEATURES, XML = 0x10000, 0x20000, 0x30000, 0x34000, 0x40000, 0x100000
 WIDTH, EXPOSURE, PIXEL_FORMAT, START, STOP, FLIP, LOCKED = (

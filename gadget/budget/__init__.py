@@ -1,0 +1,1 @@
+"""Limits as pure arithmetic: what a bus carries, what a supply gives."""

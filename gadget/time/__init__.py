@@ -1,0 +1,1 @@
+"""The only owners of time: the event loop, simulated clocks, time slices, the guard against SIGKILL."""

@@ -1,0 +1,104 @@
+"""The one event loop: file descriptors, deadlines and calls from worker threads, in one thread, on one clock.
+
+A *service* is anything with `next_wakeup_ns()` and `service(now_ns)` (a `UsbDevice`, a server). After every
+wake-up the loop serves all services that are due, so one camera's traffic never delays another's clock.
+`select` is used for its microsecond time-outs (epoll rounds up to milliseconds).
+"""
+
+import selectors
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from gadget.time.slices import SHORT_NS, ask_for_slices
+
+READ = selectors.EVENT_READ
+WRITE = selectors.EVENT_WRITE
+
+
+class Service(Protocol):
+    def next_wakeup_ns(self) -> int | None: ...
+
+    def service(self, now_ns: int) -> None: ...
+
+
+class Loop:
+    """Run with `run()` until `stop()`, then `close()`. Only `call_threadsafe` may be called from other threads."""
+
+    def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        self.now_ns = clock_ns
+        self.services: list[Service] = []
+        self._selector = selectors.SelectSelector()
+        self._calls: deque[Callable[[], None]] = deque()
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._wake_read.setblocking(False)
+        self._wake_write.setblocking(False)
+        self._selector.register(self._wake_read, READ, self._drain)
+        self.stopping = False
+
+    def watch(self, fileobj: int | socket.socket, events: int, callback: Callable[[int], None]) -> None:
+        """Call `callback(mask)` when `fileobj` is ready; a second call replaces events and callback."""
+        try:
+            self._selector.modify(fileobj, events, callback)
+        except KeyError:
+            self._selector.register(fileobj, events, callback)
+
+    def unwatch(self, fileobj: int | socket.socket) -> None:
+        """Forget `fileobj` (before closing it). Unknown ones are ignored."""
+        try:
+            self._selector.unregister(fileobj)
+        except (KeyError, ValueError):
+            pass
+
+    def call_threadsafe(self, call: Callable[[], None]) -> None:
+        """Run `call` in the loop's thread, soon. From any thread or signal handler."""
+        self._calls.append(call)
+        try:
+            self._wake_write.send(b"\0")
+        except (BlockingIOError, OSError):
+            pass
+
+    def stop(self) -> None:
+        """End `run`; the next one, where none runs now."""
+        self.stopping = True
+
+    def run(self) -> None:
+        """Serve until `stop()`."""
+        ask_for_slices(SHORT_NS)
+        while not self.stopping:
+            self.step()
+        self.stopping = False
+
+    def step(self, timeout_s: float | None = None) -> None:
+        """One round: wait for a descriptor, a deadline or `timeout_s`; then serve what is due."""
+        now_ns = self.now_ns()
+        for service in self.services:
+            at_ns = service.next_wakeup_ns()
+            if at_ns is not None:
+                wait_s = max(0.0, (at_ns - now_ns) / 1e9)
+                timeout_s = wait_s if timeout_s is None else min(timeout_s, wait_s)
+        if self._calls:
+            timeout_s = 0.0
+        for key, mask in self._selector.select(timeout_s):
+            key.data(mask)
+        while self._calls:
+            self._calls.popleft()()
+        now_ns = self.now_ns()
+        for service in list(self.services):
+            at_ns = service.next_wakeup_ns()
+            if at_ns is not None and at_ns <= now_ns:
+                service.service(now_ns)
+
+    def close(self) -> None:
+        self._selector.close()
+        self._wake_read.close()
+        self._wake_write.close()
+
+    def _drain(self, _mask: int) -> None:
+        try:
+            while self._wake_read.recv(4096):
+                pass
+        except BlockingIOError:
+            pass

@@ -1,0 +1,424 @@
+"""Taking frames from a camera and saying what became of each one.
+
+`grab` opens the stream over any `HostBus`, with requests of several frames queued, and counts every block id:
+delivered, incomplete (and why) or discarded (a gap in the ids). The hot path moves bytes into a ring of
+buffers made beforehand and nothing else: images are converted and written by worker threads, after the
+acquisition where the ring holds all frames, else meanwhile. If they cannot keep up, the camera finds no
+request for its data and discards frames, which the result shows.
+"""
+
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gadget.tools.images import IMAGE_FORMATS, format_name, write_image
+from u3v.errors import U3VError
+from u3v.host.assembler import DEFAULT_TRANSFER_BYTES, Frame, FrameAssembler
+from u3v.host.bus import HostBus, UsbError, UsbTimeout
+from u3v.host.client import U3VClient
+from u3v.host.nodes import DeviceNodes
+from u3v.host.stream import MAX_POSTED_FRAMES, StreamReader
+from u3v.wire.stream import Leader
+
+DEFAULT_TIMEOUT_S = 5.0
+MAX_RING_BYTES = 1 << 29
+MAX_REASONS = 20
+_WRITERS = 2
+_PROGRESS_S = 0.1
+_PAGE_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class GrabOptions:
+    """`frames`: how many to take, complete or not. `output`: directory for image files; None writes none.
+
+    `keep`: write only that many, the first; None writes all. `settings`: features to set first, in order.
+    `timeout_s`: how long to wait for a transfer, on top of the exposure time. `ring_bytes`: memory for frames.
+    """
+
+    frames: int = 1
+    output: Path | None = None
+    keep: int | None = None
+    image_format: str = "png"
+    settings: Mapping[str, str] = field(default_factory=dict)
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    transfer_bytes: int = DEFAULT_TRANSFER_BYTES
+    ring_bytes: int = MAX_RING_BYTES
+
+    def __post_init__(self) -> None:
+        if self.frames < 1:
+            raise ValueError(f"{self.frames} frames: at least one is needed")
+        if self.keep is not None and self.keep < 1:
+            raise ValueError(f"keep {self.keep} frames: at least one is needed")
+        if self.image_format not in IMAGE_FORMATS:
+            raise ValueError(f"image format {self.image_format!r}: must be one of {', '.join(IMAGE_FORMATS)}")
+        if not self.timeout_s > 0:
+            raise ValueError(f"a timeout of {self.timeout_s:g} s: must be more than 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far it is: frames taken so far, and files written of how many (0 of 0 without output)."""
+
+    delivered: int
+    incomplete: int
+    discarded: int
+    written: int
+    to_write: int
+
+
+@dataclass(frozen=True, slots=True)
+class GrabResult:
+    """What became of every block id: `delivered + incomplete + discarded` is their number.
+
+    `last_block_id` is None where no frame came. `reasons`: (block id, why) of incomplete frames, the first
+    20. `strays`: pieces that belong to no new block id. `resyncs`: how often leaders and payload had got out
+    of step. `duration_s`: from AcquisitionStart to the last frame; `fps` and `mb_per_s` (10^6 bytes) between
+    the first and the last frame. `error`: why it ended early, or "".
+    """
+
+    vendor: str
+    model: str
+    serial: str
+    pixel_format: str
+    width: int
+    height: int
+    frames: int
+    delivered: int
+    incomplete: int
+    discarded: int
+    first_block_id: int | None
+    last_block_id: int | None
+    strays: int
+    resyncs: int
+    duration_s: float
+    fps: float
+    mb_per_s: float
+    reasons: tuple[tuple[int | None, str], ...]
+    files: tuple[str, ...]
+    error: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """All frames asked for were delivered."""
+        return not self.error and self.delivered == self.frames
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "ok": self.ok}
+
+    def lines(self) -> list[str]:
+        """The summary for people."""
+        blocks = "none" if self.last_block_id is None else f"{self.first_block_id} to {self.last_block_id}"
+        out = [
+            f"{self.vendor} {self.model} {self.serial}: {self.width} x {self.height} {self.pixel_format}",
+            f"block ids {blocks} = {self.delivered} delivered + {self.incomplete} incomplete"
+            f" + {self.discarded} discarded",
+            f"{self.fps:.2f} fps, {self.mb_per_s:.1f} MB/s, {self.duration_s:.3f} s",
+        ]
+        if self.resyncs or self.strays:
+            out.append(f"out of step {self.resyncs} times, {self.strays} stray pieces")
+        for block_id, reason in self.reasons:
+            out.append(f"  block {'?' if block_id is None else block_id}: {reason}")
+        if self.incomplete > len(self.reasons):
+            out.append(f"  and {self.incomplete - len(self.reasons)} more incomplete frames")
+        if self.files:
+            more = f" and {len(self.files) - 1} more" if len(self.files) > 1 else ""
+            out.append(f"wrote {self.files[0]}{more}")
+        return out
+
+
+def grab(
+    bus: HostBus,
+    options: GrabOptions,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    clock_s: Callable[[], float] = time.monotonic,
+) -> GrabResult:
+    """Open the camera, set its features, take the frames, stop it. The bus stays open.
+
+    What happens before the first frame is raised: U3VError and its kinds (FeatureError, GenCPError, UsbError
+    ...), OSError for the output directory. What ends the stream early is the result's `error`. `clock_s` is
+    the clock that frame rates are measured with (that of a loopback bus for its frames).
+    """
+    if options.output is not None:
+        options.output.mkdir(parents=True, exist_ok=True)
+    client = U3VClient(bus)
+    client.open()
+    nodes = DeviceNodes(client)
+    for name, value in options.settings.items():
+        nodes.set(name, value)
+    return _Grab(client, nodes, options, on_progress, clock_s).run()
+
+
+class _Grab:
+    """One run. State: the frames whose buffers are with the writers, what was counted, when frames came."""
+
+    def __init__(
+        self,
+        client: U3VClient,
+        nodes: DeviceNodes,
+        options: GrabOptions,
+        on_progress: Callable[[Progress], None],
+        clock_s: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._nodes = nodes
+        self._options = options
+        self._on_progress = on_progress
+        self._clock_s = clock_s
+        self._reader = StreamReader(client, options.transfer_bytes)
+        room = max(2, min(options.frames, options.ring_bytes // self._reader.buffer_bytes))
+        files = min(options.frames, options.keep or options.frames) if options.output is not None else 0
+        enough = min(files + MAX_POSTED_FRAMES, options.frames)  # all kept ones, and requests still queued
+        self._keep_all = room >= enough
+        self._slots = min(room, max(2, enough))
+        self._timeout_ms = int((options.timeout_s + self._exposure_s()) * 1000)
+        self._writers: ThreadPoolExecutor | None = None
+        self._writing: deque[tuple[Frame, Future[Path]]] = deque()
+        self._kept: list[Frame] = []
+        self._files: list[str] = []
+        self._reasons: list[tuple[int | None, str]] = []
+        self._seen = 0
+        self._leader: Leader | None = None
+        self._error = ""
+        self._at_start = self._at_first = self._at_last = 0.0
+        self._next_progress = 0.0
+
+    def run(self) -> GrabResult:
+        buffers = [_touched(self._reader.buffer_bytes) for _ in range(self._slots)]
+        started = False
+        try:
+            try:
+                self._reader.start(buffers)
+                if self._nodes.has("TLParamsLocked"):
+                    self._nodes.set("TLParamsLocked", 1)
+                self._at_start = self._clock_s()
+                self._nodes.execute("AcquisitionStart")
+                started = True
+                self._take_frames()
+            finally:
+                self._stop(started)
+            for frame in self._kept:
+                self._write(frame)
+            while self._writing:
+                self._collect()
+        finally:
+            if self._writers is not None:
+                self._writers.shutdown(cancel_futures=True)
+        self._report(force=True)
+        return self._result(self._reader.assembler)
+
+    def _take_frames(self) -> None:
+        """The hot path. Ends with all frames, or with `error` set."""
+        reader, wanted = self._reader, self._options.frames
+        try:
+            while self._seen < wanted:
+                while self._writing and (self._writing[0][1].done() or not reader.posted):
+                    self._collect()
+                frame = reader.next_frame(self._timeout_ms)
+                self._at_last = self._clock_s()
+                if not self._seen:
+                    self._at_first = self._at_last
+                self._seen += 1
+                self._leader = self._leader or frame.leader
+                if not frame.complete:
+                    self._note(frame)
+                    reader.release(frame)
+                elif not self._wants_file():
+                    reader.release(frame)
+                elif self._keep_all:
+                    self._kept.append(frame)
+                else:
+                    self._write(frame)
+                self._report()
+        except UsbTimeout:
+            waited = self._timeout_ms / 1000
+            self._error = f"nothing came for {waited:g} s after {self._seen} of {wanted} frames"
+        except UsbError as error:
+            self._error = f"{error} after {self._seen} of {wanted} frames"
+        except KeyboardInterrupt:
+            self._error = f"interrupted after {self._seen} of {wanted} frames"
+
+    def _wants_file(self) -> bool:
+        """Whether the frame that just came is one to write."""
+        keep = self._options.keep
+        taken = self._reader.assembler.delivered
+        return self._options.output is not None and (keep is None or taken <= keep)
+
+    def _note(self, frame: Frame) -> None:
+        if len(self._reasons) < MAX_REASONS:
+            self._reasons.append((frame.block_id, frame.reason))
+
+    def _stop(self, started: bool) -> None:
+        """Stop the camera. If it is gone, or does not listen, the error that is already known counts."""
+        try:
+            if started:
+                self._nodes.execute("AcquisitionStop")
+            if self._nodes.has("TLParamsLocked"):
+                self._nodes.set("TLParamsLocked", 0)
+        except U3VError as error:
+            self._error = self._error or f"while stopping: {error}"
+        with suppress(U3VError):
+            self._reader.stop()
+
+    def _write(self, frame: Frame) -> None:
+        output, leader = self._options.output, frame.leader
+        assert output is not None and leader is not None
+        if self._writers is None:
+            self._writers = ThreadPoolExecutor(_WRITERS, "write")
+        kind = self._options.image_format
+        name = "".join(c if c.isalnum() or c in "-_." else "_" for c in self._client.abrm.model_name)
+        path = output / f"{name or 'frame'}-{leader.block_id:06d}.{kind}"
+
+        def work() -> Path:
+            write_image(path, kind, leader, frame.payload)
+            return path
+
+        self._writing.append((frame, self._writers.submit(work)))
+
+    def _collect(self) -> None:
+        """Wait for the oldest frame that is with the writers and give its buffer back to the camera."""
+        frame, future = self._writing[0]
+        while not wait((future,), _PROGRESS_S).done:
+            self._report()
+        self._writing.popleft()
+        try:
+            self._files.append(str(future.result()))
+        except (OSError, U3VError) as error:
+            self._error = self._error or f"block {frame.block_id} was not written: {error}"
+        self._reader.release(frame)
+        self._report()
+
+    def _report(self, force: bool = False) -> None:
+        now_s = time.monotonic()
+        if now_s < self._next_progress and not force:
+            return
+        self._next_progress = now_s + _PROGRESS_S
+        counts = self._reader.assembler
+        to_write = counts.delivered if self._options.output is not None else 0
+        to_write = min(to_write, self._options.keep or to_write)
+        written = len(self._files)
+        self._on_progress(Progress(counts.delivered, counts.incomplete, counts.discarded, written, to_write))
+
+    def _exposure_s(self) -> float:
+        if not self._nodes.has("ExposureTime"):
+            return 0.0
+        exposure_us = self._nodes.get("ExposureTime")
+        return float(exposure_us) / 1e6
+
+    def _result(self, counts: FrameAssembler) -> GrabResult:
+        abrm = self._client.abrm
+        leader = self._leader
+        intervals, span_s = self._seen - 1, self._at_last - self._at_first
+        if intervals < 1:
+            intervals, span_s = self._seen, self._at_last - self._at_start
+        fps = intervals / span_s if span_s > 0 else 0.0
+        some = counts.last_block_id >= counts.first_block_id
+        return GrabResult(
+            vendor=abrm.manufacturer_name,
+            model=abrm.model_name,
+            serial=abrm.serial_number,
+            pixel_format=format_name(leader.pixel_format) if leader is not None else "",
+            width=leader.size_x if leader is not None else 0,
+            height=leader.size_y if leader is not None else 0,
+            frames=self._options.frames,
+            delivered=counts.delivered,
+            incomplete=counts.incomplete,
+            discarded=counts.discarded,
+            first_block_id=counts.first_block_id if some else None,
+            last_block_id=counts.last_block_id if some else None,
+            strays=counts.strays,
+            resyncs=self._reader.resyncs,
+            duration_s=max(0.0, self._at_last - self._at_start),
+            fps=fps,
+            mb_per_s=fps * self._reader.setup.payload_size / 1e6,
+            reasons=tuple(self._reasons),
+            files=tuple(self._files),
+            error=self._error,
+        )
+
+
+def _touched(size: int) -> bytearray:
+    """Memory whose pages are there already."""
+    buffer = bytearray(size)
+    buffer[::_PAGE_BYTES] = bytes(len(range(0, size, _PAGE_BYTES)))
+    return buffer
+
+
+@contextmanager
+def progress_bar(frames: int, enabled: bool) -> Iterator[Callable[[Progress], None]]:
+    """A callback for `grab` that draws on stderr; does nothing where `enabled` is false or stderr is no tty."""
+    if not enabled or not sys.stderr.isatty():
+        yield lambda progress: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[trouble]}"),
+    )
+    with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
+        taking = bar.add_task("frames", total=frames, trouble="")
+        writing = bar.add_task("files", total=frames, trouble="", visible=False)
+
+        def show(progress: Progress) -> None:
+            lost = f"{progress.incomplete} incomplete, {progress.discarded} discarded"
+            trouble = lost if progress.incomplete or progress.discarded else ""
+            bar.update(taking, completed=progress.delivered + progress.incomplete, trouble=trouble)
+            if progress.to_write:
+                bar.update(writing, completed=progress.written, total=progress.to_write, visible=True)
+
+        yield show
+
+
+def open_target(target: str) -> HostBus:
+    """The camera at `usbip://HOST[:PORT][/BUSID]` or `usb:VID:PID[:SERIAL]` (hexadecimal ids).
+
+    Raises ValueError for anything else, UsbGone where there is no such camera.
+    """
+    kind, _, rest = target.partition(":")
+    if kind == "usbip" and rest.startswith("//"):
+        return _open_usbip(target, rest[2:])
+    if kind == "usb":
+        return _open_usb(target, rest)
+    raise ValueError(f"{target!r} is no address: usbip://HOST:PORT/BUSID or usb:VID:PID")
+
+
+def is_address(target: str) -> bool:
+    """Whether a target is an address for `open_target` rather than the name of a camera model."""
+    return target.startswith(("usbip:", "usb:"))
+
+
+def _open_usbip(target: str, rest: str) -> HostBus:
+    from gadget.usbip import wire
+    from gadget.usbip.client import UsbipClient
+
+    place, _, busid = rest.partition("/")
+    host, colon, port_text = place.rpartition(":")
+    if place.endswith("]") or not colon:
+        host, port_text = place, str(wire.PORT)
+    if not port_text.isdecimal() or not 0 < int(port_text) < 65536:
+        raise ValueError(f"{target!r}: {port_text!r} is no TCP port")
+    return UsbipClient.connect(host.strip("[]") or "127.0.0.1", int(port_text), busid or "1-1")
+
+
+def _open_usb(target: str, rest: str) -> HostBus:
+    from gadget.tools.pyusb_bus import UsbBus
+
+    vid, _, pid = rest.partition(":")
+    pid, _, serial = pid.partition(":")
+    try:
+        numbers = int(vid, 16), int(pid, 16)
+    except ValueError:
+        raise ValueError(f"{target!r}: give two hexadecimal numbers, such as usb:2676:ba02") from None
+    return UsbBus.open(*numbers, serial)

@@ -1,0 +1,34 @@
+"""A camera on a `LoopbackBus` in this process: no other program, so the run is a pure function of seed and settings.
+
+Frames are rendered before the clock moves on: results are bit for bit the same on every machine.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from gadget.loopback import LoopbackBus
+from gadget.runner import FIRST_SERIAL, CameraSpec, build
+from gadget.time.simulated import LOCKSTEP_NS, SimulatedTime
+from gadget.usb.pcap import PcapWriter
+
+
+@contextlib.contextmanager
+def in_process(spec: CameraSpec, pcap: Path | None = None) -> Iterator[LoopbackBus]:
+    """A host for the camera of `spec`, on a simulated clock (in lockstep where the spec says so)."""
+    bus = spec.bus.bus() if spec.bus is not None else None
+    built = build(spec, spec.serial or str(FIRST_SERIAL), bus=bus)
+    lockstep = spec.clock == "lockstep"
+    time = SimulatedTime(lockstep=lockstep, step_ns=LOCKSTEP_NS if lockstep else 0)
+    host = LoopbackBus.to(built.device, time)
+    time.services.append(built.port)
+    writer = PcapWriter(pcap) if pcap is not None else None
+    if writer is not None:
+        writer.attach(built.device, bus=1, address=2)
+    try:
+        yield host
+    finally:
+        host.close()
+        built.rendered.source.close()
+        if writer is not None:
+            writer.close()

@@ -1,0 +1,107 @@
+"""A camera's place on a port: it drops off the bus when its supply fails or when it resets, and comes back.
+
+State: whether the camera is on the bus, when it is about to drop off and why, when it comes back. Always true:
+the transport hears of it (`on_drop`, `on_return`) exactly once each time, in turn; a camera that comes back
+has lost its settings, as after power-on; a camera whose supply would fail again before the host has done
+anything stays off. A service of the loop.
+"""
+
+from collections.abc import Callable
+
+from gadget.budget.power import PowerModel
+from gadget.usb.device import UsbDevice
+from u3v.camera import Camera
+
+MS = 1_000_000
+RESET_AFTER_NS = 50 * MS
+"""From the acknowledge of DeviceReset to the end of the connection (assumed)."""
+BROWN_OUT_NS = 1 * MS
+OVER_CURRENT_NS = 10 * MS
+"""How long a port stands too much current: its switch ignores inrush (assumed, typical of power switches)."""
+BACK_NS = 500 * MS
+"""From the end of the connection to the next one (assumed)."""
+
+
+class Port:
+    """`device` on a port with `power`. `report(line)` gets what happens, for people."""
+
+    def __init__(
+        self,
+        device: UsbDevice,
+        camera: Camera,
+        power: PowerModel,
+        report: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.device = device
+        self.power = power
+        self.drops = 0
+        self.report = report
+        self.on_drop: Callable[[int], None] = device.unplug
+        self.on_return: Callable[[int], None] = device.replug
+        self._camera = camera
+        self._changed = True
+        self._drop_ns: int | None = None
+        self._reason = ""
+        self._return_ns: int | None = None
+        self._is_off = False
+        power.on_change = self._power_changed
+
+    @property
+    def on_bus(self) -> bool:
+        return not self._is_off
+
+    def next_wakeup_ns(self) -> int | None:
+        if self._is_off:
+            return self._return_ns
+        if self._changed or (self._camera.reset_requested and self._drop_ns is None):
+            return 0
+        return self._drop_ns
+
+    def service(self, now_ns: int) -> None:
+        if self._is_off:
+            if self._return_ns is not None and self._return_ns <= now_ns:
+                self._come_back(now_ns)
+            return
+        self._changed = False
+        self._look(now_ns)
+        if self._drop_ns is not None and self._drop_ns <= now_ns:
+            self._drop(now_ns)
+
+    def _power_changed(self, now_ns: int) -> None:
+        self._changed = True
+
+    def _look(self, now_ns: int) -> None:
+        """Is there a reason to drop off, and until when does it go well?"""
+        if self._camera.reset_requested:
+            if self._drop_ns is None or self._reason != "DeviceReset":
+                self._drop_ns, self._reason = now_ns + RESET_AFTER_NS, "DeviceReset"
+            return
+        fault = self.power.fault()
+        if not fault:
+            self._drop_ns = None
+        elif self._drop_ns is None:
+            self._drop_ns = now_ns + (BROWN_OUT_NS if fault.startswith("brown") else OVER_CURRENT_NS)
+        self._reason = fault
+
+    def _drop(self, now_ns: int) -> None:
+        self._drop_ns = None
+        self._is_off = True
+        self.drops += 1
+        self.report(f"drops off the bus: {self._reason}")
+        self.on_drop(now_ns)
+        self._camera.reset()
+        self._camera.reset_requested = False
+        self.power.switch_off(now_ns)
+        self._return_ns = now_ns + BACK_NS
+
+    def _come_back(self, now_ns: int) -> None:
+        self._return_ns = None
+        self.power.switch_on(now_ns)
+        fault = self.power.fault()
+        if fault:
+            self.power.switch_off(now_ns)
+            self.report(f"stays off: {fault}")
+            return
+        self._is_off = False
+        self._changed = True
+        self.on_return(now_ns)

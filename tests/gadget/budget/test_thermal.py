@@ -1,0 +1,116 @@
+"""Cameras in hot air on a simulated clock: thresholds of the makers' manuals, met to the degree."""
+
+import pytest
+
+from gadget.budget.power import Supply
+from tests.gadget.eager import Eager, rig
+from u3v.wire.usb import EVENT_IN
+
+ACE = "acA4096-40um"
+SECOND = 10**9
+MINUTE = 60 * SECOND
+
+
+def temperature(eager: Eager) -> int:
+    return round(eager.camera.surroundings.temperature_c(eager.host.now_ns))
+
+
+def until(eager: Eager, status: str, limit_ns: int = 120 * MINUTE) -> int:
+    """Let time pass to a change of the status: the reading then."""
+    time = eager.host.time
+    end_ns = time.now_ns + limit_ns
+    while eager.camera.thermal.status != status:
+        at_ns = time.next_wakeup_ns()
+        assert at_ns is not None and at_ns < end_ns, f"still {eager.camera.thermal.status}"
+        time.step(at_ns)
+    return temperature(eager)
+
+
+def slow(ambient_c: float) -> Eager:
+    """A camera of few frames that draws as much as at full rate."""
+    _, (one,) = rig([ACE], "5gbps", Supply(ambient_c=ambient_c), Height=8, Width=8)
+    power = one.port.power
+    power.load(one.host.now_ns, configured=True, bytes_per_s=379.5e6)
+    one.camera.thermal.look(one.host.now_ns)
+    one.camera.acquisition.abort(one.host.now_ns)
+    return one
+
+
+def test_cool_air_keeps_it_well() -> None:
+    one = slow(25)
+    one.host.run(100 * MINUTE)
+    assert one.camera.thermal.status == "Ok"
+    assert one.camera.thermal.next_wakeup_ns() is None
+
+
+def test_the_states_of_an_ace_at_their_temperatures() -> None:
+    one = slow(56)  # 56 + 8 K/W x 3.6 W = 84.8 C in the end
+    assert until(one, "Critical") == 75
+    assert not one.camera.thermal.is_stopped
+    assert until(one, "Over") == 81
+    assert one.camera.thermal.is_stopped
+    assert one.port.power.power_w() < 3.6  # the sensor is off: it cools down, to 72 C
+    assert until(one, "Critical") == 80
+    assert one.camera.thermal.is_stopped
+    while one.camera.thermal.is_stopped:
+        at_ns = one.host.time.next_wakeup_ns()
+        assert at_ns is not None
+        one.host.time.step(at_ns)
+    assert temperature(one) == 77
+    assert until(one, "Ok") == 74
+
+
+def test_events_are_sent_once_and_armed_again() -> None:
+    one = slow(56)
+    for name in ("CriticalTemperature", "OverTemperature"):
+        one.nodes.set("EventSelector", name)
+        one.nodes.set("EventNotification", "On")
+    one.client.write_u32(one.client.sbrm.eirm_address, 1)
+    ids = one.camera.family.event_ids
+    seen: list[int] = []
+    buffer = bytearray(1024)
+
+    def receive() -> None:
+        one.host.bulk_in_into(EVENT_IN, buffer, 120 * 60 * 1000)
+        seen.append(int.from_bytes(buffer[14:16], "little"))
+
+    receive()
+    assert (seen, temperature(one)) == ([ids["CriticalTemperature"]], 75)
+    receive()
+    assert (seen[1:], temperature(one)) == ([ids["OverTemperature"]], 81)
+    until(one, "Ok")  # 74: neither is armed for the critical one, which needs 71
+    one.port.power.load(one.host.now_ns, configured=True, bytes_per_s=379.5e6)
+    one.camera.thermal.look(one.host.now_ns)
+    receive()
+    assert (seen[2:], temperature(one)) == ([ids["OverTemperature"]], 81)
+
+
+def test_an_over_hot_ace_sends_test_image_2() -> None:
+    _, (one,) = rig([ACE], "5gbps", Supply(ambient_c=70), Height=8, Width=8)  # 86 C from the start
+    assert one.nodes.get("DeviceTemperatureStatus") == "Over"
+    assert one.nodes.get("DeviceTemperature") == 86
+    assert one.camera.exposure(0, 0).test_image == 2
+    assert one.camera.stream.offered > 0
+
+
+def test_a_baumer_sends_nothing_when_it_is_too_hot() -> None:
+    from u3v.sfnc import vcx
+    from u3v.thermal import ThermalGuard
+
+    _, (one,) = rig([ACE], "5gbps", Supply(ambient_c=25), Height=8, Width=8)
+    one.camera.thermal = ThermalGuard(one.camera, vcx.THERMAL)
+    one.port.power.ambient_c = 60.0  # the fan has stopped: 60 + 8 x 2 = 76 C, with the stream more
+    assert one.port.power.final_temperature_c() == pytest.approx(76, abs=0.1)
+    one.port.power.load(one.host.now_ns, configured=True, bytes_per_s=379.5e6)
+    one.camera.thermal.look(one.host.now_ns)
+    one.camera.acquisition._earliest_ns += 10**15
+    assert until(one, "High") == 71
+    assert until(one, "Exceeded") == 76
+    assert not one.camera.thermal.sends_nothing
+    while not one.camera.thermal.is_stopped:
+        at_ns = one.host.time.next_wakeup_ns()
+        assert at_ns is not None
+        one.host.time.step(at_ns)
+    assert temperature(one) == 77
+    assert one.camera.thermal.sends_nothing
+    assert one.camera.acquisition.next_wakeup_ns() is None

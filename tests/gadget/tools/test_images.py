@@ -1,0 +1,78 @@
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from gadget.tools.images import format_name, to_pixels, write_image
+from u3v.errors import U3VError
+from u3v.wire.stream import Leader
+
+CODES = {"Mono8": 0x01080001, "Mono10": 0x01100003, "Mono10p": 0x010A0046, "Mono12": 0x01100005, "Mono12p": 0x010C0047}  # fmt: skip  # noqa: E501
+BITS = {"Mono8": 8, "Mono10": 16, "Mono10p": 10, "Mono12": 16, "Mono12p": 12}
+DEPTH = {"Mono8": 8, "Mono10": 10, "Mono10p": 10, "Mono12": 12, "Mono12p": 12}
+
+
+def stream(values: list[int], bits: int) -> bytes:
+    """PFNC: one bit stream, least significant bit first."""
+    number = sum(value << bits * place for place, value in enumerate(values))
+    return number.to_bytes((len(values) * bits + 7) // 8, "little")
+
+
+def image(name: str, width: int, height: int, padding: int = 0) -> tuple[Leader, memoryview, list[int]]:
+    random_ = random.Random(width * height)
+    values = [random_.randrange(1 << DEPTH[name]) for _ in range(width * height)]
+    leader = Leader(7, 123456789, CODES[name], width, height, 4, 8, padding)
+    if not padding:
+        return leader, memoryview(stream(values, BITS[name])), values
+    lines = (values[at : at + width] for at in range(0, len(values), width))
+    return (
+        leader,
+        memoryview(b"".join(stream(line, BITS[name]) + b"\xee" * padding for line in lines)),
+        values,
+    )
+
+
+@pytest.mark.parametrize("padding", [0, 3])
+@pytest.mark.parametrize("shape", [(8, 2), (5, 3), (1, 1), (7, 7)])
+@pytest.mark.parametrize("name", CODES)
+def test_pixels_are_the_numbers_in_the_bit_stream(name: str, shape: tuple[int, int], padding: int) -> None:
+    leader, payload, values = image(name, *shape, padding)
+    pixels = to_pixels(leader, payload)
+    assert pixels.dtype == (np.uint8 if name == "Mono8" else np.uint16)
+    assert pixels.shape == (shape[1], shape[0])
+    assert pixels.reshape(-1).tolist() == values
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_png_and_tiff_hold_the_same_numbers(name: str, tmp_path: Path) -> None:
+    leader, payload, values = image(name, 33, 17)
+    write_image(tmp_path / "a.png", "png", leader, payload)
+    write_image(tmp_path / "a.tiff", "tiff", leader, payload)
+    write_image(tmp_path / "a.raw", "raw", leader, payload)
+    with Image.open(tmp_path / "a.png") as png:
+        assert png.mode == ("L" if name == "Mono8" else "I;16")
+        assert np.asarray(png).reshape(-1).tolist() == values
+        assert png.info["BlockID"] == "7"
+        assert png.info["PixelFormat"] == name
+    tiff = tifffile.imread(tmp_path / "a.tiff")
+    assert tiff.reshape(-1).tolist() == values
+    assert tiff.dtype == (np.uint8 if name == "Mono8" else np.uint16)
+    with tifffile.TiffFile(tmp_path / "a.tiff") as file:
+        assert '"Timestamp": 123456789' in file.pages[0].tags["ImageDescription"].value
+    assert (tmp_path / "a.raw").read_bytes() == payload
+
+
+def test_what_cannot_be_converted(tmp_path: Path) -> None:
+    leader, payload, _ = image("Mono12p", 33, 17)
+    with pytest.raises(U3VError, match=r"^841 bytes for 33 x 17 pixels of Mono12p$"):
+        to_pixels(leader, payload[:-1])
+    rgb = Leader(0, 0, 0x02180014, 8, 8)
+    with pytest.raises(U3VError, match=r"^pixel format 0x02180014 cannot be converted: use raw files$"):
+        to_pixels(rgb, memoryview(bytes(64)))
+    write_image(tmp_path / "a.raw", "raw", rgb, memoryview(bytes(64)))
+    with pytest.raises(ValueError, match="image format 'gif': must be one of png, tiff, raw"):
+        write_image(tmp_path / "a.gif", "gif", leader, payload)
+    assert format_name(0x02180014) == "0x02180014"

@@ -1,0 +1,87 @@
+"""Cameras that drop off the bus and come back, on a simulated clock."""
+
+import pytest
+
+from gadget.budget.power import Supply
+from gadget.usb.in_pipe import ESHUTDOWN
+from gadget.usb.port import BACK_NS, BROWN_OUT_NS, OVER_CURRENT_NS, RESET_AFTER_NS
+from tests.gadget.eager import Eager, rig
+from u3v.host.bus import UsbGone, get_configuration
+from u3v.host.client import U3VClient
+from u3v.host.nodes import DeviceNodes
+
+SECOND = 10**9
+MODEL = "acA4096-40um"
+
+
+def dropped_after(eager: Eager) -> int:
+    """Let time pass until the camera is off the bus: how long it took."""
+    began_ns = eager.host.now_ns
+    while eager.port.on_bus:
+        at_ns = eager.host.time.next_wakeup_ns()
+        assert at_ns is not None and at_ns < began_ns + 10 * SECOND, "it stays"
+        eager.host.time.step(at_ns)
+    return eager.host.now_ns - began_ns
+
+
+def test_a_well_fed_camera_stays() -> None:
+    time, (one,) = rig([MODEL], "5gbps", Supply(cable_ohm=0.3))
+    time.advance(5 * SECOND)
+    assert (one.port.drops, one.port.on_bus) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("supply", "after_ns", "reason"),
+    [
+        (Supply(cable_ohm=0.75), BROWN_OUT_NS, "brown-out: 4.4"),
+        (Supply(load_ma=400), OVER_CURRENT_NS, "over-current: 1"),
+    ],
+)
+def test_a_camera_that_starts_with_too_weak_a_supply_drops_and_comes_back(
+    supply: Supply, after_ns: int, reason: str
+) -> None:
+    time, (one,) = rig([MODEL], "5gbps", supply)
+    said: list[str] = []
+    one.port.report = said.append
+    assert dropped_after(one) == pytest.approx(after_ns, abs=1000)
+    assert one.ended_with == ESHUTDOWN
+    assert said[0].startswith(f"drops off the bus: {reason}")
+    with pytest.raises(UsbGone):
+        U3VClient(one.host).open()
+    assert one.camera.stream.in_flight == 0
+    time.advance(BACK_NS)
+    assert one.port.on_bus
+    assert get_configuration(one.host) == 0
+    client = U3VClient(one.host)
+    one.host.device.on_complete = one.host._completed
+    client.open()
+    assert DeviceNodes(client).get("DeviceModelName") == MODEL
+    time.advance(10 * SECOND)
+    assert one.port.drops == 1, "idle is fine; the next acquisition would be too much again"
+
+
+def test_a_supply_that_is_hopeless_leaves_it_off() -> None:
+    time, (one,) = rig([MODEL], "5gbps", Supply(supply_v=4.4))
+    said: list[str] = []
+    one.port.report = said.append
+    time.advance(5 * SECOND)
+    assert not one.port.on_bus
+    assert said[-1] == "stays off: brown-out: 4.40 V at the camera, it needs 4.45 V"
+    assert time.next_wakeup_ns() is None
+
+
+def test_device_reset_is_a_cable_pulled_and_plugged() -> None:
+    time, (one,) = rig([MODEL], "5gbps", Gain=6.0)
+    time.advance(SECOND)
+    one.host.device.on_complete = one.host._completed
+    one.nodes.execute("DeviceReset")  # acknowledged, then gone
+    one.host.device.on_complete = one._completed
+    assert dropped_after(one) <= RESET_AFTER_NS
+    time.advance(BACK_NS)
+    assert one.port.drops == 1 and not one.camera.reset_requested
+    one.host.device.on_complete = one.host._completed
+    client = U3VClient(one.host)
+    client.open()
+    assert DeviceNodes(client).get("Gain") == 0.0
+    time.advance(5 * SECOND)
+    assert one.port.drops == 1
