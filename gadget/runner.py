@@ -1,7 +1,8 @@
 """The composition root: model + sensor + scene + surroundings become virtual cameras on a loop.
 
-`build` makes one camera, `Bench` holds several with their loop and the worker thread that renders. The
-worker is one thread: frames are rendered in the order they were exposed.
+`build_core` makes a camera for any wire, `plug_usb` plugs one into a USB port, `build` does both; `Bench` holds
+several with their loop and the worker thread that renders. The worker is one thread: frames are rendered in the
+order they were exposed.
 """
 
 import logging
@@ -20,7 +21,8 @@ from frames.source import NO_DEFECTS, Defects, FrameSource
 from gadget.budget.bus import Bus, BusSpec
 from gadget.budget.power import PowerModel, Supply
 from gadget.catalogue import find_model
-from gadget.rendering import Job, RenderedCamera, run_inline
+from gadget.feature_text import parse_value
+from gadget.rendering import Job, Renderer, run_inline
 from gadget.time.loop import Loop
 from gadget.time.simulated import SimulatedLoop
 from gadget.time.slices import LONG_NS, ask_for_slices
@@ -29,8 +31,12 @@ from gadget.usb.pcap import PcapWriter
 from gadget.usb.port import Port
 from gadget.user_set_file import UserSetFile
 from u3v.camera import Camera, Options
+from u3v.function import Function
 from u3v.model import Model
+from u3v.usb3v.bootstrap import USB3_VISION, WireOptions
+from u3v.usb3v.function import UsbFunction
 from u3v.wire.usb import STREAM_IN, Speed
+from u3v.wire_traits import WireTraits
 
 log = logging.getLogger(__name__)
 
@@ -76,15 +82,78 @@ class CameraSpec:
 
 
 @dataclass(slots=True)
-class VirtualCamera:
-    """A built camera: its core, its pixels, its place on a port."""
+class Core:
+    """A camera before it is on a wire: what it does, its pixels, its supply."""
 
     spec: CameraSpec
     model: Model
     camera: Camera
-    rendered: RenderedCamera
+    pixels: Renderer
+    power: PowerModel
+
+
+@dataclass(slots=True)
+class BuiltCamera(Core):
+    """A camera that is served over USB: its USB function, and its device on a port."""
+
+    function: Function
     device: UsbDevice
     port: Port
+
+
+def build_core(
+    spec: CameraSpec,
+    serial: str,
+    wire: WireTraits,
+    *,
+    run_job: Callable[[Job, Job], None] = run_inline,
+    on_frame: Callable[[int], None] = lambda now_ns: None,
+    advance_clock: Callable[[int], None] | None = None,
+    scene: Scene | None = None,
+) -> Core:
+    """One camera for a wire like this. Raises ModelError, SceneError, SensorError or ValueError, one line each."""
+    model, sensor = find_model(spec.model, spec.model_files)
+    if spec.bus is not None:
+        check_bus(model, spec.bus)
+    store = UserSetFile(spec.state, model.name) if spec.state is not None else None
+    options = Options(
+        serial=serial,
+        user_defined_name=spec.name,
+        paced=spec.paced,
+        slow_link=spec.bus is not None and spec.bus.slow_link,
+        user_sets=store.load() if store is not None else {},
+        save_user_sets=store.save if store is not None else None,
+        advance_clock=advance_clock,
+    )
+    power = PowerModel(model, speed=spec.speed, supply=spec.supply)
+    camera = Camera(model, sensor.timing, power, wire, options)
+    for name, text in spec.settings.items():
+        set_feature(camera, name, text)
+    width, height = model.integer("width_max_px"), model.integer("height_max_px")
+    guid = model.identity(serial).guid
+    source = FrameSource(
+        sensor,
+        scene or parse_scene(spec.scene),
+        seed=spec.seed if spec.seed is not None else int(guid[4:], 16),
+        width=width,
+        height=height,
+        threads=spec.threads,
+        defects=spec.defects,
+    )
+    _enter_defects(camera, source)
+    count = model.integer("frame_memory_bytes") // (width * height) + SPARE_BUFFERS
+    pool = FramePool(count, width * height * 2)
+    pixels = Renderer(camera, source, pool, run_job, sensor.black_level_dn12, on_frame)
+    return Core(spec, model, camera, pixels, power)
+
+
+def plug_usb(core: Core, bus: Bus | None = None) -> BuiltCamera:
+    """Plug a camera into a USB port of its own, on `bus` with others or on one of its own."""
+    spec = core.spec
+    function = UsbFunction(core.camera, WireOptions(strict=spec.strict))
+    device = UsbDevice(function, speed=spec.speed, paced=spec.paced, bus=bus, offered_ma=spec.offered_ma)
+    port = Port(device, core.camera, core.power)
+    return BuiltCamera(spec, core.model, core.camera, core.pixels, core.power, function, device, port)
 
 
 def build(
@@ -93,43 +162,21 @@ def build(
     run_job: Callable[[Job, Job], None] = run_inline,
     scene: Scene | None = None,
     bus: Bus | None = None,
-) -> VirtualCamera:
-    """One camera. Raises ModelError, SceneError, SensorError or ValueError, each one line for a person."""
-    model, sensor = find_model(spec.model, spec.model_files)
-    if spec.bus is not None:
-        check_bus(model, spec.bus)
-    store = UserSetFile(spec.state, model.name) if spec.state is not None else None
-    options = Options(
-        serial=serial,
-        user_defined_name=spec.name,
-        strict=spec.strict,
-        paced=spec.paced,
-        slow_link=spec.bus is not None and spec.bus.slow_link,
-        user_sets=store.load() if store is not None else {},
-        save_user_sets=store.save if store is not None else None,
+    *,
+    on_frame: Callable[[int], None] = lambda now_ns: None,
+    advance_clock: Callable[[int], None] | None = None,
+) -> BuiltCamera:
+    """One camera on USB3 Vision, plugged in. Raises as `build_core`."""
+    core = build_core(
+        spec,
+        serial,
+        USB3_VISION,
+        run_job=run_job,
+        on_frame=on_frame,
+        advance_clock=advance_clock,
+        scene=scene,
     )
-    power = PowerModel(model, speed=spec.speed, supply=spec.supply)
-    camera = Camera(model, sensor.timing, power, options)
-    for name, text in spec.settings.items():
-        set_feature(camera, name, text)
-    width, height = model.integer("width_max_px"), model.integer("height_max_px")
-    seed = spec.seed if spec.seed is not None else int(camera.identity.guid[4:], 16)
-    source = FrameSource(
-        sensor,
-        scene or parse_scene(spec.scene),
-        seed=seed,
-        width=width,
-        height=height,
-        threads=spec.threads,
-        defects=spec.defects,
-    )
-    _enter_defects(camera, source)
-    smallest = width * height
-    count = model.integer("frame_memory_bytes") // smallest + SPARE_BUFFERS
-    pool = FramePool(count, width * height * 2)
-    rendered = RenderedCamera(camera, source, pool, run_job, sensor.black_level_dn12)
-    device = UsbDevice(rendered, speed=spec.speed, paced=spec.paced, bus=bus, offered_ma=spec.offered_ma)
-    return VirtualCamera(spec, model, camera, rendered, device, Port(device, camera, power))
+    return plug_usb(core, bus)
 
 
 def check_bus(model: Model, bus: BusSpec) -> None:
@@ -150,14 +197,9 @@ def _enter_defects(camera: Camera, source: FrameSource) -> None:
 
 
 def set_feature(camera: Camera, name: str, text: str) -> None:
-    """Set a feature from text, with the checks a host's write gets. Raises ValueError, one line."""
-    from gadget.feature_text import parse_value
-
+    """Set a feature from text, as a host would. Raises ValueError or GenCPError, one line."""
     feature, value = parse_value(camera, name, text)
-    feature.check(camera, value)
-    camera.features.set(name, value)
-    if feature.written is not None:
-        feature.written(camera)
+    camera.features.host_set(feature.name, value)
 
 
 class Bench:
@@ -165,7 +207,7 @@ class Bench:
 
     def __init__(self, specs: Iterable[CameraSpec], pcap: Path | None = None) -> None:
         specs = list(specs)
-        self.cameras: list[VirtualCamera] = []
+        self.cameras: list[BuiltCamera] = []
         self._simulated = bool(specs) and specs[0].clock != "real"
         self.loop = (
             SimulatedLoop(self._held, lockstep=specs[0].clock == "lockstep") if self._simulated else Loop()
@@ -179,9 +221,7 @@ class Bench:
                 serial = spec.serial or str(FIRST_SERIAL + index)
                 if bus is None and spec.bus is not None:
                     bus = spec.bus.bus()
-                # A simulated clock stands still while a frame is rendered.
-                run_job = run_inline if self._simulated else self._run_job
-                self._add(build(spec, serial, run_job, bus=bus))
+                self._add(spec, serial, bus)
             self._warm_up()
             if pcap is not None:
                 self._pcap = PcapWriter(pcap)
@@ -200,21 +240,33 @@ class Bench:
     def close(self) -> None:
         self._worker.shutdown(cancel_futures=True)
         for built in self.cameras:
-            built.rendered.source.close()
+            built.pixels.source.close()
         if self._pcap is not None:
             self._pcap.close()
         self.loop.close()
 
-    def _add(self, built: VirtualCamera) -> None:
-        device = built.device
+    def _add(self, spec: CameraSpec, serial: str, bus: Bus | None) -> None:
+        def arrived(_now_ns: int) -> None:
+            if not self._simulated:
+                built.device.service(self.loop.now_ns())
+
+        advance = None
         if isinstance(self.loop, SimulatedLoop) and self.loop.is_lockstep:
-            built.camera.options.advance_clock = self.loop.advance
+            advance = self.loop.advance
+        built = build(
+            spec,
+            serial,
+            # A simulated clock stands still while a frame is rendered.
+            run_inline if self._simulated else self._run_job,
+            bus=bus,
+            on_frame=arrived,
+            advance_clock=advance,
+        )
         if not self._simulated:
-            built.rendered.source.pause = self._breathe
-            if built.spec.paced:
-                built.rendered.source.part_px = PACED_PART_PX
-            built.rendered.on_frame = lambda _now_ns: device.service(self.loop.now_ns())
-        self.loop.services.append(device)
+            built.pixels.source.pause = self._breathe
+            if spec.paced:
+                built.pixels.source.part_px = PACED_PART_PX
+        self.loop.services.append(built.device)
         self.loop.services.append(built.port)
         name = f"{built.model.name} {built.camera.options.serial}"
         built.port.report = lambda line: print(f"u3v: {name} {line}", file=sys.stderr, flush=True)
@@ -223,15 +275,15 @@ class Bench:
     def _held(self) -> bool:
         """Whether a camera has something for a host that has no request for it."""
         return any(
-            c.camera.stream.enabled
-            and (c.camera.acquisition.active or c.camera.stream.in_flight > 0)
+            c.camera.frames.enabled
+            and (c.camera.acquisition.active or c.camera.frames.in_flight > 0)
             and not c.device.has_request(STREAM_IN)
             for c in self.cameras
         )
 
     def _warm_up(self) -> None:
         """Have everything compiled and tabulated before a host can ask for the first frame."""
-        jobs = [self._worker.submit(built.rendered.warm_up) for built in self.cameras]
+        jobs = [self._worker.submit(built.pixels.warm_up) for built in self.cameras]
         _done, waiting = wait(jobs, PATIENCE_S)
         if waiting:
             print("preparing the sensor engine (compiled once per machine) ...", file=sys.stderr, flush=True)
@@ -259,7 +311,7 @@ class Bench:
         self._worker.submit(job)
 
 
-def tell_refusals(cameras: Iterable[VirtualCamera]) -> None:
+def tell_refusals(cameras: Iterable[BuiltCamera]) -> None:
     """Say it on stderr where a port offers too little for a camera to be configured."""
     for built in cameras:
         name = f"{built.model.name} {built.camera.options.serial}"

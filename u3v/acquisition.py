@@ -1,86 +1,124 @@
 """When frames happen: acquisition modes, triggers, frame rate. Decides instants, never pixels.
 
-State: whether an acquisition runs, how many frames it still owes, how many the current burst owes, the
-earliest instant of the next exposure, the triggers that wait for their delay, and the timed events to come.
-Always true: exposures start in order, no earlier than one frame period after each other, at modelled
-instants, which do not depend on when `tick` was called; events go out in the order of their instants.
+State: whether an acquisition runs and how many frames it still owes, how many the current burst owes, when the
+sensor is ready for another exposure, when the last one of this acquisition began, the triggers that wait for their
+delay, and the happenings to come. Always true: exposures start in order, at modelled instants that do not depend on
+when `tick` was called; happenings are told in the order of their instants; timestamps of frames rise strictly.
+
+Only exposure and readout bind the sensor. Frame rate and link are looked at when the next exposure is decided, with
+the settings of that moment: a rate that is raised counts at once, and one of an earlier acquisition not at all.
 """
 
-import struct
-from bisect import insort
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from heapq import heappop, heappush
+from itertools import count
+from typing import Protocol
 
-from u3v.sfnc.family import BURST, FRAME
-
-if TYPE_CHECKING:
-    from u3v.camera import Camera
+from u3v.device import FeatureValues, Timing
+from u3v.exposure import Exposure, ImageSettings
+from u3v.family import BURST, FRAME, Family
+from u3v.frame_memory import FrameMemory
+from u3v.happenings import Happening, Happenings
+from u3v.model import Model
 
 MAX_IN_FLIGHT_UNPACED = 3
 """Frames exposed but not yet handed over when the camera runs as fast as the host reads."""
 
+_OVERTRIGGER = {
+    FRAME: Happening.FRAME_START_OVERTRIGGER,
+    BURST: Happening.FRAME_BURST_START_OVERTRIGGER,
+}
 
-class Timing(Protocol):
-    """What the core must know of a sensor: its readout. All times in ns, rows in sensor rows."""
 
-    def rows_read(self, height: int, binning_vertical: int) -> int: ...
+class Exposer(Protocol):
+    """The camera, as its acquisition sees it."""
 
-    def readout_ns(self, height_rows: int) -> int: ...
+    @property
+    def now_ns(self) -> int: ...
 
-    def frame_period_ns(self, height_rows: int, exposure_ns: int, link_ns: int) -> int: ...
+    @property
+    def model(self) -> Model: ...
+
+    @property
+    def family(self) -> Family: ...
+
+    @property
+    def features(self) -> FeatureValues: ...
+
+    @property
+    def frames(self) -> FrameMemory: ...
+
+    @property
+    def settings(self) -> ImageSettings: ...
+
+    @property
+    def settings_version(self) -> int:
+        """Changes with everything that a period depends on."""
+
+    @property
+    def throughput_bytes_per_s(self) -> float: ...
+
+    def image_slots(self, triggered: bool) -> int | None:
+        """How many images the image buffer takes; None where only their bytes count."""
+
+    @property
+    def sends_nothing(self) -> bool:
+        """Too hot for images."""
+
+    def exposure(self, index: int, block_id: int, start_ns: int, timestamp_ns: int) -> Exposure: ...
+
+    def expose(self, exposure: Exposure) -> None:
+        """The exposure has a place in the frame memory: have its pixels made."""
+
+    def stamp(self, at_ns: int) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Exposure:
-    """One exposure and everything its pixels depend on. ROI in (binned) output pixels, instants in ns.
-
-    `index` counts exposures since power-on (the random stream's number); `block_id` is the stream's.
+class _Rules:
+    """What the settings of one moment say about instants. `spacing_ns`: from an exposure to the next one that a
+    trigger may start; with an image buffer of one image the link has no say there: what finds the buffer full
+    is exposed, and skipped. `gap_ns`: the same without the sensor, which is bound by the exposure that was.
     """
 
-    index: int
-    block_id: int
-    start_ns: int
-    readout_start_ns: int
+    version: int
+    waits_for_frame: bool
+    waits_for_burst: bool
     readout_ns: int
-    timestamp_ns: int
-    exposure_us: float
-    gain_db: float
-    black_level_dn12: float
-    offset_x: int
-    offset_y: int
-    width: int
-    height: int
-    binning_horizontal: int
-    binning_vertical: int
-    reverse_x: bool
-    reverse_y: bool
-    pixel_format: str
-    payload_bytes: int
-    test_image: int | str
-    temperature_c: float
-    defect_correction: bool
+    sensor_period_ns: int
+    period_ns: int
+    spacing_ns: int
+    gap_ns: int
 
 
 class Acquisition:
     """The acquisition engine of one camera. `exposed`: exposures since power-on."""
 
-    def __init__(self, camera: "Camera", timing: Timing, paced: bool) -> None:
+    def __init__(self, camera: Exposer, happenings: Happenings, timing: Timing, paced: bool) -> None:
         self.active = False
         self.timing = timing
         self.paced = paced
-        self.exposures: deque[Exposure] = deque()
-        self._camera = camera
         self.exposed = 0
+        self._camera = camera
+        self._happenings = happenings
+        self._tick_ns = camera.model.integer("timestamp_increment_ns", 1)
         self._frames_left: int | None = None
         self._burst_left = 0
-        self._earliest_ns = 0
+        self._not_before_ns = 0
+        self._sensor_ready_ns = 0
+        self._last_start_ns: int | None = None
+        self._last_timestamp_ns: int | None = None
         self._readout_end_ns = 0
         self._readouts: deque[tuple[int, int]] = deque(maxlen=2)
         self._is_free = False
+        self._end_ns: int | None = None
         self._abort_ns: int | None = None
         self._triggers: deque[int] = deque()
-        self._events: list[tuple[int, str, int]] = []
+        self._to_come: list[tuple[int, int, Happening, int]] = []
+        self._sequence = count()
+        self._known = _Rules(-1, False, False, 0, 0, 0, 0, 0)
+
+    # -- commands -----------------------------------------------------------------------------------------
 
     def start(self, now_ns: int) -> None:
         """AcquisitionStart. While one runs already, nothing changes."""
@@ -89,7 +127,7 @@ class Acquisition:
         if self._abort_ns is not None:
             ready_ns = self._abort_ns
             self.abort(now_ns)
-            self._earliest_ns = max(now_ns, ready_ns)
+            self._sensor_ready_ns = max(now_ns, ready_ns)
         features = self._camera.features
         mode = features.get("AcquisitionMode")
         frames = features.get_or("AcquisitionFrameCount", 1)
@@ -97,15 +135,17 @@ class Acquisition:
         self._frames_left = {"SingleFrame": 1, "MultiFrame": frames, "Continuous": None}[mode]
         self._burst_left = 0
         self._triggers.clear()
-        self._earliest_ns = max(now_ns, self._earliest_ns)
+        self._not_before_ns = now_ns
+        self._last_start_ns = None
+        self._happenings.tell(Happening.ACQUISITION_START, now_ns)
         if self.triggered(FRAME):
-            self._schedule(self._earliest_ns, "TriggerReady")
+            self._schedule(self._earliest_ns(), Happening.TRIGGER_READY)
         self.tick(now_ns)
 
     def stop(self, now_ns: int) -> None:
         """AcquisitionStop: what was exposed is still delivered, nothing new begins."""
-        self.active = False
         self._triggers.clear()
+        self._end(now_ns)
 
     def abort_command(self, now_ns: int) -> None:
         """AcquisitionAbort. Some cameras wait for the end of a readout that has begun."""
@@ -120,50 +160,56 @@ class Acquisition:
         """At once: frames not yet handed over are discarded, the one on the wire is cut short."""
         self.stop(now_ns)
         self._abort_ns = None
-        self.exposures.clear()
-        self._events.clear()
-        self._earliest_ns = now_ns
+        self._to_come.clear()
+        self._sensor_ready_ns = now_ns
         self._readout_end_ns = now_ns
         self._readouts.clear()
-        self._camera.stream.abort()
+        self._camera.frames.abort()
 
-    def software_trigger(self, now_ns: int) -> None:
-        """TriggerSoftware, for the trigger that TriggerSelector selects."""
-        selected = self._camera.features.get("TriggerSelector")
-        source = self._camera.features.get("TriggerSource", TriggerSelector=selected)
-        if source in self._camera.family.trigger_sources:
-            self.trigger(next(k for k, v in self._camera.family.triggers.items() if v == selected), now_ns)
-
-    def trigger(self, selector: str, now_ns: int) -> None:
-        """A trigger signal. One that comes too early, or is not awaited, is lost (an overtrigger)."""
-        if not self.triggered(selector):
+    def trigger(self, trigger: str, now_ns: int) -> None:
+        """A trigger signal, FRAME or BURST. One that comes too early, or is not awaited, is lost (an overtrigger)."""
+        if not self.triggered(trigger):
             return
-        if not self.waits_for(selector):
-            self._camera.emit(f"{selector}Overtrigger", now_ns)
+        if not self.waits_for(trigger):
+            self._happenings.tell(_OVERTRIGGER[trigger], now_ns)
             return
-        at_ns = now_ns + self._delay_ns(selector)
-        if selector == BURST:
+        at_ns = now_ns + self._delay_ns(trigger)
+        if trigger == BURST:
             self._burst_left = self._camera.features.get("AcquisitionBurstFrameCount")
-            self._schedule(at_ns, "FrameBurstStart")
-            self._earliest_ns = max(self._earliest_ns, at_ns)
+            self._schedule(at_ns, Happening.FRAME_BURST_START)
+            self._not_before_ns = max(self._not_before_ns, at_ns)
         else:
             if now_ns < self._readout_end_ns:
-                self._schedule(now_ns, "TriggerOverlapped")
+                self._schedule(now_ns, Happening.TRIGGER_OVERLAPPED)
             self._triggers.append(at_ns)
         self.tick(now_ns)
 
-    def waits_for(self, selector: str) -> bool:
+    def forget_triggers(self) -> None:
+        """TriggerMode was written: a camera that no longer waits for a trigger drops those that it has."""
+        if not self.triggered(FRAME):
+            self._triggers.clear()
+        if not self.triggered(BURST):
+            self._burst_left = 0
+
+    # -- what others ask ----------------------------------------------------------------------------------
+
+    def triggered(self, trigger: str) -> bool:
+        """Whether the camera waits for this trigger, FRAME or BURST."""
+        rules = self._rules()
+        return rules.waits_for_frame if trigger == FRAME else rules.waits_for_burst
+
+    def waits_for(self, trigger: str) -> bool:
         """Whether a trigger that came now would count (AcquisitionStatus: FrameBurstTriggerWait and
         FrameTriggerWait). A frame trigger must not lead to an exposure before the camera is ready for it."""
-        if not self.active or not self.triggered(selector):
+        if not self.active or not self.triggered(trigger):
             return False
-        if selector == BURST:
+        if trigger == BURST:
             return not self._burst_left
         if len(self._triggers) >= self._camera.model.integer("trigger_queue", 1) or not self._may_start():
             return False
-        ready_ns = self._earliest_ns
+        ready_ns = self._earliest_ns()
         if self._triggers:
-            ready_ns = max(ready_ns, self._triggers[-1] + self._spacing_ns())
+            ready_ns = max(ready_ns, self._triggers[-1] + self._rules().spacing_ns)
         return self._camera.now_ns + self._delay_ns(FRAME) >= ready_ns
 
     def period_ns(self) -> int:
@@ -172,57 +218,93 @@ class Acquisition:
         Where the image buffer takes a single image, exposure and transfer follow each other: the next image
         has no place before the last one has left.
         """
-        camera = self._camera
-        features = camera.features
-        link_ns = int(camera.payload_bytes * 1e9 / camera.throughput_bytes_per_s)
-        period_ns = max(self.sensor_period_ns(), link_ns)
-        if camera.image_slots == 1:
-            exposure_ns = int(features.get("ExposureTime") * 1000)
-            readout_ns = self.timing.readout_ns(camera.sensor_rows)
-            latency_ns = int(camera.model.number("trigger_latency_us", 0.0) * 1000)
-            occupied_ns = latency_ns + exposure_ns + max(readout_ns, link_ns)
-            period_ns = max(period_ns, occupied_ns)
-        if features.get_or("AcquisitionFrameRateEnable", False):
-            period_ns = max(period_ns, int(1e9 / features.get("AcquisitionFrameRate")))
-        return period_ns
+        return self._rules().period_ns
 
     def sensor_period_ns(self) -> int:
         """The shortest time from one exposure to the next as far as the sensor goes."""
-        rows = self._camera.sensor_rows
-        exposure_ns = int(self._camera.features.get("ExposureTime") * 1000)
-        if self._camera.features.get_or("ReadoutMode", "Overlapped") == "Sequential":
-            exposure_ns += self.timing.readout_ns(rows)
-        return self.timing.frame_period_ns(rows, exposure_ns, 0)
+        return self._rules().sensor_period_ns
+
+    def _rules(self) -> "_Rules":
+        version = self._camera.settings_version
+        if self._known.version != version:
+            self._known = self._compute_rules(version)
+        return self._known
+
+    def _compute_rules(self, version: int) -> "_Rules":
+        camera = self._camera
+        features, settings = camera.features, camera.settings
+        modes = {
+            trigger: features.get("TriggerMode", TriggerSelector=entry) == "On"
+            for trigger, entry in camera.family.triggers.items()
+        }
+        readout_ns = self.timing.readout_ns(settings.sensor_rows)
+        exposure_ns = settings.exposure_ns
+        if features.get_or("ReadoutMode", "Overlapped") == "Sequential":
+            exposure_ns += readout_ns
+        sensor_ns = self.timing.frame_period_ns(settings.sensor_rows, exposure_ns, 0)
+        link_ns = int(settings.wire_bytes * 1e9 / camera.throughput_bytes_per_s)
+        period_ns = max(sensor_ns, link_ns)
+        one_image = camera.image_slots(modes.get(FRAME, False)) == 1
+        if one_image:
+            latency_ns = int(camera.model.number("trigger_latency_us", 0.0) * 1000)
+            period_ns = max(period_ns, latency_ns + settings.exposure_ns + max(readout_ns, link_ns))
+        rate_ns = 0
+        if features.get_or("AcquisitionFrameRateEnable", False):
+            rate_ns = int(1e9 / features.get("AcquisitionFrameRate"))
+        period_ns = max(period_ns, rate_ns)
+        return _Rules(
+            version=version,
+            waits_for_frame=modes.get(FRAME, False),
+            waits_for_burst=modes.get(BURST, False),
+            readout_ns=readout_ns,
+            sensor_period_ns=sensor_ns,
+            period_ns=period_ns,
+            spacing_ns=sensor_ns if one_image else period_ns,
+            gap_ns=0 if one_image else max(link_ns, rate_ns),
+        )
+
+    # -- time ---------------------------------------------------------------------------------------------
 
     def next_wakeup_ns(self) -> int | None:
-        instants = [self._events[0][0]] if self._events else []
-        start_ns = self._next_start_ns()
-        instants += [at for at in (start_ns, self._abort_ns) if at is not None]
-        return min(instants, default=None)
+        coming_ns = self._to_come[0][0] if self._to_come else None
+        instants = (coming_ns, self._next_start_ns(), self._end_ns, self._abort_ns)
+        return min((at for at in instants if at is not None), default=None)
 
     def tick(self, now_ns: int) -> None:
-        self._advance(now_ns)
-        while self._events and self._events[0][0] <= now_ns:
-            at_ns, name, block_id = self._events.pop(0)
-            self._camera.emit(name, at_ns, block_id)
+        if not self._is_free and self._runs_freely():
+            self._not_before_ns = max(self._not_before_ns, now_ns)  # nothing is made up for
+        while True:
+            start_ns = self._next_start_ns()
+            starts = start_ns is not None and start_ns <= now_ns
+            if self._to_come and self._to_come[0][0] <= min(
+                now_ns, start_ns if starts and start_ns else now_ns
+            ):
+                at_ns, _, what, block_id = heappop(self._to_come)
+                self._happenings.tell(what, at_ns, block_id)
+            elif starts and start_ns is not None:
+                if self._triggers:
+                    self._triggers.popleft()
+                self._expose(start_ns if self.paced else now_ns)
+            else:
+                break
+        self._is_free = self._runs_freely()
+        if self._end_ns is not None and self._end_ns <= now_ns:
+            self._end(self._end_ns)
         if self._abort_ns is not None and self._abort_ns <= now_ns:
             self.abort(self._abort_ns)
 
-    def _schedule(self, at_ns: int, name: str, block_id: int = 0) -> None:
-        """Have an event sent at `at_ns`, if the camera has one for what happens then."""
-        if self._camera.family.event_name(name) is not None:
-            insort(self._events, (at_ns, name, block_id))
+    def _end(self, at_ns: int) -> None:
+        self._end_ns = None
+        if self.active:
+            self.active = False
+            self._happenings.tell(Happening.ACQUISITION_END, at_ns)
 
-    def triggered(self, selector: str) -> bool:
-        """Whether the camera waits for this trigger, FRAME or BURST."""
-        entry = self._camera.family.triggers.get(selector)
-        return entry is not None and bool(
-            self._camera.features.get("TriggerMode", TriggerSelector=entry) == "On"
-        )
+    def _schedule(self, at_ns: int, what: Happening, block_id: int = 0) -> None:
+        heappush(self._to_come, (at_ns, next(self._sequence), what, block_id))
 
-    def _delay_ns(self, selector: str) -> int:
+    def _delay_ns(self, trigger: str) -> int:
         """From a trigger that comes now to what it starts."""
-        entry = self._camera.family.triggers[selector]
+        entry = self._camera.family.triggers[trigger]
         delay_us = self._camera.features.get_or("TriggerDelay", 0.0, TriggerSelector=entry)
         return int(delay_us * 1000) + self._latency_ns(self._camera.now_ns)
 
@@ -234,13 +316,15 @@ class Acquisition:
             latency_us = number("trigger_latency_readout_us", latency_us)
         return int(latency_us * 1000)
 
-    def _spacing_ns(self) -> int:
-        """From an exposure to the next one that a trigger may start. With an image buffer of one image the link
-        has no say: what finds the buffer full is exposed, and skipped."""
-        return self.sensor_period_ns() if self._camera.image_slots == 1 else self.period_ns()
+    def _earliest_ns(self) -> int:
+        """When the next exposure could start with the settings as they are."""
+        at_ns = max(self._not_before_ns, self._sensor_ready_ns)
+        if self.paced and self._last_start_ns is not None:
+            at_ns = max(at_ns, self._last_start_ns + self._rules().gap_ns)
+        return at_ns
 
     def _may_start(self) -> bool:
-        if not self.active or self._frames_left == 0 or self._camera.thermal.sends_nothing:
+        if not self.active or self._frames_left == 0 or self._camera.sends_nothing:
             return False
         return bool(self._burst_left) or not self.triggered(BURST)
 
@@ -249,61 +333,54 @@ class Acquisition:
         if not self._may_start():
             return None
         if self.triggered(FRAME):
-            return self._triggers[0] if self._triggers else None
+            return max(self._triggers[0], self._sensor_ready_ns) if self._triggers else None
         if not self.paced and not self._host_keeps_up():
             return None
-        return self._earliest_ns
+        return self._earliest_ns()
 
     def _host_keeps_up(self) -> bool:
-        """Unpaced, a frame is exposed only when it will find room: none is ever discarded."""
-        stream = self._camera.stream
-        room = stream.enabled and stream.has_room(self._camera.payload_bytes)
-        return room and stream.in_flight < MAX_IN_FLIGHT_UNPACED
-
-    def _advance(self, now_ns: int) -> None:
-        """Start every exposure that is due."""
-        if not self._is_free and self._runs_freely():
-            self._earliest_ns = max(self._earliest_ns, now_ns)  # nothing is made up for
-        while True:
-            start_ns = self._next_start_ns()
-            if start_ns is None or start_ns > now_ns:
-                break
-            if self._triggers:
-                self._triggers.popleft()
-            self._expose(start_ns if self.paced else now_ns)
-        self._is_free = self._runs_freely()
+        """Unpaced, a frame is exposed only when it will find room: a host that reads loses none."""
+        frames = self._camera.frames
+        room = frames.enabled and frames.has_room(self._camera.settings.wire_bytes)
+        return room and frames.in_flight < MAX_IN_FLIGHT_UNPACED
 
     def _runs_freely(self) -> bool:
         return self._may_start() and not self.triggered(FRAME)
 
     def _expose(self, start_ns: int) -> None:
-        camera = self._camera
-        camera.load.exposes(start_ns)
-        exposure = camera.exposure(self.exposed, start_ns)
+        camera, frames, settings, rules = (
+            self._camera,
+            self._camera.frames,
+            self._camera.settings,
+            self._rules(),
+        )
+        readout_start_ns = start_ns + settings.exposure_ns
+        self._readout_end_ns = readout_start_ns + rules.readout_ns
+        self._readouts.append((readout_start_ns, self._readout_end_ns))
+        self._sensor_ready_ns = start_ns + (rules.sensor_period_ns if self.paced else 0)
+        self._last_start_ns = start_ns
+        timestamp_ns = camera.stamp(start_ns)
+        if self._last_timestamp_ns is not None:
+            timestamp_ns = max(timestamp_ns, self._last_timestamp_ns + self._tick_ns)
+        self._last_timestamp_ns = timestamp_ns
+        index, block_id = self.exposed, frames.next_block_id
         self.exposed += 1
-        for name in ("FrameStart", "ExposureStart"):
-            self._schedule(start_ns, name, exposure.block_id)
-        if camera.stream.claim(exposure):
-            self.exposures.append(exposure)
-        elif camera.stream.enabled:
-            self._schedule(start_ns, "FrameBufferOverrun", exposure.block_id)
-        exposure_end_ns = start_ns + int(exposure.exposure_us * 1000)
-        self._schedule(exposure_end_ns, "ExposureEnd", exposure.block_id)
-        self._readout_end_ns = exposure_end_ns + exposure.readout_ns
-        self._readouts.append((exposure_end_ns, self._readout_end_ns))
-        self._schedule(self._readout_end_ns, "FrameEnd", exposure.block_id)
-        self._earliest_ns = start_ns + (self._spacing_ns() if self.paced else 0)
-        if self.triggered(FRAME):
-            self._schedule(self._earliest_ns, "TriggerReady")
+        for what in (Happening.FRAME_START, Happening.EXPOSURE_START):
+            self._schedule(start_ns, what, block_id)
+        has_place = frames.claims(settings.wire_bytes)
+        if frames.enabled and not has_place:
+            self._schedule(start_ns, Happening.FRAME_BUFFER_OVERRUN, block_id)
+        self._schedule(readout_start_ns, Happening.EXPOSURE_END, block_id)
+        self._schedule(self._readout_end_ns, Happening.FRAME_END, block_id)
+        if rules.waits_for_frame:
+            self._schedule(self._earliest_ns(), Happening.TRIGGER_READY)
         if self._burst_left:
             self._burst_left -= 1
         if self._frames_left is not None:
             self._frames_left -= 1
             if self._frames_left == 0:
-                self.active = False
-                camera.load.report()
-
-
-def event_data(frame_id: int) -> bytes:
-    """What follows the timestamp in a frame event: the frame id, u64."""
-    return struct.pack("<Q", frame_id)
+                self._end_ns = self._readout_end_ns if self.paced else start_ns
+        if has_place:
+            exposure = camera.exposure(index, block_id, start_ns, timestamp_ns)
+            frames.place(exposure)
+            camera.expose(exposure)

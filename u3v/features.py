@@ -10,26 +10,26 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic, TypeVar, cast
 
+from u3v.device import Device
 from u3v.errors import GenCPError, Status
 from u3v.memory import Memory, Region, Register
 
-if TYPE_CHECKING:
-    from u3v.camera import Camera
-
+T = TypeVar("T", int, float, str, bool)
 Value = int | float | str | bool
-Read = Callable[["Camera"], Any]
-Condition = Callable[["Camera"], bool]
-Action = Callable[["Camera"], None]
-Limit = int | float | Callable[["Camera"], int | float]
+Bytes = bytes | memoryview
+Read = Callable[[Device], Any]
+Condition = Callable[[Device], bool]
+Action = Callable[[Device], None]
+Limit = int | float | Callable[[Device], int | float]
 
 
 MAX_INDEX = 4096
 """Bound of selectors that count: each of their values has registers of its own."""
 
 
-def while_acquiring(camera: "Camera") -> bool:
+def while_acquiring(camera: Device) -> bool:
     """The lock of everything that shapes the image: closed while an acquisition runs."""
     return camera.acquisition.active
 
@@ -72,10 +72,10 @@ class Feature:
     def encode(self, value: Value) -> bytes:
         return struct.pack("<i", value)
 
-    def decode(self, raw: bytes) -> Value:
+    def decode(self, raw: Bytes) -> Value:
         return int(struct.unpack("<i", raw)[0])
 
-    def check(self, camera: "Camera", value: Value) -> None:
+    def check(self, camera: Device, value: Value) -> None:
         """Raises GenCPError(INVALID_PARAMETER) for a value that is not allowed now."""
 
 
@@ -101,10 +101,10 @@ class Integer(Feature):
     def encode(self, value: Value) -> bytes:
         return int(value).to_bytes(self.size, "little", signed=True)
 
-    def decode(self, raw: bytes) -> int:
+    def decode(self, raw: Bytes) -> int:
         return int.from_bytes(raw, "little", signed=True)
 
-    def check(self, camera: "Camera", value: Value) -> None:
+    def check(self, camera: Device, value: Value) -> None:
         low, high, inc = (int(limit(camera, x)) for x in (self.min, self.max, self.inc))
         number = int(value)
         if not low <= number <= high or (number - low) % inc:
@@ -134,10 +134,10 @@ class Float(Feature):
     def encode(self, value: Value) -> bytes:
         return struct.pack("<d", value)
 
-    def decode(self, raw: bytes) -> float:
+    def decode(self, raw: Bytes) -> float:
         return float(struct.unpack("<d", raw)[0])
 
-    def check(self, camera: "Camera", value: Value) -> None:
+    def check(self, camera: Device, value: Value) -> None:
         low, high = limit(camera, self.min), limit(camera, self.max)
         if not low <= float(value) <= high:
             raise GenCPError(
@@ -157,7 +157,7 @@ class Boolean(Feature):
     def encode(self, value: Value) -> bytes:
         return struct.pack("<I", bool(value))
 
-    def decode(self, raw: bytes) -> bool:
+    def decode(self, raw: Bytes) -> bool:
         return bool(struct.unpack("<I", raw)[0])
 
     def check_raw(self, raw: bytes) -> None:
@@ -178,7 +178,7 @@ class Enumeration(Feature):
     def encode(self, value: Value) -> bytes:
         return struct.pack("<I", self.entries[str(value)])
 
-    def decode(self, raw: bytes) -> str:
+    def decode(self, raw: Bytes) -> str:
         number = struct.unpack("<I", raw)[0]
         for name, value in self.entries.items():
             if value == number:
@@ -205,8 +205,8 @@ class String(Feature):
     def encode(self, value: Value) -> bytes:
         return str(value).encode("ascii", "replace")[: self.length - 1].ljust(self.length, b"\0")
 
-    def decode(self, raw: bytes) -> str:
-        text = raw.partition(b"\0")[0]
+    def decode(self, raw: Bytes) -> str:
+        text = bytes(raw).partition(b"\0")[0]
         try:
             return text.decode("ascii")
         except UnicodeDecodeError as error:
@@ -220,7 +220,7 @@ class Command(Feature):
     execute: Action = lambda camera: None
 
 
-def limit(camera: "Camera", value: Limit) -> int | float:
+def limit(camera: Device, value: Limit) -> int | float:
     """A limit's value now."""
     return value(camera) if callable(value) else value
 
@@ -235,10 +235,22 @@ class Aspect:
     is_float: bool
 
 
+class Handle(Generic[T]):
+    """One feature of one camera, found once and read often. `get` decodes the register bytes of the instance that
+    the selectors choose now, or that was chosen for good.
+    """
+
+    def __init__(self, read: Callable[[], Any]) -> None:
+        self._read = read
+
+    def get(self) -> T:
+        return cast(T, self._read())
+
+
 class FeatureSet:
     """The features of one camera at work: where their registers are, and get/set for the device's own use."""
 
-    def __init__(self, camera: "Camera", features: Iterable[Feature], memory: Memory, region: Region) -> None:
+    def __init__(self, camera: Device, features: Iterable[Feature], memory: Memory, region: Region) -> None:
         self._camera = camera
         self._memory = memory
         self._region = region
@@ -275,6 +287,38 @@ class FeatureSet:
         """Set a value from the inside: no checks, no hooks."""
         feature = self.declared[name]
         self._memory.device_write(self._where(feature, selected), feature.encode(value))
+
+    def host_set(self, name: str, value: Value) -> None:
+        """Set a value as a host does: refused, rounded, followed by what a host's write is followed by.
+
+        Raises GenCPError where a host would get an error status, KeyError for a feature that is not there.
+        """
+        feature = self.declared[name]
+        try:
+            raw = feature.encode(value)
+        except (KeyError, ValueError, TypeError, OverflowError, struct.error):
+            raise GenCPError(Status.INVALID_PARAMETER, f"{name} = {value!r}: no value of it") from None
+        self._memory.host_write(self._where(feature, {}), raw)
+
+    def handle(self, name: str, kind: type[T], default: T | None = None, **selected: str | int) -> Handle[T]:
+        """For code that reads a feature often. `default`: what cameras without it have (KeyError without one)."""
+        feature = self.declared.get(name)
+        if feature is None:
+            if default is None:
+                raise KeyError(name)
+            return Handle(lambda: default)
+        if feature.read is not None or len(selected) < len(feature.selectors):
+            return Handle(lambda: kind(self.get(name, **selected)))
+        view = self._memory.view(self._where(feature, selected), feature.size)
+        decode = feature.decode
+        return Handle(lambda: decode(view))
+
+    def power_up(self) -> None:
+        """What a host can write has the values of power-up again; user sets and factory data stay."""
+        for feature in self.declared.values():
+            if feature.read is None and feature.address is None and "W" in feature.access:
+                for _, at in self._instances(feature):
+                    self._memory.device_write(at, feature.encode(feature.initial()))
 
     def snapshot(self) -> dict[str, Value]:
         """All persistent values, "Name" or "Name[Entry]" -> value: what a user set stores."""
@@ -383,7 +427,7 @@ class FeatureSet:
         if feature.written is not None:
             feature.written(self._camera)
 
-    def _place_aspect(self, feature: Feature, kind: str, source: Callable[["Camera"], Any]) -> None:
+    def _place_aspect(self, feature: Feature, kind: str, source: Callable[[Device], Any]) -> None:
         is_float = isinstance(feature, Float) and kind in ("Min", "Max")
         size = 8 if is_float else feature.size if kind in ("Min", "Max", "Inc") else 4
         at = self._allocate(size)
@@ -398,9 +442,9 @@ class FeatureSet:
         self.aspects[feature.name, kind] = Aspect(node, at, size, is_float)
 
 
-def _dynamic(feature: Feature) -> Sequence[tuple[str, Callable[["Camera"], Any]]]:
+def _dynamic(feature: Feature) -> Sequence[tuple[str, Callable[[Device], Any]]]:
     """The aspects of a feature that are computed from the camera's state."""
-    found: list[tuple[str, Callable[[Camera], Any]]] = []
+    found: list[tuple[str, Callable[[Device], Any]]] = []
     for kind in ("Min", "Max", "Inc"):
         value = getattr(feature, kind.lower(), None)
         if callable(value):

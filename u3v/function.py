@@ -10,11 +10,13 @@ parks the host's IN requests and asks again after every event. What a transport 
 4. `set_halt` / `clear_halt` on the standard requests; while halted no transfer calls are made.
 5. `tick(now_ns)` whenever `next_wakeup_ns()` has passed.
 6. Of a transfer whose lease has ended nothing more is sent: the device has discarded the rest.
-7. The memory behind an `InTransfer` may be reused once every view of it is gone, so drop them.
+7. `taken()` of a transfer, where there is one, once its last byte has reached the host.
+8. The memory behind an `InTransfer` may be reused once every view of it is gone, so drop them.
 
 Time is an argument everywhere; `now_ns` never goes backwards.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,6 +38,7 @@ class InTransfer:
     where `data` is a multiple of the packet size). Where it is false the host asked for exactly this much.
     `ready_ns` and `bytes_per_s` say when the bytes exist: byte k at `ready_ns + k / bytes_per_s`
     (0 bytes_per_s: all of them at once). `lease`: until when the device stands by what was not sent yet.
+    `taken()` is to be called once the last byte has reached the host.
     """
 
     data: memoryview
@@ -43,6 +46,7 @@ class InTransfer:
     ready_ns: int = 0
     bytes_per_s: float = 0.0
     lease: Lease | None = None
+    taken: Callable[[], None] | None = None
 
 
 class Function(Protocol):

@@ -184,7 +184,7 @@ class _Document:
 
 
 def build_xml(
-    features: FeatureSet, *, vendor: str, model: str, tooltip: str, events: list[EventNodes]
+    features: FeatureSet, *, vendor: str, model: str, tooltip: str, name_space: str, events: list[EventNodes]
 ) -> str:
     """The document. Its GUIDs follow from its content, so that a host's cache never mixes two of them."""
     document = _Document(features)
@@ -228,7 +228,7 @@ def build_xml(
         "ModelName": model,
         "VendorName": vendor,
         "ToolTip": tooltip,
-        "StandardNameSpace": "USB",
+        "StandardNameSpace": name_space,
         "SchemaMajorVersion": 1,
         "SchemaMinorVersion": 1,
         "SchemaSubMinorVersion": 0,

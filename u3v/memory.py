@@ -2,8 +2,10 @@
 
 Bytes are the truth: each region is one bytearray. The host's view checks existence, access rights, locks and
 values and runs hooks; the device's view does none of that. Always true: a refused write changes nothing,
-because every register it touches is validated before any byte is committed. Inside a region, bytes that
-belong to no register read as zero and refuse writes.
+because every register it touches is validated before any byte is committed, and where a hook refuses what
+was committed, all of it is taken back. Inside a region, bytes that belong to no register read as zero and refuse
+writes. A read that spans several registers gives zeros for those which cannot be read, as hosts that fetch a whole
+block in one command expect; one that asks for nothing else is refused.
 """
 
 from bisect import bisect_left, bisect_right
@@ -22,8 +24,9 @@ class Register:
     """One register. `access`: "R", "W" or "RW".
 
     `refresh` gives the current bytes just before the host reads them; `check` refuses new bytes by raising
-    GenCPError; `written` runs after a host write was committed. `busy_ms`: how long a write keeps the
-    control channel busy.
+    GenCPError; `written` runs after a host write was committed and may still refuse it by raising GenCPError.
+    `busy_ms`: how long a write keeps the control channel busy. `absent`: the standard has the register, this
+    device has not: it answers as an address without one.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Register:
     check: Check | None = None
     written: Hook | None = None
     busy_ms: int = 0
+    absent: bool = False
 
     @property
     def end(self) -> int:
@@ -89,6 +93,8 @@ class Memory:
     """All regions. `host_read` and `host_write` raise GenCPError with the status for the acknowledge."""
 
     def __init__(self) -> None:
+        self.version = 0
+        """Changes with every write: what was computed from the registers holds good while it stays the same."""
         self._bases: list[int] = []
         self._regions: list[Region] = []
 
@@ -110,13 +116,21 @@ class Memory:
         """`count` bytes at `address`, across registers and gaps, within one region."""
         region = self._region(address, count)
         touched = region.overlapping(address, count)
-        for register in touched:
-            if "R" not in register.access:
-                raise GenCPError(Status.ACCESS_DENIED, f"{register} is write-only")
+        hidden = [r for r in touched if r.absent or "R" not in r.access]
         for register in touched:
             if register.refresh is not None:
                 region.write(register.address, register.refresh())
-        return region.read(address, count)
+        data = bytearray(region.read(address, count))
+        unread = 0
+        for register in hidden:
+            first, last = max(address, register.address), min(address + count, register.end)
+            data[first - address : last - address] = bytes(last - first)
+            unread += last - first
+        if hidden and unread == count:
+            if all(r.absent for r in hidden):
+                raise GenCPError(Status.INVALID_ADDRESS, f"{hidden[0]}: this device has no such register")
+            raise GenCPError(Status.ACCESS_DENIED, f"{hidden[0]} is write-only")
+        return bytes(data)
 
     def host_write(self, address: int, data: bytes) -> int:
         """Write `data` at `address`, whole registers or parts. Returns the milliseconds it keeps busy."""
@@ -131,6 +145,8 @@ class Memory:
             raise GenCPError(Status.INVALID_ADDRESS, f"no register at {covered:#x}")
         staged: list[tuple[Register, bytes]] = []
         for register in touched:
+            if register.absent:
+                raise GenCPError(Status.INVALID_ADDRESS, f"{register}: this device has no such register")
             if "W" not in register.access:
                 raise GenCPError(Status.WRITE_PROTECT, f"{register} is read-only")
             value = bytearray(region.read(register.address, register.size))
@@ -140,11 +156,19 @@ class Memory:
             if register.check is not None:
                 register.check(bytes(value))
             staged.append((register, bytes(value)))
+        before = [(register.address, region.read(register.address, register.size)) for register, _ in staged]
         for register, new in staged:
             region.write(register.address, new)
-        for register, _ in staged:
-            if register.written is not None:
-                register.written()
+        self.version += 1
+        try:
+            for register, _ in staged:
+                if register.written is not None:
+                    register.written()
+        except GenCPError:
+            for at, old in before:
+                region.write(at, old)
+            self.version += 1
+            raise
         return sum(register.busy_ms for register, _ in staged)
 
     def device_read(self, address: int, count: int) -> bytes:
@@ -154,6 +178,13 @@ class Memory:
     def device_write(self, address: int, data: bytes) -> None:
         """The device's view: no checks, no hooks. Raises GenCPError where nothing is mapped."""
         self._region(address, len(data)).write(address, data)
+        self.version += 1
+
+    def view(self, address: int, count: int) -> memoryview:
+        """The bytes themselves, for a reader that comes often. Raises GenCPError where nothing is mapped."""
+        region = self._region(address, count)
+        at = address - region.base
+        return memoryview(region.data)[at : at + count].toreadonly()
 
     def _region(self, address: int, count: int) -> Region:
         index = bisect_right(self._bases, address) - 1

@@ -6,11 +6,11 @@ re-arm level), whether images are stopped. Always true: thresholds are compared 
 the surroundings, so nothing is polled.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from u3v.camera import Camera
+from u3v.device import Surroundings
+from u3v.happenings import Happening, Happenings
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,24 @@ class ThermalLimits:
 
 
 class ThermalGuard:
-    """Without `limits` (a camera whose maker says nothing of it) it does nothing."""
+    """Without `limits` (a camera whose maker says nothing of it) it does nothing.
 
-    def __init__(self, camera: "Camera", limits: ThermalLimits | None) -> None:
+    `switched()` is called when images are stopped, and when they go on.
+    """
+
+    def __init__(
+        self,
+        limits: ThermalLimits | None,
+        surroundings: Surroundings,
+        happenings: Happenings,
+        switched: Callable[[], None],
+    ) -> None:
         self.limits = limits
         self.status = limits.status[0][0] if limits is not None else ""
         self.is_stopped = False
-        self._camera = camera
+        self._surroundings = surroundings
+        self._happenings = happenings
+        self._switched = switched
         self._sent: set[str] = set()
         self._next_ns: int | None = None
 
@@ -69,7 +80,7 @@ class ThermalGuard:
         """The temperature, or what it will be, may have changed."""
         if self.limits is None:
             return
-        surroundings = self._camera.surroundings
+        surroundings = self._surroundings
         reading = round(surroundings.temperature_c(now_ns))
         was_stopped = self.is_stopped
         if reading >= self.limits.stop_c:
@@ -78,7 +89,7 @@ class ThermalGuard:
             self.is_stopped = False
         self._tell(reading, now_ns)
         if self.is_stopped != was_stopped:
-            self._camera.load.report()
+            self._switched()
         instants = [surroundings.reaches_ns(at, now_ns) for at in self.limits.crossings_c()]
         self._next_ns = min((at for at in instants if at is not None), default=None)
 
@@ -91,8 +102,8 @@ class ThermalGuard:
                 self._sent.discard(name)
             elif reading >= at and name not in self._sent:
                 self._sent.add(name)
-                self._camera.emit(name, now_ns)
+                self._happenings.tell(Happening(name), now_ns)
         if status != self.status:
             self.status = status
             if limits.changed_event:
-                self._camera.emit(limits.changed_event, now_ns)
+                self._happenings.tell(Happening(limits.changed_event), now_ns)

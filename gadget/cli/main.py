@@ -25,9 +25,10 @@ from gadget.cli.options import (
     supply_options,
 )
 from gadget.feature_text import hint, parse_assignment
-from gadget.runner import Bench, CameraSpec, VirtualCamera, build, tell_refusals
+from gadget.runner import Bench, BuiltCamera, CameraSpec, build, tell_refusals
 from u3v.errors import U3VError
 from u3v.model import load_file, load_model, model_names
+from u3v.usb3v.bootstrap import xml_text
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -91,10 +92,10 @@ def save(picture: "Image.Image", path: Path) -> None:
         raise ValueError(f"{path}: {error.strerror or error}") from error
 
 
-def report(cameras: list[VirtualCamera]) -> None:
+def report(cameras: list[BuiltCamera]) -> None:
     """What became of the frames, one line a camera, on stderr."""
     for built in cameras:
-        stream = built.camera.stream
+        stream = built.camera.frames
         if stream.offered:
             click.echo(
                 f"{built.model.name} {built.camera.options.serial}: {stream.offered} frames offered = "
@@ -456,7 +457,7 @@ def show_command(model: str, model_file: tuple[Path, ...], as_json: bool) -> Non
 def xml_command(model: str, model_file: tuple[Path, ...]) -> None:
     """Print a camera's GenICam XML, as a host reads it from the device."""
     spec = CameraSpec(_name(model, model_file), model_files=model_file)
-    click.echo(build(spec, "40000001").camera.xml, nl=False)
+    click.echo(xml_text(build(spec, "40000001").camera), nl=False)
 
 
 def _name(model: str, files: tuple[Path, ...]) -> str:

@@ -29,6 +29,6 @@ def in_process(spec: CameraSpec, pcap: Path | None = None) -> Iterator[LoopbackB
         yield host
     finally:
         host.close()
-        built.rendered.source.close()
+        built.pixels.source.close()
         if writer is not None:
             writer.close()

@@ -22,6 +22,8 @@ from gadget.tools.plots import COLOURS, GREY, LOST, Bars, bars
 from u3v.camera import Camera, Options
 from u3v.errors import GenCPError
 from u3v.model import Model
+from u3v.usb3v.bootstrap import USB3_VISION
+from u3v.usb3v.function import UsbFunction
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,29 +189,29 @@ def plan(
         model, sensor = find_model(name, files)
         check_bus(model, bus)
         power = PowerModel(model, speed=bus.speed, supply=supply)
-        known.append((model, settings, camera_core(model, sensor, settings, power, bus), power))
+        known.append((model, settings, camera_core(model, sensor, settings, power, bus).camera, power))
     periods = [camera.acquisition.period_ns() for _, _, camera, _ in known]
     wants = [
-        camera.payload_bytes * 1e9 / period for (_, _, camera, _), period in zip(known, periods, strict=True)
+        camera.wire_bytes * 1e9 / period for (_, _, camera, _), period in zip(known, periods, strict=True)
     ]
     planned = []
     for (model, settings, camera, power), period_ns, want, share in zip(
         known, periods, wants, fair_shares(bus, wants), strict=True
     ):
         offered = 1e9 / period_ns
-        fps = offered if share >= want * (1 - 1e-9) else share / camera.payload_bytes
-        power.load(0, configured=True, bytes_per_s=fps * camera.payload_bytes)
+        fps = offered if share >= want * (1 - 1e-9) else share / camera.wire_bytes
+        power.load(0, configured=True, bytes_per_s=fps * camera.wire_bytes)
         planned.append(
             PlannedCamera(
                 name=model.name,
                 settings=settings,
-                payload_bytes=camera.payload_bytes,
+                payload_bytes=camera.wire_bytes,
                 acquisition_fps=1e9 / sensor_period_ns(camera),
                 offered_fps=offered,
                 fps=fps,
                 discarded_per_s=offered - fps,
-                bytes_per_s=fps * camera.payload_bytes,
-                link_share=fps * camera.payload_bytes / bus.bytes_per_s,
+                bytes_per_s=fps * camera.wire_bytes,
+                link_share=fps * camera.wire_bytes / bus.bytes_per_s,
                 power_w=power.power_w(),
                 current_ma=power.current_ma(0),
                 fault=power.fault(),
@@ -220,10 +222,11 @@ def plan(
 
 def camera_core(
     model: Model, sensor: Sensor, settings: Mapping[str, str], power: PowerModel, bus: BusSpec
-) -> Camera:
-    """A configured camera without pixels."""
-    camera = Camera(model, sensor.timing, power, Options(slow_link=bus.slow_link))
-    camera.descriptors(bus.speed)
+) -> UsbFunction:
+    """A camera without pixels on a USB3 Vision wire, configured."""
+    camera = Camera(model, sensor.timing, power, USB3_VISION, Options(slow_link=bus.slow_link))
+    function = UsbFunction(camera)
+    function.descriptors(bus.speed)
     for name, text in settings.items():
         try:
             set_feature(camera, name, text)
@@ -232,7 +235,7 @@ def camera_core(
                 raise
             set_feature(camera, "ShortExposureTimeEnable", "1")  # who asks for 1 us means that range
             set_feature(camera, name, text)
-    return camera
+    return function
 
 
 def sensor_period_ns(camera: Camera) -> int:

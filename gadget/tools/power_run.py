@@ -154,9 +154,9 @@ class _Host:
         if self.phase == "plugged in" or not self._port.on_bus or self._drops > MAX_REOPENED:
             return
         if not camera.configured:
-            camera.configure(1, now_ns)
+            camera.configure(True, now_ns)
         camera.acquisition.active = self.phase == "acquiring"
-        camera.load.report()
+        camera.throughput.report()
 
 
 def power_run(
@@ -167,10 +167,11 @@ def power_run(
     model, sensor = find_model(name, files)
     check_bus(model, bus)
     power = PowerModel(model, speed=bus.speed, supply=supply)
-    camera = camera_core(model, sensor, settings, power, bus)
+    function = camera_core(model, sensor, settings, power, bus)
+    camera = function.camera
     power.start_cold(0)
     camera.thermal.look(0)
-    device = UsbDevice(camera, speed=bus.speed)
+    device = UsbDevice(function, speed=bus.speed)
     port = Port(device, camera, power)
     time = SimulatedTime()
     host = _Host(device, camera, port, time)

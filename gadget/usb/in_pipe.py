@@ -169,6 +169,8 @@ class InPipe:
             self._sent = min(self._sent + spill, len(transfer.data))
         if self._sent >= len(transfer.data):
             self._transfer = None
+            if transfer.taken is not None:
+                transfer.taken()
         if status != 1:
             self._parked.popleft()
             urb.finish(status)

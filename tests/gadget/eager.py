@@ -11,37 +11,32 @@ from gadget.usb.device import UsbDevice
 from gadget.usb.in_pipe import Urb
 from gadget.usb.port import Port
 from u3v.camera import Camera
-from u3v.function import InTransfer
+from u3v.exposure import Exposure
 from u3v.host.client import U3VClient
 from u3v.host.nodes import DeviceNodes
 from u3v.host.registers import SI_CONTROL
 from u3v.host.stream import StreamReader
 from u3v.model import load_model
+from u3v.usb3v.bootstrap import USB3_VISION
+from u3v.usb3v.function import UsbFunction
 from u3v.wire.stream import Trailer
 from u3v.wire.usb import STREAM_IN
 
 BLANK = memoryview(bytes(64 << 20))
 
 
-class Blank(Camera):
-    """A camera whose pictures are all zeros, at once."""
+class Blank:
+    """A `PixelSource` whose pictures are all zeros, at once."""
 
-    def _fill(self) -> None:
-        for exposure in self.take_exposures():
-            self.deliver(exposure, BLANK[: exposure.payload_bytes], self.now_ns)
+    def __init__(self, camera: Camera) -> None:
+        self._camera = camera
+        camera.render_with(self)
 
-    def transfer_out(self, endpoint: int, data: memoryview, now_ns: int) -> None:
-        super().transfer_out(endpoint, data, now_ns)
-        self._fill()
+    def expose(self, exposure: Exposure) -> None:
+        self._camera.deliver(exposure, BLANK[: exposure.settings.wire_bytes], self._camera.now_ns)
 
-    def transfer_in(self, endpoint: int, now_ns: int) -> InTransfer | None:
-        transfer = super().transfer_in(endpoint, now_ns)
-        self._fill()
-        return transfer
-
-    def tick(self, now_ns: int) -> None:
-        super().tick(now_ns)
-        self._fill()
+    def frame_wanted(self) -> None:
+        pass
 
 
 @dataclass
@@ -100,8 +95,9 @@ def rig(
     for name in models:
         model = load_model(name)
         power = PowerModel(model, speed=spec.speed, supply=supply)
-        camera = Blank(model, load_sensor(model.sensor).timing, power)
-        device = UsbDevice(camera, speed=spec.speed, bus=bus)
+        camera = Camera(model, load_sensor(model.sensor).timing, power, USB3_VISION)
+        Blank(camera)
+        device = UsbDevice(UsbFunction(camera), speed=spec.speed, bus=bus)
         host = LoopbackBus.to(device, time)
         port = Port(device, camera, power)
         time.services.append(port)

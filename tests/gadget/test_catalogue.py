@@ -125,7 +125,7 @@ def test_pixels_of_every_model_over_its_wire(name: str, last: bool) -> None:
     pixel_format = load_model(name).pixel_formats[-1 if last else 0]
     settings = {"Width": "240", "Height": "64", "PixelFormat": pixel_format}
     virtual = build(CameraSpec(name, scene="uniform:photons=0", settings=settings), "40000001")
-    bus = LoopbackBus(virtual.rendered)
+    bus = LoopbackBus(virtual.function)
     client = U3VClient(bus)
     client.open()
     nodes = DeviceNodes(client)
@@ -140,4 +140,4 @@ def test_pixels_of_every_model_over_its_wire(name: str, last: bool) -> None:
     assert (code, width, height) == (PIXEL_FORMATS[pixel_format].code, 240, 64)
     values = unpack(np.frombuffer(payload, np.uint8), 240 * 64, pixel_format)
     mean12 = values.mean() * 2 ** (12 - PIXEL_FORMATS[pixel_format].depth)
-    assert mean12 == pytest.approx(virtual.rendered.source.sensor.black_level_dn12, abs=8)
+    assert mean12 == pytest.approx(virtual.pixels.source.sensor.black_level_dn12, abs=8)

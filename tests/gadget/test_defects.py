@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from frames.source import Defects
 from gadget.loopback import LoopbackBus
-from gadget.runner import CameraSpec, VirtualCamera, build
+from gadget.runner import BuiltCamera, CameraSpec, build
 from u3v.host.client import U3VClient
 from u3v.host.nodes import DeviceNodes
 from u3v.host.stream import StreamReader
@@ -13,12 +13,12 @@ from u3v.host.stream import StreamReader
 SIZE = 512
 
 
-def camera(hot: int) -> tuple[VirtualCamera, DeviceNodes, StreamReader]:
+def camera(hot: int) -> tuple[BuiltCamera, DeviceNodes, StreamReader]:
     spec = CameraSpec(
         "VCXG-124M", scene="uniform:photons=0", defects=Defects(hot_pixels=hot, hot_e_per_s=1e6)
     )
     virtual = build(spec, "40000001")
-    client = U3VClient(LoopbackBus(virtual.rendered))
+    client = U3VClient(LoopbackBus(virtual.function))
     client.open()
     nodes = DeviceNodes(client)
     for name, value in {"Width": SIZE, "Height": SIZE, "ExposureTime": 100000}.items():
@@ -37,14 +37,14 @@ def picture(nodes: DeviceNodes, reader: StreamReader) -> npt.NDArray[np.uint8]:
 
 def test_hot_pixels_are_listed_and_corrected() -> None:
     virtual, nodes, reader = camera(hot=512)
-    listed = {(x, y) for x, y in virtual.rendered.source.corrected if x < SIZE and y < SIZE}
+    listed = {(x, y) for x, y in virtual.pixels.source.corrected if x < SIZE and y < SIZE}
     assert listed
     seen = set()
     for index in range(512):
         nodes.set("DefectPixelListIndex", index)
         assert nodes.get("DefectPixelListEntryActive") is True
         seen.add((nodes.get("DefectPixelListEntryPosX"), nodes.get("DefectPixelListEntryPosY")))
-    assert seen == set(virtual.rendered.source.corrected)
+    assert seen == set(virtual.pixels.source.corrected)
     nodes.set("DefectPixelCorrection", False)
     raw = picture(nodes, reader)
     bright = {(int(x), int(y)) for y, x in np.argwhere(raw > 64)}

@@ -9,13 +9,14 @@ import pytest
 from frames.pool import FramePool
 from frames.source import FrameSettings
 from gadget.loopback import LoopbackBus
-from gadget.rendering import Job, RenderedCamera, frame_settings
+from gadget.rendering import Job, Renderer, frame_settings
 from gadget.runner import CameraSpec, build
 from tests.u3v.rig import MS, PAYLOAD, SI_CONTROL, Host, make_camera, picture
 from u3v.camera import Camera, Options
 from u3v.features import Enumeration
 from u3v.host import bus as usb
 from u3v.host.bus import UsbTimeout
+from u3v.usb3v.function import UsbFunction
 
 
 class Painter:
@@ -42,9 +43,9 @@ class Rig(Host):
             [] if inline else [lambda render, done: self.jobs.append((render, done))]
         )
         made = camera or make_camera()
-        self.rendered = RenderedCamera(made, self.painter, self.pool, *run)  # type: ignore[arg-type]
+        self.renderer = Renderer(made, self.painter, self.pool, *run)  # type: ignore[arg-type]
         self.camera = made
-        self.bus = LoopbackBus(self.rendered, paced=paced)
+        self.bus = LoopbackBus(UsbFunction(made), paced=paced)
         self.request_id = 0
         usb.set_configuration(self.bus, 1)
 
@@ -86,7 +87,8 @@ def test_every_buffer_is_out() -> None:
     assert len(rig.jobs) == 0
     rig.run("AcquisitionStop")
     assert [rig.frame().payload for _ in range(2)] == [picture(n, PAYLOAD) for n in range(2)]
-    rig.read(0, 4)  # any call finds the buffers free again
+    with pytest.raises(UsbTimeout):  # who asks for a frame finds the buffers free again
+        rig.transfer(1024, timeout_ms=1)
     rig.work(2)
     assert [rig.frame().payload for _ in range(2)] == [picture(n, PAYLOAD) for n in (2, 3)]
     assert rig.pool.free == 2
@@ -131,7 +133,7 @@ def test_settings_of_an_exposure() -> None:
     camera = make_camera(
         settings={"Gain": 6.0, "PixelFormat": "Mono12p", "ReverseX": True, "OffsetY": 9, "BlackLevel": 3.5}
     )
-    settings = frame_settings(camera.exposure(7, 5 * MS))
+    settings = frame_settings(camera.exposure(7, 0, 5 * MS, 5 * MS))
     assert (settings.frame, settings.time_s, settings.exposure_us, settings.gain_db) == (7, 0.005, 100.0, 6.0)
     assert (settings.width, settings.height, settings.offset_x, settings.offset_y) == (40, 30, 0, 9)
     assert (settings.reverse_x, settings.reverse_y, settings.pixel_format) == (True, False, "Mono12p")
@@ -146,21 +148,21 @@ def test_a_whole_camera() -> None:
     for _ in range(2):
         built = build(spec, "40000001")
         host = Host.__new__(Host)
-        host.camera, host.request_id, host.bus = built.camera, 0, LoopbackBus(built.rendered, paced=False)
+        host.camera, host.request_id, host.bus = built.camera, 0, LoopbackBus(built.function, paced=False)
         usb.set_configuration(host.bus, 1)
         host.start(16384)
         frames = [host.frame() for _ in range(2)]
         payload = 256 * 128 * 12 // 8
         assert [(f.block_id, f.valid, f.status) for f in frames] == [(0, payload, 0), (1, payload, 0)]
         expected = np.empty(payload, np.uint8)
-        built.rendered.source.render_into(
-            expected, frame_settings(built.camera.exposure(0, frames[0].timestamp))
+        built.pixels.source.render_into(
+            expected, frame_settings(built.camera.exposure(0, 0, frames[0].timestamp, 0))
         )
         assert frames[0].payload == expected.tobytes()
         assert frames[0].payload != frames[1].payload  # shot noise
         digests.append([hashlib.sha256(f.payload).hexdigest() for f in frames])
         host.run("AcquisitionStop")
-        built.rendered.source.close()
+        built.pixels.source.close()
     assert digests[0] == digests[1]
 
 
@@ -169,7 +171,7 @@ def test_a_whole_camera() -> None:
 )
 def test_every_test_image_of_a_camera_is_drawn_instead_of_the_sensors(model: str, feature: str) -> None:
     virtual = build(CameraSpec(model, scene="uniform", settings={"Width": "64", "Height": "48"}), "1")
-    features, source = virtual.camera.features, virtual.rendered.source
+    features, source = virtual.camera.features, virtual.pixels.source
     entries = features.declared[feature]
     assert isinstance(entries, Enumeration) and len(entries.entries) > 6
     for entry in entries.entries:
@@ -177,7 +179,7 @@ def test_every_test_image_of_a_camera_is_drawn_instead_of_the_sensors(model: str
         frames = [np.empty(64 * 48, np.uint8) for _ in range(2)]
         for seed, frame in enumerate(frames):
             source.seed = seed
-            source.render_into(frame, frame_settings(virtual.camera.exposure(5, 0)))
+            source.render_into(frame, frame_settings(virtual.camera.exposure(5, 0, 0, 0)))
         noise = (frames[0] != frames[1]).any()
         assert noise == (entry == "Off"), entry
     source.close()

@@ -10,6 +10,8 @@ from gadget.usb.device import UsbDevice
 from gadget.usb.in_pipe import OK, Urb
 from u3v.camera import Camera
 from u3v.model import load_model
+from u3v.usb3v.bootstrap import USB3_VISION
+from u3v.usb3v.function import UsbFunction
 from u3v.wire.usb import CONTROL_IN, CONTROL_OUT
 
 READ_GENCP_VERSION = struct.pack("<IHHHHQHH", 0x43563355, 0x4000, 0x0800, 12, 7, 0, 0, 4)
@@ -18,8 +20,8 @@ READ_GENCP_VERSION = struct.pack("<IHHHHQHH", 0x43563355, 0x4000, 0x0800, 12, 7,
 @pytest.fixture
 def device() -> UsbDevice:
     model = load_model("acA4096-40um")
-    camera = Camera(model, load_sensor(model.sensor).timing, PowerModel(model))
-    device = UsbDevice(camera)
+    camera = Camera(model, load_sensor(model.sensor).timing, PowerModel(model), USB3_VISION)
+    device = UsbDevice(UsbFunction(camera))
     device.submit(Urb(0, 0, setup=bytes((0, 9, 1, 0, 0, 0, 0, 0))), 1)
     assert device.configuration == 1
     return device
@@ -36,9 +38,9 @@ def test_an_acknowledge_that_nobody_fetches_keeps_nobody_awake(device: UsbDevice
 
 
 def test_a_late_acknowledge_wakes_once(device: UsbDevice) -> None:
-    camera = device.function
-    assert isinstance(camera, Camera)
-    camera.control.extra_delay_ms = 5
+    function = device.function
+    assert isinstance(function, UsbFunction)
+    function.control.extra_delay_ms = 5
     device.submit(Urb(CONTROL_OUT, len(READ_GENCP_VERSION), memoryview(READ_GENCP_VERSION)), 1000)
     due_ns = 1000 + 5_000_000
     assert device.next_wakeup_ns() == due_ns

@@ -55,11 +55,11 @@ class WholeCamera:
         pixel_format, self.width, self.height = MODELS[model]
         self.scene = Uniform(nm=546.0)
         virtual = build(CameraSpec(model), "40000001", scene=self.scene)
-        self.sensor: Sensor = virtual.rendered.source.sensor
+        self.sensor: Sensor = virtual.pixels.source.sensor
         self.scene.nm = self.sensor.wavelength_nm
         virtual.camera.surroundings = ClimateChamber(virtual.model, self.sensor.dark_current_at_c)
         self.core = virtual.camera
-        client = U3VClient(LoopbackBus(virtual.rendered))
+        client = U3VClient(LoopbackBus(virtual.function))
         client.open()
         self.nodes = DeviceNodes(client)
         settings = {

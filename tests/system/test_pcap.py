@@ -42,8 +42,8 @@ def grab(bus: LoopbackBus) -> int:
 def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two cameras in one file: 2 is enumerated over the wire, 3 was enumerated before the capture began."""
     path = tmp_path_factory.mktemp("pcap") / "trace.pcap"
-    first = LoopbackBus(build(CameraSpec("acA4096-40um", settings=ROI), "40000001").rendered)
-    second = LoopbackBus(build(CameraSpec("acA4096-40um", settings=ROI), "40000002").rendered)
+    first = LoopbackBus(build(CameraSpec("acA4096-40um", settings=ROI), "40000001").function)
+    second = LoopbackBus(build(CameraSpec("acA4096-40um", settings=ROI), "40000002").function)
     set_configuration(second, 1)
     with PcapWriter(path, snaplen=256, epoch_ns=1_700_000_000_000_000_000) as writer:
         writer.attach(first.device, bus=1, address=2)

@@ -6,6 +6,7 @@ from typing import Any
 import genicam.genapi as genapi  # type: ignore[import-untyped]
 
 from u3v.camera import Camera
+from u3v.usb3v.bootstrap import xml_text
 
 Access = genapi.EAccessMode
 
@@ -37,7 +38,7 @@ class Nodes:
     def __init__(self, camera: Camera) -> None:
         self.port = Port(camera.memory.host_read, camera.memory.host_write)
         self.map = genapi.NodeMap()
-        self.map.load_xml_from_string(camera.xml)
+        self.map.load_xml_from_string(xml_text(camera))
         self.map.connect(self.port, "Device")
 
     def __getitem__(self, name: str) -> Any:

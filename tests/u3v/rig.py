@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gadget.loopback import LoopbackBus
-from u3v.acquisition import Exposure
 from u3v.camera import Camera, Options
+from u3v.exposure import Exposure
 from u3v.features import Value
-from u3v.function import InTransfer
+from u3v.function import Function
 from u3v.host import bus as usb
 from u3v.model import Model, load_model
-from u3v.wire.usb import Descriptors, Speed
+from u3v.usb3v.bootstrap import USB3_VISION, WireOptions
+from u3v.usb3v.function import UsbFunction
+from u3v.wire.usb import Speed
 
 MODEL = load_model("acA4096-40um")
 CONTROL_OUT, CONTROL_IN, EVENT_IN, STREAM_IN = 0x01, 0x81, 0x82, 0x83
@@ -82,56 +84,38 @@ class Room:
 
 
 class Painted:
-    """A `Function`: the camera, and pixels for whatever it exposes. `exposures` keeps them all."""
+    """A `PixelSource` that has pixels for every exposure at once. `exposures` keeps them all."""
 
     def __init__(self, camera: Camera) -> None:
         self.camera = camera
         self.exposures: list[Exposure] = []
         self.paints = True
+        camera.render_with(self)
 
-    def descriptors(self, speed: Speed) -> Descriptors:
-        return self.camera.descriptors(speed)
+    def expose(self, exposure: Exposure) -> None:
+        self.exposures.append(exposure)
+        if self.paints:
+            pixels = _picture(exposure.index, exposure.settings.image_bytes)
+            self.camera.deliver(exposure, pixels, self.camera.now_ns)
 
-    def configure(self, value: int, now_ns: int) -> None:
-        self.camera.configure(value, now_ns)
-
-    def transfer_out(self, endpoint: int, data: memoryview, now_ns: int) -> None:
-        self.camera.transfer_out(endpoint, data, now_ns)
-        self._paint(now_ns)
-
-    def transfer_in(self, endpoint: int, now_ns: int) -> InTransfer | None:
-        transfer = self.camera.transfer_in(endpoint, now_ns)
-        self._paint(now_ns)
-        return transfer
-
-    def set_halt(self, endpoint: int, now_ns: int) -> None:
-        self.camera.set_halt(endpoint, now_ns)
-
-    def clear_halt(self, endpoint: int, now_ns: int) -> None:
-        self.camera.clear_halt(endpoint, now_ns)
-
-    def tick(self, now_ns: int) -> None:
-        self.camera.tick(now_ns)
-        self._paint(now_ns)
-
-    def next_wakeup_ns(self) -> int | None:
-        return self.camera.next_wakeup_ns()
-
-    def _paint(self, now_ns: int) -> None:
-        for exposure in self.camera.take_exposures():
-            self.exposures.append(exposure)
-            if self.paints:
-                self.camera.deliver(exposure, _picture(exposure.index, exposure.payload_bytes), now_ns)
+    def frame_wanted(self) -> None:
+        pass
 
 
 def make_camera(
     options: Options | None = None, settings: Mapping[str, Value] | None = None, model: Model = MODEL
 ) -> Camera:
     """A camera of 40 x 30 pixels, unless `settings` say otherwise; of other models one of full size."""
-    camera = Camera(model, PlainTiming(), Room(), options)
+    camera = Camera(model, PlainTiming(), Room(), USB3_VISION, options)
     small = {"Width": WIDTH, "Height": HEIGHT, "ExposureTime": 100.0} if model == MODEL else {}
     for name, value in {**small, **(settings or {})}.items():
         camera.features.set(name, value)
+    return camera
+
+
+def on_usb(camera: Camera) -> Camera:
+    """A camera with its USB3 Vision registers, for tests that read them without a host."""
+    UsbFunction(camera)
     return camera
 
 
@@ -178,11 +162,14 @@ class Host:
         speed: Speed = Speed.SUPER,
         paced: bool = True,
         configured: bool = True,
-        wrap: Callable[[Painted], Any] = lambda painted: painted,
+        function: UsbFunction | None = None,
+        wire: WireOptions | None = None,
+        wrap: Callable[[Function], Function] = lambda function: function,
     ) -> None:
-        self.camera = camera or make_camera()
+        self.function = function or UsbFunction(camera or make_camera(), wire)
+        self.camera = self.function.camera
         self.painted = Painted(self.camera)
-        self.bus = LoopbackBus(wrap(self.painted), speed, paced=paced)
+        self.bus = LoopbackBus(wrap(self.function), speed, paced=paced)
         self.request_id = 0
         if configured:
             usb.set_configuration(self.bus, 1)

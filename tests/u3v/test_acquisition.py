@@ -4,6 +4,7 @@ The plain timing: 10 us for each row, 1 us between two exposures. 30 rows are re
 exposure the readout rules, from 299 us on the exposure does.
 """
 
+import itertools
 from typing import Any
 
 import pytest
@@ -11,9 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frames.sensor import load_sensor
-from tests.u3v.rig import MODEL, MS, SI_CONTROL, Host, Room, make_camera
+from tests.u3v.rig import MODEL, MS, SI_CONTROL, Host, Refused, Room, make_camera
 from u3v.camera import Camera, Options
 from u3v.features import Value
+from u3v.happenings import Happening
+from u3v.model import load_model
+from u3v.usb3v.bootstrap import USB3_VISION
 
 US = 1_000
 PERIOD = 300 * US
@@ -52,7 +56,7 @@ class Bench:
     def overtriggers(self) -> int:
         """How many triggers were lost, by the events sent so far."""
         lost = 0
-        queue = self.camera.event._queue
+        queue = self.host.function.event._queue
         for raw in queue:
             event_id = int.from_bytes(raw[14:16], "little")
             lost += event_id in OVERTRIGGERS
@@ -148,7 +152,7 @@ def test_the_load_follows_the_acquisition() -> None:
     rate = 1200 * 1e9 / PERIOD
     assert room.loads[-1] == (0, True, rate)
     bench.run_to(MS)
-    assert room.loads[-1] == (PERIOD, True, 0.0)  # the last exposure of two
+    assert room.loads[-1] == (PERIOD + 400 * US, True, 0.0)  # the last one of two has been read out
 
 
 # -- rates ----------------------------------------------------------------------------------------------------
@@ -187,11 +191,11 @@ def test_a_new_exposure_time_holds_from_the_next_frame_on() -> None:
     bench.host.set("ExposureTime", 999.0)
     bench.run_to(3 * MS)
     assert bench.starts == [0, 300 * US, 1300 * US, 2300 * US]
-    assert [e.exposure_us for e in bench.host.painted.exposures] == [100.0, 999.0, 999.0, 999.0]
+    assert [e.settings.exposure_us for e in bench.host.painted.exposures] == [100.0, 999.0, 999.0, 999.0]
 
 
 def printed_camera(limit_mode: str) -> Camera:
-    camera = Camera(MODEL, load_sensor(MODEL.sensor).timing, Room())
+    camera = Camera(MODEL, load_sensor(MODEL.sensor).timing, Room(), USB3_VISION)
     camera.features.set("DeviceLinkThroughputLimitMode", limit_mode)
     return camera
 
@@ -414,7 +418,7 @@ def play(steps: list[tuple[int, str]], ticks_ns: list[int], triggers: tuple[str,
             bench.host.set("ExposureTime", 50.0 if at_ns % 2000 else 400.0)
         else:
             bench.host.run("AcquisitionStart" if action == "start" else "AcquisitionStop")
-    return [(e.start_ns, e.exposure_us, e.block_id) for e in bench.host.painted.exposures]
+    return [(e.start_ns, e.settings.exposure_us, e.block_id) for e in bench.host.painted.exposures]
 
 
 @given(
@@ -454,3 +458,135 @@ def test_unpaced_triggers() -> None:
         bench.trigger()
         assert bench.host.frame([1024, 176]).block_id == n
     assert bench.starts == [n * US for n in range(5)]
+
+
+# -- what a review found --------------------------------------------------------------------------------------
+
+
+def test_b1_an_old_frame_rate_does_not_outlive_a_stop() -> None:
+    bench = Bench({"AcquisitionFrameRateEnable": True, "AcquisitionFrameRate": 0.1})
+    bench.host.run("AcquisitionStart")
+    bench.run_to(MS)
+    bench.host.run("AcquisitionStop")
+    bench.host.set("AcquisitionFrameRate", 1000.0)
+    bench.run_to(2 * MS)
+    bench.host.run("AcquisitionStart")
+    bench.run_to(4 * MS)
+    assert bench.starts == [0, 2 * MS, 3 * MS, 4 * MS]
+
+
+def test_b1_a_rate_that_is_raised_counts_at_once() -> None:
+    bench = Bench({"AcquisitionFrameRateEnable": True, "AcquisitionFrameRate": 0.1})
+    bench.host.run("AcquisitionStart")
+    bench.run_to(5 * MS)
+    bench.host.set("AcquisitionFrameRate", 100.0)
+    bench.run_to(20 * MS)
+    assert bench.starts == [0, 10 * MS, 20 * MS]
+
+
+def test_b1_no_trigger_is_lost_to_a_rate_of_an_earlier_acquisition() -> None:
+    bench = Bench({"AcquisitionFrameRateEnable": True, "AcquisitionFrameRate": 0.1})
+    bench.host.run("AcquisitionStart")
+    bench.run_to(MS)
+    bench.host.run("AcquisitionStop")
+    bench.trigger_on("FrameStart")
+    bench.host.set("AcquisitionFrameRateEnable", False)
+    bench.host.run("AcquisitionStart")
+    bench.trigger()
+    assert len(bench.starts) == 2 and bench.overtriggers() == 0
+
+
+def test_b1_the_sensor_binds_across_acquisitions() -> None:
+    """Exposure and readout of the last frame are over before the next one begins."""
+    bench = Bench()
+    bench.host.run("AcquisitionStart")
+    bench.run_to(50 * US)
+    bench.host.run("AcquisitionStop")
+    bench.host.run("AcquisitionStart")
+    bench.run_to(2 * PERIOD)
+    assert bench.starts == [0, PERIOD, 2 * PERIOD]
+
+
+def test_b4_queued_triggers_end_with_the_trigger_mode() -> None:
+    host = Host(make_camera(model=load_model("VCXG-124M"), settings={"Width": 40, "Height": 30}))
+    host.start()
+    host.run("AcquisitionStop")
+    host.set("TriggerMode", "On")
+    host.set("TriggerDelay", 50_000.0)
+    host.run("AcquisitionStart")
+    before = host.camera.acquisition.exposed
+    for _ in range(3):
+        host.run("TriggerSoftware")
+        host.bus.run(10 * MS)
+    host.set("TriggerMode", "Off")
+    host.run("AcquisitionStop")
+    host.set("TriggerMode", "On")
+    host.run("AcquisitionStart")
+    after = host.camera.acquisition.exposed
+    host.bus.run(500 * MS)
+    assert host.camera.acquisition.exposed == after
+    starts = [e.start_ns for e in host.painted.exposures]
+    assert starts == sorted(starts) and after >= before
+    stamps = [e.timestamp_ns for e in host.painted.exposures]
+    assert all(a < b for a, b in itertools.pairwise(stamps))
+
+
+@pytest.mark.parametrize("mode", ["SingleFrame", "MultiFrame"])
+def test_b5_an_acquisition_is_over_when_its_last_frame_has_been_read_out(mode: str) -> None:
+    bench = Bench({"AcquisitionMode": mode, "AcquisitionFrameCount": 1, "ExposureTime": 1000.0})
+    bench.host.run("AcquisitionStart")
+    bench.host.set("AcquisitionStatusSelector", "AcquisitionActive")
+    bench.run_to(1200 * US)
+    assert bench.host.get("AcquisitionStatus")
+    with pytest.raises(Refused, match="0x8006"):
+        bench.host.set("Width", 44)
+    bench.run_to(1300 * US)
+    assert not bench.host.get("AcquisitionStatus")
+    bench.host.set("Width", 44)
+
+
+def test_b5_three_starts_are_three_frames() -> None:
+    bench = Bench({"AcquisitionMode": "SingleFrame", "ExposureTime": 1_000_000.0})
+    for second in (0, 2, 4):
+        bench.run_to(second * 1000 * MS)
+        bench.host.run("AcquisitionStart")
+    bench.run_to(6000 * MS)
+    assert bench.starts == [0, 2000 * MS, 4000 * MS]
+
+
+def test_b11_catching_up_takes_time_in_proportion_and_no_memory() -> None:
+    """A process that was stopped for a minute: every missed frame is exposed and counted, one after the other."""
+    bench = Bench({"Width": 8, "Height": 1, "ExposureTime": 50.0})
+    bench.host.painted.paints = False
+    bench.host.run("AcquisitionStart")
+    bench.camera.frames.memory_bytes = 80
+    bench.run_to(MS)
+    acquisition = bench.camera.acquisition
+    peak = 0
+
+    def count(_what: Happening, _at_ns: int, _block_id: int) -> None:
+        nonlocal peak
+        peak = max(peak, len(acquisition._to_come))
+
+    bench.camera.happenings.listen(count, Happening.FRAME_START)
+    before = acquisition.exposed
+    bench.host.bus.now_ns += 1000 * MS
+    bench.host.bus.device.service(bench.host.bus.now_ns)
+    period_ns = acquisition.period_ns()
+    assert acquisition.exposed - before == pytest.approx(1000 * MS / period_ns, abs=2)
+    assert peak < 20
+    frames = bench.camera.frames
+    assert frames.in_flight == 10
+    assert frames.offered == frames.delivered + frames.discarded + frames.in_flight
+
+
+@pytest.mark.parametrize("paced", [True, False])
+def test_h1_timestamps_rise_strictly(paced: bool) -> None:
+    host = Host(make_camera(Options(paced=paced)), paced=paced)
+    for _ in range(3):
+        host.start()
+        for _ in range(5):
+            host.frame()
+        host.run("AcquisitionAbort")
+    stamps = [e.timestamp_ns for e in host.painted.exposures]
+    assert len(stamps) > 15 and all(a < b for a, b in itertools.pairwise(stamps))

@@ -13,13 +13,14 @@ from u3v.features import Command, Integer, limit
 from u3v.host import bus as usb
 from u3v.host.client import U3VClient
 from u3v.model import load_model, model_names
+from u3v.usb3v.bootstrap import USB3_VISION, xml_text
 from u3v.wire.pfnc import PIXEL_FORMATS
 
 MODELS = pytest.mark.parametrize("model", model_names())
 
 
 def power_on(model: str, paced: bool = True) -> Host:
-    camera = Camera(load_model(model), PlainTiming(), Room(), Options(paced=paced))
+    camera = Camera(load_model(model), PlainTiming(), Room(), USB3_VISION, Options(paced=paced))
     return Host(camera, paced=paced)
 
 
@@ -30,7 +31,7 @@ def shrink(camera: Camera, rows: int = 4) -> int:
         assert isinstance(feature, Integer)
         low, inc = int(limit(camera, feature.min)), int(limit(camera, feature.inc))
         camera.features.set(name, low + inc * steps)
-    return camera.payload_bytes
+    return camera.wire_bytes
 
 
 @MODELS
@@ -43,10 +44,10 @@ def test_opens(model: str) -> None:
         host.read(at, count)
     for at in (0, 4, *range(0x10, 0x30, 4)):
         host.read(SIRM + at, 4)
-    assert host.read_int(SIRM + 8, 8) == host.get("PayloadSize") == host.camera.payload_bytes
+    assert host.read_int(SIRM + 8, 8) == host.get("PayloadSize") == host.camera.wire_bytes
     client = U3VClient(host.bus)
     client.open()
-    assert client.xml().text.decode() == host.camera.xml
+    assert client.xml().text.decode() == xml_text(host.camera)
 
 
 @MODELS
@@ -101,7 +102,7 @@ def test_the_largest_frame(model: str) -> None:
 @MODELS
 def test_limits_hold_at_both_ends(model: str) -> None:
     """Every writable number takes its minimum and its maximum from GenApi, and nothing one step beyond."""
-    camera = Camera(load_model(model), PlainTiming(), Room())
+    camera = Camera(load_model(model), PlainTiming(), Room(), USB3_VISION)
     nodes = Nodes(camera)
     for feature in camera.features:
         if isinstance(feature, Integer) and feature.access == "RW" and not isinstance(feature, Command):
@@ -114,7 +115,7 @@ def test_limits_hold_at_both_ends(model: str) -> None:
 @MODELS
 def test_fuzzed(model: str) -> None:
     """Fewer cases than `test_hostile`, for each model."""
-    camera = Camera(load_model(model), PlainTiming(), Room())
+    camera = Camera(load_model(model), PlainTiming(), Room(), USB3_VISION)
     shrink(camera)
     attacker = Attacker(7, paced=True, camera=camera)
     for _ in range(3000):
@@ -122,7 +123,7 @@ def test_fuzzed(model: str) -> None:
         attacker.check()
     for packet in attacker.commands:
         attacker.gencp(mutated(random.Random(3), packet()))
-    host = Host(camera)
+    host = Host(function=attacker.function)
     host.bus.now_ns = camera.now_ns
     camera.reset()
     payload = shrink(camera)

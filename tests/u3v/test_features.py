@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.u3v.rig import MODEL, Host, PlainTiming, Refused, Room, make_camera
+from tests.u3v.rig import MODEL, Host, PlainTiming, Refused, Room, make_camera, on_usb
 from u3v import sfnc
 from u3v.camera import Camera
 from u3v.errors import GenCPError, Status
@@ -22,6 +22,7 @@ from u3v.features import (
     limit,
 )
 from u3v.memory import Memory
+from u3v.usb3v.bootstrap import USB3_VISION
 
 
 @pytest.fixture
@@ -270,7 +271,7 @@ def test_declarations_are_checked() -> None:
 
 
 def test_declarations_speak_to_people() -> None:
-    for feature in sfnc.features(MODEL):
+    for feature in sfnc.features(MODEL, USB3_VISION):
         assert feature.tooltip.endswith("."), feature.name
         assert feature.category, feature.name
         if isinstance(feature, Integer):
@@ -290,9 +291,54 @@ def test_commands_execute_on_any_value_and_read_as_done(camera: Camera) -> None:
 
 
 def test_defaults_are_allowed_values() -> None:
-    camera = Camera(MODEL, PlainTiming(), Room())
+    camera = on_usb(Camera(MODEL, PlainTiming(), Room(), USB3_VISION))
     for feature in camera.features:
         for _, at in camera.features._instances(feature):
             value = feature.decode(camera.memory.host_read(at, feature.size))
             if feature.access == "RW" and not isinstance(feature, Command):
                 feature.check(camera, value)
+
+
+def test_s8_one_write_path_for_everyone() -> None:
+    """From Python, --set and a host: rounded, refused and followed by the same."""
+    host = Host()
+    features = host.camera.features
+    features.host_set("Gain", 3)
+    assert host.get("Gain") == 3.0
+    for name, value in (
+        ("Width", 41),
+        ("Width", -1),
+        ("PixelFormat", "Mono13"),
+        ("Gain", 1e6),
+        ("Gain", "loud"),
+    ):
+        before = features.get(name)
+        with pytest.raises(GenCPError) as caught:
+            features.host_set(name, value)
+        assert caught.value.status is Status.INVALID_PARAMETER
+        assert features.get(name) == before
+    with pytest.raises(GenCPError) as caught:
+        features.host_set("SensorWidth", 5)
+    assert caught.value.status is Status.WRITE_PROTECT
+    features.host_set("DeviceLinkThroughputLimitMode", "Off")
+    with pytest.raises(GenCPError) as caught:
+        features.host_set("DeviceLinkThroughputLimit", 300_000_000)
+    assert caught.value.status is Status.ACCESS_DENIED  # not available
+    features.host_set("DeviceUserID", "left")
+    assert host.camera.user_sets["DeviceUserID"] == {"name": "left"}
+    with pytest.raises(KeyError):
+        features.host_set("Nonsense", 1)
+
+
+def test_typed_handles_read_what_the_registers_hold() -> None:
+    host = Host()
+    features = host.camera.features
+    width, gain = features.handle("Width", int), features.handle("Gain", float)
+    mode = features.handle("TriggerMode", str, TriggerSelector="FrameStart")
+    host.set("Width", 44)
+    host.set("Gain", 2.5)
+    host.set("TriggerMode", "On", TriggerSelector="FrameStart")
+    assert (width.get(), gain.get(), mode.get()) == (44, 2.5, "On")
+    assert features.handle("Nonsense", float, 1.5).get() == 1.5
+    with pytest.raises(KeyError):
+        features.handle("Nonsense", float)

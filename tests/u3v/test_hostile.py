@@ -37,8 +37,9 @@ from tests.u3v.rig import (
 )
 from u3v.camera import Camera, Options
 from u3v.errors import Status
-from u3v.event import QUEUE_LENGTH
 from u3v.features import Command
+from u3v.usb3v.event import QUEUE_LENGTH
+from u3v.usb3v.function import UsbFunction
 
 STATUSES = {int(status) for status in Status}
 MAX_PARKED = 8
@@ -88,8 +89,9 @@ class Attacker:
     def __init__(self, seed: int, *, paced: bool, camera: Camera | None = None) -> None:
         self.rng = random.Random(seed)
         self.camera = camera or make_camera(Options(paced=paced))
-        self.device = UsbDevice(Painted(self.camera), paced=paced, on_complete=forget)
-        self.painted = self.device.function
+        self.function = UsbFunction(self.camera)
+        self.painted = Painted(self.camera)
+        self.device = UsbDevice(self.function, paced=paced, on_complete=forget)
         self.now_ns = 0
         self.parked: list[Urb] = []
         self.commands = _commands(self.camera)
@@ -206,12 +208,11 @@ class Attacker:
 
     def check(self) -> None:
         camera = self.camera
-        stream = camera.stream
-        assert stream.offered == stream.delivered + stream.discarded + stream.in_flight
-        assert stream._held_bytes <= stream.memory_bytes
-        assert len(camera.event._queue) <= QUEUE_LENGTH
-        assert len(camera.control._outbox) <= 1
-        assert len(camera.acquisition.exposures) == 0
+        frames = camera.frames
+        assert frames.offered == frames.delivered + frames.discarded + frames.in_flight
+        assert frames._held_bytes <= frames.memory_bytes
+        assert len(self.function.event._queue) <= QUEUE_LENGTH
+        assert len(self.function.control._outbox) <= 1
         assert sum(len(pipe._parked) for pipe in self.device._pipes.values()) <= MAX_PARKED + 1
 
     def case(self) -> bytes:
@@ -290,10 +291,11 @@ def _commands(camera: Camera) -> list[Callable[[], bytes]]:
     return made
 
 
-def assert_streams(camera: Camera) -> None:
+def assert_streams(function: UsbFunction) -> None:
     """The next host gets what it asks for: its settings, whole frames, the right pixels, counting ids."""
-    host = Host(camera)
-    camera.stream.memory_bytes = 64 << 20
+    host = Host(function=function)
+    camera = function.camera
+    camera.frames.memory_bytes = 64 << 20
     host.set("TriggerSelector", "FrameBurstStart")
     host.set("TriggerMode", "Off")
     host.set("TriggerSelector", "FrameStart")
@@ -341,7 +343,7 @@ def test_fuzzed_requests(cases: int, paced: bool, share: float) -> None:
             assert now < objects + 20_000, f"after case {number} there are {now} objects, {objects} before"
     if count > 10_000:
         assert {0x0000, 0x8001, 0x8002, 0x8003, 0x8004, 0x8006, 0x800E, 0xA001} <= set(attacker.seen)
-    assert_streams(attacker.camera)
+    assert_streams(attacker.function)
 
 
 def _usbip_client(rng: random.Random, camera: Camera) -> bytes:
@@ -369,7 +371,9 @@ def _usbip_client(rng: random.Random, camera: Camera) -> bytes:
 def test_fuzzed_usbip_streams(cases: int) -> None:
     rng = random.Random(20243)
     camera = make_camera()
-    device = UsbDevice(Painted(camera), paced=False)
+    function = UsbFunction(camera)
+    Painted(camera)
+    device = UsbDevice(function, paced=False)
     exports = export(device)
     now_ns = broken = 0
     for number in range(int(cases * 0.15)):
@@ -396,7 +400,7 @@ def test_fuzzed_usbip_streams(cases: int) -> None:
         except Exception as error:
             pytest.fail(f"case {number}, {stream.hex(' ')}: {error!r}")
     assert broken or cases < 1000
-    assert_streams(camera)
+    assert_streams(function)
 
 
 # -- Hypothesis: fewer cases, but the shortest one that fails -------------------------------------------------
@@ -440,4 +444,4 @@ def test_any_sequence(steps: list[tuple[str, object]], paced: bool, rng: random.
             assert isinstance(what, int)
             attacker.wait(what)
         attacker.check()
-    assert_streams(attacker.camera)
+    assert_streams(attacker.function)

@@ -11,6 +11,7 @@ from tests.u3v.rig import PlainTiming, Room
 from u3v.camera import Camera
 from u3v.errors import ModelError
 from u3v.model import KINDS, Figure, Figures, load_model, load_text, model_names
+from u3v.usb3v.bootstrap import USB3_VISION
 
 TEXT = (resources.files("u3v") / "models" / "aca4096_40um.toml").read_text("utf-8")
 
@@ -60,7 +61,7 @@ def test_every_figure_says_how_it_is_known(name: str) -> None:
 def test_every_model_becomes_a_camera(name: str) -> None:
     model = load_model(name)
     load_sensor(model.sensor)
-    camera = Camera(model, PlainTiming(), Room())
+    camera = Camera(model, PlainTiming(), Room(), USB3_VISION)
     assert camera.features.get("Width") == model.integer("width_default_px")
     assert set(model.pixel_formats) == set(camera.features.declared["PixelFormat"].entries)  # type: ignore[attr-defined]
 

@@ -9,6 +9,8 @@ from tests.u3v.rig import EIRM, SBRM, SI_REQUIRED_PAYLOAD, Refused
 from u3v.features import Enumeration
 from u3v.host.descriptors import find_function
 from u3v.model import load_model
+from u3v.usb3v.bootstrap import xml_text
+from u3v.usb3v.function import UsbFunction
 from u3v.wire.usb import Speed
 
 ABSENT = {
@@ -43,7 +45,7 @@ def test_what_there_is_and_is_not(name: str) -> None:
     assert set(PRESENT[name].split()) <= set(camera.features.declared)
     for word in ABSENT[name].split():
         assert [f for f in camera.features.declared if word in f] == []
-        assert f'Name="{word}' not in camera.xml
+        assert f'Name="{word}' not in xml_text(camera)
 
 
 @pytest.mark.parametrize(
@@ -162,9 +164,9 @@ def test_ids_flips_keep_the_pixel_format() -> None:
 
 def test_ids_gain_is_a_factor() -> None:
     camera = camera_of(IDS)
-    assert camera.exposure(0, 0).gain_db == 0
+    assert camera.settings.gain_db == 0
     camera.features.set("Gain", 10.0)
-    assert camera.exposure(0, 0).gain_db == pytest.approx(20)
+    assert camera.settings.gain_db == pytest.approx(20)
 
 
 def test_ids_has_no_event_channel() -> None:
@@ -175,14 +177,14 @@ def test_ids_has_no_event_channel() -> None:
     with pytest.raises(Refused, match="0x8003"):
         host.read(EIRM, 4)
     for speed in (Speed.SUPER, Speed.HIGH):
-        raw = host.camera.descriptors(speed).configuration
+        raw = host.function.descriptors(speed).configuration
         assert (raw[4], raw[12]) == (2, 2)  # bNumInterfaces, bInterfaceCount of the association
         assert int.from_bytes(raw[2:4], "little") == len(raw)
         assert bytes.fromhex("09 04 01 00 01 ef 05 02 00") in raw
         assert find_function(raw).event_in is None
     host.run("AcquisitionStart")  # events have nowhere to go
     host.bus.run(10_000_000)
-    assert host.camera.event.dropped == 0
+    assert host.function.event.dropped == 0
 
 
 # -- Baumer -------------------------------------------------------------------------------------------------
@@ -296,7 +298,7 @@ def test_vcx_clock_counts_in_eights() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_cameras_with_their_own_supply_are_self_powered(name: str) -> None:
-    raw = camera_of(name).descriptors(Speed.SUPER).configuration
+    raw = UsbFunction(camera_of(name)).descriptors(Speed.SUPER).configuration
     own = load_model(name).wire != "USB3 Vision"
     assert raw[7] == (0xC0 if own else 0x80)
     assert (raw[8] == 0) == own

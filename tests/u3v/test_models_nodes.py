@@ -4,12 +4,13 @@ import pytest
 
 from tests.u3v.genicam_nodes import Access, Nodes
 from tests.u3v.models import IDS, NAMES, VCX, camera_of
+from tests.u3v.rig import on_usb
 from tests.u3v.test_genapi import assert_access_agrees, assert_limits_agree
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_node(name: str) -> None:
-    camera = camera_of(name)
+    camera = on_usb(camera_of(name))
     nodes = Nodes(camera)
     assert {feature.name for feature in camera.features} <= set(nodes.names())
     read = 0
@@ -25,13 +26,13 @@ def test_every_node(name: str) -> None:
 
 def test_what_follows_is_not_taken_from_the_cache() -> None:
     """Joint binning, the exposure's range, the entry of a list: GenApi reads them again."""
-    camera = camera_of(IDS)
+    camera = on_usb(camera_of(IDS))
     nodes = Nodes(camera)
     read = ("BinningVertical", "Width", "Height", "PayloadSize")
     assert [nodes[n].value for n in read] == [1, 4056, 3040, 15_412_800]
     nodes["BinningHorizontal"].value = 2
     assert [nodes[n].value for n in read] == [2, 2028, 1520, 3_853_200]
-    camera = camera_of(VCX)
+    camera = on_usb(camera_of(VCX))
     nodes = Nodes(camera)
     nodes["ShortExposureTimeEnable"].value = True
     nodes["ExposureTime"].value = 1

@@ -9,6 +9,7 @@ from tests.u3v.models import ACE, ACE_8, ACE_11, IDS, NAMES, VCX, camera_of
 from u3v.camera import Options
 from u3v.features import Value
 from u3v.model import load_model
+from u3v.usb3v.function import UsbFunction
 from u3v.wire.usb import Speed
 
 PRINTED: list[tuple[str, dict[str, Value], float]] = [
@@ -93,7 +94,7 @@ def test_fast_ethernet_is_a_tenth(name: str) -> None:
 def test_the_speed_of_a_usb_port_is_the_link_speed_of_usb_cameras_only() -> None:
     for name, bytes_per_s in ((ACE, 60_000_000), (IDS, 60_000_000), (ACE_8, 125_000_000)):
         camera = camera_of(name)
-        camera.descriptors(Speed.HIGH)
+        UsbFunction(camera).descriptors(Speed.HIGH)
         assert camera.features.get("DeviceLinkSpeed") == bytes_per_s
 
 
@@ -117,5 +118,5 @@ def test_a_limit_below_the_wire_rules() -> None:
     for name in NAMES:
         camera = camera_of(name, {"DeviceLinkThroughputLimit": 10_000_000})
         get = camera.features.get
-        assert get("ResultingFrameRate") == pytest.approx(10_000_000 / camera.payload_bytes)
+        assert get("ResultingFrameRate") == pytest.approx(10_000_000 / camera.wire_bytes)
         assert get("DeviceLinkCurrentThroughput") == pytest.approx(10_000_000, abs=1000)

@@ -5,6 +5,7 @@ import pytest
 from tests.u3v.models import ACE, IDS, VCX, host_of
 from tests.u3v.rig import EI_CONTROL, MS, SI_CONTROL, SI_REQUIRED_PAYLOAD, Event, Host
 from u3v.features import Value
+from u3v.happenings import Happening
 from u3v.host.bus import UsbTimeout
 
 SMALL: dict[str, Value] = {"Width": 64, "Height": 64}
@@ -71,7 +72,7 @@ def test_the_fixed_delay() -> None:
     camera.acquisition.trigger("FrameStart", host.bus.now_ns)
     first_ns = host.bus.now_ns
     host.bus.run(int((97.7 + 100 + READOUT_US - 20) * 1000))  # nearly all of the readout is over
-    camera._at(host.bus.now_ns)
+    camera.at(host.bus.now_ns)
     second_ns = host.bus.now_ns
     camera.acquisition.trigger("FrameStart", second_ns)
     host.bus.run(10 * MS)
@@ -86,14 +87,14 @@ def test_an_abort_waits_for_the_end_of_the_readout() -> None:
     host.bus.run(1 * MS)  # exposed, and being read out
     aborted_ns = host.bus.now_ns
     host.run("AcquisitionAbort")
-    assert host.camera.stream.in_flight == 1
-    while host.camera.stream.in_flight:
+    assert host.camera.frames.in_flight == 1
+    while host.camera.frames.in_flight:
         at_ns = host.camera.next_wakeup_ns()
         assert at_ns is not None
         host.bus.run(at_ns - host.bus.now_ns)
     exposed = host.painted.exposures[0]
     assert host.bus.now_ns == exposed.readout_start_ns + exposed.readout_ns > aborted_ns
-    assert host.camera.stream.discarded == 1
+    assert host.camera.frames.discarded == 1
     assert host.camera.next_wakeup_ns() is None
     host.run("AcquisitionStart")
     host.run("TriggerSoftware")
@@ -105,7 +106,7 @@ def test_an_abort_drops_what_is_only_exposed_at_once_and_a_start_waits_for_the_r
     host.run("TriggerSoftware")
     host.bus.run(10 * MS)
     host.run("AcquisitionAbort")
-    assert (host.camera.stream.in_flight, host.camera.stream.discarded) == (0, 1)
+    assert (host.camera.frames.in_flight, host.camera.frames.discarded) == (0, 1)
     host = triggered(VCX, {**SMALL, "ExposureTime": 100.0})
     host.set("TriggerMode", "Off", TriggerSelector="FrameStart")
     host.bus.run(1 * MS)
@@ -155,11 +156,11 @@ def test_a_trigger_during_readout_is_overlapped() -> None:
     acquisition = host.camera.acquisition
     acquisition.trigger("FrameStart", host.bus.now_ns)
     host.bus.run(int((97.7 + 100 + READOUT_US - 20) * 1000))
-    host.camera._at(host.bus.now_ns)
+    host.camera.at(host.bus.now_ns)
     acquisition.trigger("FrameStart", host.bus.now_ns)
     host.bus.run(10 * MS)
     assert [name for name, _ in events_of(host)] == ["TriggerOverlapped", "FrameTransferSkipped"]
-    assert (host.camera.stream.offered, host.camera.stream.discarded) == (2, 1)
+    assert (host.camera.frames.offered, host.camera.frames.discarded) == (2, 1)
 
 
 def test_delayed_triggers_queue() -> None:
@@ -173,12 +174,12 @@ def test_delayed_triggers_queue() -> None:
         acquisition = host.camera.acquisition
         for _ in range(300):
             host.bus.run(3 * MS)
-            host.camera._at(host.bus.now_ns)
+            host.camera.at(host.bus.now_ns)
             acquisition.trigger("FrameStart", host.bus.now_ns)
         assert len(acquisition._triggers) == tracked
         assert host.painted.exposures == []
         host.bus.run(1500 * MS)
-        assert len(host.painted.exposures) + host.camera.stream.discarded >= tracked
+        assert len(host.painted.exposures) + host.camera.frames.discarded >= tracked
 
 
 def test_a_triggered_camera_reaches_the_printed_rate_and_loses_nothing() -> None:
@@ -187,20 +188,20 @@ def test_a_triggered_camera_reaches_the_printed_rate_and_loses_nothing() -> None
     period_ns = int(1e9 / host.get("ResultingFrameRate"))
     sizes = [4096 * 64]
     for index in range(5):
-        host.camera._at(host.bus.now_ns)
+        host.camera.at(host.bus.now_ns)
         at_ns = host.bus.now_ns
         host.camera.acquisition.trigger("FrameStart", at_ns)
         assert host.frame(sizes, timeout_ms=100).block_id == index
         host.bus.run(max(0, at_ns + period_ns - host.bus.now_ns))
         assert host.bus.now_ns <= at_ns + period_ns + 100_000
-    assert host.camera.stream.discarded == 0
+    assert host.camera.frames.discarded == 0
 
 
 def test_lost_events_are_told() -> None:
     host = triggered(VCX, SMALL, "EventLost", "FrameStart")
     for _ in range(70):
-        host.camera.emit("FrameStart", host.bus.now_ns)
+        host.camera.happened(Happening.FRAME_START, host.bus.now_ns)
     first = [name for name, _ in events_of(host)]
     assert first == ["FrameStart"] * 64
-    host.camera.emit("FrameStart", host.bus.now_ns)
+    host.camera.happened(Happening.FRAME_START, host.bus.now_ns)
     assert [name for name, _ in events_of(host)] == ["EventLost", "FrameStart"]

@@ -47,7 +47,7 @@ Transcript = list[tuple[int, int, bytes]]
 BOOTSTRAP: Transcript = [
     (0x004, 64, text("Basler")),
     (0x1D8, 8, number(SBRM, 8)),
-    (0x1CC, 4, number(1000)),
+    (0x1CC, 4, number(300)),
     (0x1C4, 8, number(0xB0D, 8)),  # names, event channel, timestamp, SBRM, written length
     (0x1D0, 8, number(MANIFEST, 8)),
 ]
@@ -66,7 +66,7 @@ STREAM: Transcript = [
 ARAVIS: Transcript = [*BOOTSTRAP, (SBRM + 0x04, 8, number(3, 8)), *STREAM]
 ARAVIS_0_8_26: Transcript = [*BOOTSTRAP, (SBRM + 0x04, 4, number(3)), *STREAM]
 NI: Transcript = [
-    (0x1CC, 4, number(1000)),
+    (0x1CC, 4, number(300)),
     (0x1D8, 8, number(SBRM, 8)),
     (SBRM + 0x14, 4, number(1024)),
     (SBRM + 0x18, 4, number(1024)),
@@ -78,12 +78,12 @@ NI: Transcript = [
 CAMELEON: Transcript = [
     (0x1D8, 8, number(SBRM, 8)),
     (SBRM + 0x04, 8, number(3, 8)),
-    (0x1CC, 4, number(1000)),
+    (0x1CC, 4, number(300)),
     (SBRM + 0x14, 4, number(1024)),
     (SBRM + 0x18, 4, number(1024)),
 ]
 PYLON: Transcript = [
-    (0x1CC, 4, number(1000)),
+    (0x1CC, 4, number(300)),
     (0x1C4, 8, number(0xB0D, 8)),
     (0x1D8, 8, number(SBRM, 8)),
     (SBRM + 0x14, 4, number(1024)),

@@ -10,6 +10,7 @@ from tests.u3v.rig import MODEL, Host, Refused, make_camera
 from u3v.camera import Options
 from u3v.features import Command, Value
 from u3v.host import bus as usb
+from u3v.usb3v.bootstrap import xml_text
 
 Sets = dict[str, dict[str, Any]]
 
@@ -169,7 +170,7 @@ def test_the_name_survives_a_power_cycle() -> None:
         again.write(0x184, b"right".ljust(64, b"\0"))
     assert again.read(0x184, 6) == b"left\0\0"
     for wrong in ({"name": 3}, {}, {"name": "Straße" * 40}):
-        assert power_on(sets={"DeviceUserID": wrong}).camera.xml
+        assert xml_text(power_on(sets={"DeviceUserID": wrong}).camera)
 
 
 def test_reset_loads_the_startup_set() -> None:

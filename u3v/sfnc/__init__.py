@@ -4,23 +4,24 @@ A category module declares what any camera has in that category; a family module
 under their maker's names, and adds what only they have. `family(model)` finds it.
 """
 
+from u3v.family import Family
 from u3v.features import Feature
 from u3v.model import Model
 from u3v.sfnc.ace import FAMILY as ACE
 from u3v.sfnc.event_control import event_nodes
-from u3v.sfnc.family import Family
 from u3v.sfnc.ids import FAMILY as IDS
-from u3v.sfnc.user_set_control import load_startup_set, store
+from u3v.sfnc.user_set_control import load_startup_set
 from u3v.sfnc.vcx import FAMILY as VCX
+from u3v.wire_traits import WireTraits
 
-__all__ = ["Family", "event_nodes", "family", "features", "load_startup_set", "store"]
+__all__ = ["Family", "event_nodes", "family", "features", "load_startup_set"]
 
 _FAMILIES = {"ace": ACE, "ids": IDS, "vcx": VCX}
 
 
-def features(model: Model) -> list[Feature]:
-    """Every feature of a camera of this model, in the order hosts show them."""
-    return family(model).features(model)
+def features(model: Model, wire: WireTraits) -> list[Feature]:
+    """Every feature of a camera of this model on such a wire, in the order hosts show them."""
+    return family(model).features(model, wire)
 
 
 def family(model: Model) -> Family:

@@ -4,6 +4,7 @@ The GigE models speak older names on their own wire (ExposureTimeAbs, GainRaw); 
 have the names of their USB3 sisters.
 """
 
+from u3v.family import BURST, FRAME, Family, pick
 from u3v.features import Feature
 from u3v.model import Model
 from u3v.sfnc import (
@@ -16,8 +17,8 @@ from u3v.sfnc import (
     user_set_control,
     virtual_camera,
 )
-from u3v.sfnc.family import BURST, FRAME, Family, pick
 from u3v.thermal import ThermalLimits
+from u3v.wire_traits import WireTraits
 
 USER_SETS = ("Default", "UserSet1", "UserSet2", "UserSet3")
 EVENTS = {
@@ -42,7 +43,7 @@ THERMAL = ThermalLimits(
 )
 
 
-def features(model: Model) -> list[Feature]:
+def features(model: Model, wire: WireTraits) -> list[Feature]:
     """Every feature of an ace."""
     return [
         *pick(
@@ -59,7 +60,7 @@ def features(model: Model) -> list[Feature]:
             " SensorReadoutTime ExposureMode ExposureTime TriggerSelector TriggerMode TriggerSource"
             " TriggerActivation TriggerDelay TriggerSoftware AcquisitionStatusSelector AcquisitionStatus",
         ),
-        *device_control.features(model),
+        *device_control.features(model, wire),
         device_control.temperature_status(THERMAL),
         *transport_layer_control.features(model),
         *user_set_control.features(USER_SETS),

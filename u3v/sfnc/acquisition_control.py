@@ -1,14 +1,11 @@
 """SFNC AcquisitionControl: modes, frame rate, exposure, triggers."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from u3v.device import Device
+from u3v.family import BURST, FRAME
 from u3v.features import Boolean, Command, Enumeration, Feature, Float, Integer, while_acquiring
 from u3v.model import Model
-from u3v.sfnc.family import BURST, FRAME
-
-if TYPE_CHECKING:
-    from u3v.camera import Camera
 
 CATEGORY = "AcquisitionControl"
 _TRIGGER = ("TriggerSelector",)
@@ -28,18 +25,18 @@ def features(model: Model) -> list[Feature]:
         Command(
             name="AcquisitionStart",
             tooltip="Starts the acquisition.",
-            execute=lambda camera: _run(camera, start=True),
+            execute=lambda camera: camera.acquisition.start(camera.now_ns),
         ),
         Command(
             name="AcquisitionStop",
             tooltip="Stops the acquisition at the end of the current frame.",
-            execute=lambda camera: _run(camera, start=False),
+            execute=lambda camera: camera.acquisition.stop(camera.now_ns),
         ),
         Command(
             name="AcquisitionAbort",
             tooltip="Stops the acquisition at once; a frame on its way is cut short.",
             visibility="Expert",
-            execute=_abort,
+            execute=lambda camera: camera.acquisition.abort_command(camera.now_ns),
         ),
         Integer(
             name="AcquisitionFrameCount",
@@ -119,6 +116,7 @@ def features(model: Model) -> list[Feature]:
             entries={"Off": 0, "On": 1},
             selectors=_TRIGGER,
             persistent=True,
+            written=lambda camera: camera.acquisition.forget_triggers(),
         ),
         Enumeration(
             name="TriggerSource",
@@ -145,7 +143,7 @@ def features(model: Model) -> list[Feature]:
         Command(
             name="TriggerSoftware",
             tooltip="Gives the selected trigger.",
-            execute=lambda camera: camera.acquisition.software_trigger(camera.now_ns),
+            execute=lambda camera: camera.inputs.software_trigger(camera.now_ns),
         ),
         Enumeration(
             name="AcquisitionStatusSelector",
@@ -165,22 +163,7 @@ def features(model: Model) -> list[Feature]:
     return [replace(feature, category=CATEGORY) for feature in declared]
 
 
-def _run(camera: "Camera", *, start: bool) -> None:
-    before = camera.acquisition.active
-    if start:
-        camera.acquisition.start(camera.now_ns)
-    else:
-        camera.acquisition.stop(camera.now_ns)
-    if camera.acquisition.active != before:
-        camera.load.report()
-
-
-def _abort(camera: "Camera") -> None:
-    camera.acquisition.abort_command(camera.now_ns)
-    camera.load.report()
-
-
-def _status(camera: "Camera") -> bool:
+def _status(camera: Device) -> bool:
     acquisition = camera.acquisition
     selected = camera.features.get("AcquisitionStatusSelector")
     if selected == "AcquisitionActive":

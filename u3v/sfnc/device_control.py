@@ -5,22 +5,26 @@ from dataclasses import replace
 from u3v.features import Command, Enumeration, Feature, Float, Integer, String
 from u3v.model import Model
 from u3v.thermal import ThermalLimits
-from u3v.wire.bootstrap import ABRM
+from u3v.wire_traits import WireTraits
 
 CATEGORY = "DeviceControl"
 
 
-def features(model: Model) -> list[Feature]:
+def features(model: Model, wire: WireTraits) -> list[Feature]:
     """All features of the category."""
+    tl_type, tl_value = wire.tl_type
     major, minor = model.sfnc_version.split(".")
     declared: list[Feature] = [
-        _identity("DeviceVendorName", "Manufacturer_Name", "Name of the manufacturer of the device."),
-        _identity("DeviceModelName", "Model_Name", "Model of the device."),
-        _identity("DeviceFamilyName", "Family_Name", "Family of the device."),
+        _identity(wire, "DeviceVendorName", "Name of the manufacturer of the device.", model.maker),
+        _identity(wire, "DeviceModelName", "Model of the device.", model.name),
+        _identity(wire, "DeviceFamilyName", "Family of the device.", model.family),
         _identity(
-            "DeviceManufacturerInfo", "Manufacturer_Info", "Manufacturer information about the device."
+            wire,
+            "DeviceManufacturerInfo",
+            "Manufacturer information about the device.",
+            model.manufacturer_info,
         ),
-        _identity("DeviceVersion", "Device_Version", "Version of the device."),
+        _identity(wire, "DeviceVersion", "Version of the device.", model.device_version),
         String(
             name="DeviceFirmwareVersion",
             tooltip="Version of the firmware in the device.",
@@ -28,17 +32,17 @@ def features(model: Model) -> list[Feature]:
             default=model.firmware_version,
             length=128,
         ),
-        _identity("DeviceSerialNumber", "Serial_Number", "Serial number of the device."),
-        _identity("DeviceID", "Serial_Number", "Device identifier (its serial number)."),
+        _identity(wire, "DeviceSerialNumber", "Serial number of the device."),
+        _identity(wire, "DeviceID", "Device identifier (its serial number)."),
         replace(
-            _identity("DeviceUserID", "User_Defined_Name", "User-programmable device identifier."),
+            _identity(wire, "DeviceUserID", "User-programmable device identifier."),
             access="RW",
         ),
         Enumeration(
             name="DeviceScanType", tooltip="Scan type of the sensor.", access="RO", entries={"Areascan": 0}
         ),
         Enumeration(
-            name="DeviceTLType", tooltip="Transport layer type.", access="RO", entries={"USB3Vision": 3}
+            name="DeviceTLType", tooltip="Transport layer type.", access="RO", entries={tl_type: tl_value}
         ),
         _constant("DeviceSFNCVersionMajor", "SFNC version, major.", int(major)),
         _constant("DeviceSFNCVersionMinor", "SFNC version, minor.", int(minor)),
@@ -87,7 +91,7 @@ def features(model: Model) -> list[Feature]:
             unit="Bps",
             bits=64,
             max=2**62,
-            read=lambda camera: camera.payload_bytes * 10**9 // camera.acquisition.period_ns(),
+            read=lambda camera: camera.wire_bytes * 10**9 // camera.acquisition.period_ns(),
         ),
         Enumeration(
             name="DeviceTemperatureSelector",
@@ -142,6 +146,7 @@ def temperature_status(limits: ThermalLimits) -> Feature:
     )
 
 
-def _identity(name: str, register: str, tooltip: str) -> String:
-    at = ABRM[register]
-    return String(name=name, tooltip=tooltip, access="RO", address=at.offset, length=at.size)
+def _identity(wire: WireTraits, name: str, tooltip: str, default: str = "") -> String:
+    """A string that many wires keep in a bootstrap register; elsewhere it has a register of its own."""
+    at, length = wire.identity.get(name, (None, 64))
+    return String(name=name, tooltip=tooltip, access="RO", address=at, length=length, default=default)

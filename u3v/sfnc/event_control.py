@@ -5,9 +5,10 @@ Every event carries the timestamp (ns) and the id of the frame it belongs to.
 
 from collections.abc import Mapping
 
+from u3v.family import Family
 from u3v.features import Command, Enumeration, Feature
 from u3v.genapi import EventNodes
-from u3v.sfnc.family import Family
+from u3v.happenings import Happening
 
 CATEGORY = "EventControl"
 
@@ -35,7 +36,7 @@ def features(events: Mapping[str, str]) -> list[Feature]:
             name="TestEventGenerate",
             tooltip="Sends a Test event.",
             category=CATEGORY,
-            execute=lambda camera: camera.emit("Test", camera.timestamp_ns),
+            execute=lambda camera: camera.happened(Happening.TEST, camera.now_ns),
         )
         declared.append(test)
     return declared

@@ -6,8 +6,9 @@ the factory's user set, the throughput limit, the temperature (assumed).
 """
 
 import math
-from typing import TYPE_CHECKING
 
+from u3v.device import Device
+from u3v.family import FRAME, Family, pick
 from u3v.features import Enumeration, Feature, Float
 from u3v.model import Model
 from u3v.sfnc import (
@@ -19,15 +20,12 @@ from u3v.sfnc import (
     user_set_control,
     virtual_camera,
 )
-from u3v.sfnc.family import FRAME, Family, pick
-
-if TYPE_CHECKING:
-    from u3v.camera import Camera
+from u3v.wire_traits import WireTraits
 
 USER_SETS = ("Default",)
 
 
-def features(model: Model) -> list[Feature]:
+def features(model: Model, wire: WireTraits) -> list[Feature]:
     """Every feature of an IDS camera."""
     trigger = {"entries": {"ExposureStart": 0}, "default": ""}
     return [
@@ -60,7 +58,7 @@ def features(model: Model) -> list[Feature]:
             TriggerSelector=trigger,
         ),
         *pick(
-            device_control.features(model),
+            device_control.features(model, wire),
             "DeviceVendorName DeviceModelName DeviceFamilyName DeviceManufacturerInfo DeviceVersion"
             " DeviceFirmwareVersion DeviceSerialNumber DeviceUserID DeviceScanType DeviceTLType"
             " DeviceSFNCVersionMajor DeviceSFNCVersionMinor DeviceSFNCVersionSubMinor DeviceReset"
@@ -73,7 +71,7 @@ def features(model: Model) -> list[Feature]:
     ]
 
 
-def _gain_db(camera: "Camera") -> float:
+def _gain_db(camera: Device) -> float:
     return 20 * math.log10(camera.features.get("Gain"))
 
 

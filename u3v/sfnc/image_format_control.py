@@ -5,14 +5,11 @@ of their Bayer pattern, whatever is mirrored: the pixel format does not change, 
 """
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from u3v.device import Device
 from u3v.features import Boolean, Enumeration, Feature, Integer, while_acquiring
 from u3v.model import Model
 from u3v.wire.pfnc import PIXEL_FORMATS
-
-if TYPE_CHECKING:
-    from u3v.camera import Camera
 
 CATEGORY = "ImageFormatControl"
 _ROI = ("Width", "Height", "OffsetX", "OffsetY")
@@ -147,22 +144,22 @@ def features(model: Model) -> list[Feature]:
     return [replace(feature, category=CATEGORY) for feature in declared]
 
 
-def width_max(camera: "Camera") -> int:
+def width_max(camera: Device) -> int:
     """Columns after binning."""
     return camera.model.integer("width_max_px") // int(camera.features.get("BinningHorizontal"))
 
 
-def height_max(camera: "Camera") -> int:
+def height_max(camera: Device) -> int:
     """Rows after binning."""
     return camera.model.integer("height_max_px") // int(camera.features.get("BinningVertical"))
 
 
-def dynamic_range_max(camera: "Camera") -> int:
+def dynamic_range_max(camera: Device) -> int:
     """Largest DN of the pixel format."""
     return (1 << PIXEL_FORMATS[camera.features.get("PixelFormat")].depth) - 1
 
 
-def clip_roi(camera: "Camera") -> None:
+def clip_roi(camera: Device) -> None:
     """Bring the ROI back inside the (binned) sensor: offsets stay as long as a smallest image fits."""
     for size, offset, largest in (
         ("Width", "OffsetX", width_max(camera)),
@@ -176,7 +173,7 @@ def clip_roi(camera: "Camera") -> None:
         features.set(offset, start)
 
 
-def _last_step(camera: "Camera", name: str, highest: int) -> int:
+def _last_step(camera: Device, name: str, highest: int) -> int:
     """The largest value not above `highest` that the feature's steps reach."""
     feature = camera.features.declared[name]
     assert isinstance(feature, Integer)
@@ -195,7 +192,7 @@ def _binning(name: str, tooltip: str, model: Model, other: str) -> Integer:
     """`other`: the other direction, which follows where the camera bins both jointly."""
     joint = bool(model.number("binning_joint", 0))
 
-    def written(camera: "Camera") -> None:
+    def written(camera: Device) -> None:
         if joint:
             camera.features.set(other, camera.features.get(name))
         clip_roi(camera)

@@ -16,7 +16,7 @@ def features(model: Model) -> list[Feature]:
             unit="B",
             bits=64,
             max=2**62,
-            read=lambda camera: camera.payload_bytes,
+            read=lambda camera: camera.wire_bytes,
             changed_by=("Width", "Height", "PixelFormat", "BinningHorizontal", "BinningVertical"),
         )
     ]

@@ -2,13 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from u3v.errors import GenCPError, Status
-from u3v.features import Command, Enumeration, Feature, Value, while_acquiring
-
-if TYPE_CHECKING:
-    from u3v.camera import Camera
+from u3v.device import Device
+from u3v.features import Command, Enumeration, Feature, while_acquiring
 
 CATEGORY = "UserSetControl"
 STARTUP = "UserSetDefault"
@@ -26,7 +22,7 @@ def features(names: Sequence[str]) -> list[Feature]:
             name="UserSetLoad",
             tooltip="Loads the selected user set.",
             locked=while_acquiring,
-            execute=_load,
+            execute=lambda camera: _restore(camera, camera.features.get("UserSetSelector"), names),
         ),
         Command(
             name="UserSetSave",
@@ -48,48 +44,30 @@ def features(names: Sequence[str]) -> list[Feature]:
     return [replace(feature, category=CATEGORY) for feature in shown]
 
 
-def load_startup_set(camera: "Camera") -> None:
-    """What power-on does: the stored choice of startup set, and that set's values."""
-    startup = _startup(camera)
+def load_startup_set(camera: Device, sets: Sequence[str]) -> None:
+    """What power-on does: the stored choice of startup set, and that set's values. `sets`: the camera's, as in
+    `features`."""
+    startup = _startup(camera, sets)
     if STARTUP in camera.features:
         camera.features.set(STARTUP, startup)
-    _restore(camera, startup)
+    _restore(camera, startup, sets)
 
 
-def _startup(camera: "Camera") -> str:
+def _startup(camera: Device, sets: Sequence[str]) -> str:
     """The stored choice of startup set; the factory's where there is none or its set was never saved."""
-    sets = camera.family.user_sets
     startup = str(camera.user_sets.get(STARTUP, {}).get("name", sets[0]))
     known = startup in sets and startup in camera.user_sets
     return startup if known else sets[0]
 
 
-def _load(camera: "Camera") -> None:
-    _restore(camera, camera.features.get("UserSetSelector"))
+def _restore(camera: Device, name: str, sets: Sequence[str]) -> None:
+    camera.features.restore(camera.user_sets.get(name, {}) if name != sets[0] else {})
+    camera.acquisition.forget_triggers()
 
 
-def _restore(camera: "Camera", name: str) -> None:
-    camera.features.restore(camera.user_sets.get(name, {}) if name != camera.family.user_sets[0] else {})
+def _save(camera: Device) -> None:
+    camera.store_user_set(camera.features.get("UserSetSelector"), camera.features.snapshot())
 
 
-def _save(camera: "Camera") -> None:
-    store(camera, camera.features.get("UserSetSelector"), camera.features.snapshot())
-
-
-def _save_startup(camera: "Camera") -> None:
-    try:
-        store(camera, STARTUP, {"name": camera.features.get(STARTUP)})
-    except GenCPError:
-        camera.features.set(STARTUP, _startup(camera))
-        raise
-
-
-def store(camera: "Camera", key: str, values: dict[str, Value]) -> None:
-    """Remember `values` under `key`, or nothing at all where they cannot be stored."""
-    sets = camera.user_sets | {key: values}
-    if camera.options.save_user_sets is not None:
-        try:
-            camera.options.save_user_sets(sets)
-        except OSError as error:
-            raise GenCPError(Status.ERROR, f"user sets could not be stored: {error}") from error
-    camera.user_sets.update(sets)
+def _save_startup(camera: Device) -> None:
+    camera.store_user_set(STARTUP, {"name": camera.features.get(STARTUP)})

@@ -7,9 +7,11 @@ data sheet; the list is the factory's (whoever builds the camera enters its hot 
 """
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from u3v.device import Device
+from u3v.family import FRAME, Family, pick
 from u3v.features import Boolean, Enumeration, Feature, Integer
+from u3v.happenings import Happening
 from u3v.model import Model
 from u3v.sfnc import (
     acquisition_control,
@@ -21,11 +23,8 @@ from u3v.sfnc import (
     user_set_control,
     virtual_camera,
 )
-from u3v.sfnc.family import FRAME, Family, pick
 from u3v.thermal import ThermalLimits
-
-if TYPE_CHECKING:
-    from u3v.camera import Camera
+from u3v.wire_traits import WireTraits
 
 TEST_PATTERNS = (
     "Off",
@@ -64,7 +63,7 @@ THERMAL = ThermalLimits(
 )
 
 
-def features(model: Model) -> list[Feature]:
+def features(model: Model, wire: WireTraits) -> list[Feature]:
     """Every feature of a VCX."""
     return [
         *pick(
@@ -91,7 +90,7 @@ def features(model: Model) -> list[Feature]:
         *_acquisition(model),
         *_defect_pixels(model),
         *pick(
-            device_control.features(model),
+            device_control.features(model, wire),
             "DeviceVendorName DeviceModelName DeviceFamilyName DeviceManufacturerInfo DeviceVersion"
             " DeviceFirmwareVersion DeviceSerialNumber DeviceUserID DeviceScanType DeviceTLType"
             " DeviceSFNCVersionMajor DeviceSFNCVersionMinor DeviceSFNCVersionSubMinor DeviceReset"
@@ -145,13 +144,13 @@ def _acquisition(model: Model) -> list[Feature]:
     ]
 
 
-def _exposure_min_us(camera: "Camera") -> float:
+def _exposure_min_us(camera: Device) -> float:
     short = camera.features.get("ShortExposureTimeEnable")
     least = camera.model.number("exposure_min_us")
     return camera.model.number("exposure_short_min_us", least) if short else least
 
 
-def _lengthen_exposure(camera: "Camera") -> None:
+def _lengthen_exposure(camera: Device) -> None:
     """Leaving the short range takes the exposure time along."""
     longer = max(camera.features.get("ExposureTime"), _exposure_min_us(camera))
     camera.features.set("ExposureTime", longer)
@@ -205,9 +204,12 @@ FAMILY = Family(
     features=features,
     events=EVENTS,
     thermal=THERMAL,
-    event_names={"FrameStartOvertrigger": "TriggerSkipped", "FrameBufferOverrun": "FrameTransferSkipped"},
+    event_names={
+        Happening.FRAME_START_OVERTRIGGER: "TriggerSkipped",
+        Happening.FRAME_BUFFER_OVERRUN: "FrameTransferSkipped",
+    },
     triggers={FRAME: "FrameStart"},
     user_sets=USER_SETS,
-    trigger_sources=("Software", "All"),
+    every_source="All",
     abort_after_readout=True,  # data sheet: AcquisitionAbort is delayed by up to 65.8 ms, the readout's time
 )

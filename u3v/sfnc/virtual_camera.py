@@ -2,13 +2,10 @@
 read-only but for the clock."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from u3v.device import Device
 from u3v.features import Feature, Float, Integer, String
 from u3v.model import Model
-
-if TYPE_CHECKING:
-    from u3v.camera import Camera
 
 CATEGORY = "VirtualCamera"
 
@@ -36,14 +33,14 @@ def features(model: Model) -> list[Feature]:
             read=lambda camera: 1e9 / camera.acquisition.sensor_period_ns(),
         ),
         _count(
-            "VirtualFramesOffered", "Frames exposed while the stream was enabled.", lambda c: c.stream.offered
+            "VirtualFramesOffered", "Frames exposed while the stream was enabled.", lambda c: c.frames.offered
         ),
-        _count("VirtualFramesDelivered", "Frames handed to the host whole.", lambda c: c.stream.delivered),
+        _count("VirtualFramesDelivered", "Frames handed to the host whole.", lambda c: c.frames.delivered),
         _count(
-            "VirtualFramesDiscarded", "Frames lost in the camera or cut short.", lambda c: c.stream.discarded
+            "VirtualFramesDiscarded", "Frames lost in the camera or cut short.", lambda c: c.frames.discarded
         ),
-        _count("VirtualFramesHeld", "Frames in the camera's memory now.", lambda c: c.stream.in_flight),
-        _count("VirtualEventsDropped", "Events that found the queue full.", lambda c: c.event.dropped),
+        _count("VirtualFramesHeld", "Frames in the camera's memory now.", lambda c: c.frames.in_flight),
+        _count("VirtualEventsDropped", "Events that found the queue full.", lambda c: c.events_dropped),
         Float(
             name="VirtualSupplyCurrent",
             tooltip="Current the camera draws from its supply.",
@@ -62,12 +59,12 @@ def features(model: Model) -> list[Feature]:
             unit="ns",
             bits=64,
             max=2**62,
-            written=lambda camera: camera.advance_clock(),
+            written=lambda camera: camera.advance_clock(camera.features.get("VirtualClockAdvance")),
         ),
     ]
 
 
-def _count(name: str, tooltip: str, read: "Callable[[Camera], int]") -> Integer:
+def _count(name: str, tooltip: str, read: Callable[[Device], int]) -> Integer:
     return Integer(
         name=name,
         tooltip=tooltip,

@@ -93,19 +93,23 @@ def parse_command(packet: memoryview) -> Command:
     return Command(flags, command_id, request_id, packet[HEADER_BYTES:])
 
 
-def check_length(packet: memoryview) -> None:
-    """Raises GenCPError(INVALID_HEADER) where the header's SCD length is not what arrived."""
-    announced = _HEADER.unpack_from(packet)[3]
+def check_header(packet: memoryview) -> None:
+    """Raises GenCPError(INVALID_HEADER) for reserved flags, or an SCD length that is not what arrived."""
+    _, flags, _, announced, _ = _HEADER.unpack_from(packet)
+    if flags & ~(FLAG_REQUEST_ACK | FLAG_COMMAND_RESEND):
+        raise GenCPError(Status.INVALID_HEADER, f"flags {flags:#06x}: reserved bits are set")
     arrived = len(packet) - HEADER_BYTES
     if announced != arrived:
         raise GenCPError(Status.INVALID_HEADER, f"SCD length {announced} announced, {arrived} bytes arrived")
 
 
 def parse_readmem(scd: memoryview) -> ReadMem:
-    """Raises GenCPError(INVALID_HEADER) for a wrong SCD length."""
+    """Raises GenCPError: INVALID_HEADER for a wrong SCD length, INVALID_PARAMETER for a reserved field in use."""
     if len(scd) != READMEM_SCD_BYTES:
         raise GenCPError(Status.INVALID_HEADER, f"READMEM_CMD with {len(scd)} bytes of SCD, not 12")
-    address, _reserved, count = _READ.unpack(scd)
+    address, reserved, count = _READ.unpack(scd)
+    if reserved:
+        raise GenCPError(Status.INVALID_PARAMETER, f"READMEM_CMD: reserved field {reserved:#06x}")
     return ReadMem(address, count)
 
 

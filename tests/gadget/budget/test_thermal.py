@@ -30,9 +30,9 @@ def slow(ambient_c: float) -> Eager:
     """A camera of few frames that draws as much as at full rate."""
     _, (one,) = rig([ACE], "5gbps", Supply(ambient_c=ambient_c), Height=8, Width=8)
     power = one.port.power
+    one.camera.acquisition.abort(one.host.now_ns)
     power.load(one.host.now_ns, configured=True, bytes_per_s=379.5e6)
     one.camera.thermal.look(one.host.now_ns)
-    one.camera.acquisition.abort(one.host.now_ns)
     return one
 
 
@@ -89,8 +89,8 @@ def test_an_over_hot_ace_sends_test_image_2() -> None:
     _, (one,) = rig([ACE], "5gbps", Supply(ambient_c=70), Height=8, Width=8)  # 86 C from the start
     assert one.nodes.get("DeviceTemperatureStatus") == "Over"
     assert one.nodes.get("DeviceTemperature") == 86
-    assert one.camera.exposure(0, 0).test_image == 2
-    assert one.camera.stream.offered > 0
+    assert one.camera.exposure(0, 0, 0, 0).test_image == 2
+    assert one.camera.frames.offered > 0
 
 
 def test_a_baumer_sends_nothing_when_it_is_too_hot() -> None:
@@ -98,12 +98,18 @@ def test_a_baumer_sends_nothing_when_it_is_too_hot() -> None:
     from u3v.thermal import ThermalGuard
 
     _, (one,) = rig([ACE], "5gbps", Supply(ambient_c=25), Height=8, Width=8)
-    one.camera.thermal = ThermalGuard(one.camera, vcx.THERMAL)
+    camera = one.camera
+    camera.timed.remove(camera.thermal)
+    camera.thermal = ThermalGuard(
+        vcx.THERMAL, camera.surroundings, camera.happenings, camera.throughput.report
+    )
+    camera.timed.append(camera.thermal)
     one.port.power.ambient_c = 60.0  # the fan has stopped: 60 + 8 x 2 = 76 C, with the stream more
     assert one.port.power.final_temperature_c() == pytest.approx(76, abs=0.1)
+    one.camera.acquisition._not_before_ns += 10**15
+    one.host.run(3 * 10**9)  # until its throughput has been found to be nothing
     one.port.power.load(one.host.now_ns, configured=True, bytes_per_s=379.5e6)
     one.camera.thermal.look(one.host.now_ns)
-    one.camera.acquisition._earliest_ns += 10**15
     assert until(one, "High") == 71
     assert until(one, "Exceeded") == 76
     assert not one.camera.thermal.sends_nothing

@@ -52,10 +52,10 @@ def test_what_is_planned_is_what_happens(models: int, bus: str) -> None:
     made = plan([text] * models, parse_bus(bus))
     time, hosts = rig([ACE] * models, bus, **settings)
     time.advance(3 * SECOND)
-    before = [(h.payload_bytes, h.camera.stream.discarded, h.camera.stream.offered) for h in hosts]
+    before = [(h.payload_bytes, h.camera.frames.discarded, h.camera.frames.offered) for h in hosts]
     time.advance(4 * SECOND)
     for host, (bytes_, lost, offered), planned in zip(hosts, before, made.cameras, strict=True):
-        stream = host.camera.stream
+        stream = host.camera.frames
         assert (host.payload_bytes - bytes_) / 4 == pytest.approx(planned.bytes_per_s, rel=0.02)
         assert (stream.discarded - lost) / 4 == pytest.approx(planned.discarded_per_s, abs=0.8)
         assert (stream.offered - offered) / 4 == pytest.approx(planned.offered_fps, abs=0.5)

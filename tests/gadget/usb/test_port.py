@@ -48,7 +48,7 @@ def test_a_camera_that_starts_with_too_weak_a_supply_drops_and_comes_back(
     assert said[0].startswith(f"drops off the bus: {reason}")
     with pytest.raises(UsbGone):
         U3VClient(one.host).open()
-    assert one.camera.stream.in_flight == 0
+    assert one.camera.frames.in_flight == 0
     time.advance(BACK_NS)
     assert one.port.on_bus
     assert get_configuration(one.host) == 0

@@ -1,9 +1,11 @@
 """The control channel: one GenCP command in, its acknowledge out, strictly one at a time.
 
-State: the acknowledge waiting to be read and when it may go, the PENDING_ACKs before it, and the last
-acknowledge (for CommandResend). Always true: a new command flushes an unread acknowledge, no command is
-recognised by its request id (hosts start at 0 and reuse ids), and nothing but a whole header of the right
-prefix is answered at all.
+State: the acknowledges waiting to be read, each with the instant from which it may go (PENDING_ACKs before a late
+one), and until when a slow command is busy. Always true: a well-formed command flushes an acknowledge that was not
+read, except while a slow one is executed, which it cannot interrupt (it gets BUSY); no command is recognised by its
+request id alone; nothing but a whole header of the right prefix is answered at all, and changes nothing.
+
+USB3 Vision does not support resends (flags 0xC000): they are answered A001, whatever their id.
 """
 
 from collections import deque
@@ -26,25 +28,37 @@ class ControlChannel:
         self._memory = memory
         self._response_time_ms = response_time_ms
         self._outbox: deque[tuple[int, bytes]] = deque()
-        self._last: tuple[int, bytes] | None = None
+        self._busy_until_ns = 0
+        self._busy_with = b""
+        self._busy_answer = b""
         self._lease = Lease()
 
     def receive(self, packet: memoryview, now_ns: int) -> None:
         """Execute one command transfer. Malformed ones are dropped without an answer."""
-        self.flush()
         try:
             command = gencp.parse_command(packet)
         except Malformed:
             return
+        if now_ns < self._busy_until_ns:
+            self._answer_while_busy(command, bytes(packet), now_ns)
+            return
+        self.flush()
         if command.resend:
-            ack, busy_ms = self._resend(command), 0
+            ack = gencp.pack_ack(Status.RESEND_NOT_SUPPORTED, command.command_id | 1, command.request_id)
+            busy_ms = 0
         else:
             ack, busy_ms = self._execute(command, packet)
-            self._last = (command.request_id, ack)
+        busy_ms += self.extra_delay_ms
+        if busy_ms:
+            self._busy_until_ns = now_ns + busy_ms * 1_000_000
+            self._busy_with = bytes(packet)
         if command.wants_ack:
-            self._schedule(ack, command.request_id, now_ns, busy_ms + self.extra_delay_ms)
+            self._schedule(ack, command.request_id, now_ns, busy_ms)
 
     def next_transfer(self, now_ns: int) -> InTransfer | None:
+        if self._busy_answer:
+            answer, self._busy_answer = self._busy_answer, b""
+            return InTransfer(memoryview(answer), lease=self._lease)
         if not self._outbox or self._outbox[0][0] > now_ns:
             return None
         return InTransfer(memoryview(self._outbox.popleft()[1]), lease=self._lease)
@@ -56,17 +70,25 @@ class ControlChannel:
     def flush(self) -> None:
         """No acknowledge of an earlier command is sent any more."""
         self._outbox.clear()
+        self._busy_until_ns = 0
+        self._busy_answer = b""
         self._lease.ended = True
         self._lease = Lease()
 
-    def _resend(self, command: gencp.Command) -> bytes:
-        if self._last is not None and self._last[0] == command.request_id:
-            return self._last[1]
-        return gencp.pack_ack(Status.RESEND_NOT_SUPPORTED, command.command_id | 1, command.request_id)
+    def _answer_while_busy(self, command: gencp.Command, packet: bytes, now_ns: int) -> None:
+        """The same command again is told to wait; another one is not executed (GenCP 1.3.1, clause 3.1)."""
+        if not command.wants_ack:
+            return
+        left_ms = -(-(self._busy_until_ns - now_ns) // 1_000_000)
+        if packet == self._busy_with:
+            answer = gencp.pack_pending_ack(command.request_id, min(left_ms + PENDING_MARGIN_MS, 0xFFFF))
+        else:
+            answer = gencp.pack_ack(Status.BUSY, command.command_id | 1, command.request_id)
+        self._busy_answer = answer
 
     def _execute(self, command: gencp.Command, packet: memoryview) -> tuple[bytes, int]:
         try:
-            gencp.check_length(packet)
+            gencp.check_header(packet)
             if command.command_id == gencp.READMEM_CMD:
                 read = gencp.parse_readmem(command.scd)
                 longest = MAX_TRANSFER_BYTES - gencp.HEADER_BYTES
@@ -78,6 +100,8 @@ class ControlChannel:
                 write = gencp.parse_writemem(command.scd)
                 if len(packet) > MAX_TRANSFER_BYTES:
                     raise GenCPError(Status.INVALID_PARAMETER, f"command of {len(packet)} bytes")
+                if command.request_id == 0:
+                    raise GenCPError(Status.INVALID_PARAMETER, "request id 0 is for reads only")
                 busy_ms = self._memory.host_write(write.address, bytes(write.data))
                 return gencp.pack_write_ack(command.request_id, len(write.data)), busy_ms
             raise GenCPError(Status.NOT_IMPLEMENTED, f"command {command.command_id:#06x}")

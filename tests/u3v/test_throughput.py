@@ -6,7 +6,7 @@ import pytest
 
 from tests.u3v.rig import PAYLOAD, SI_CONTROL, Host, Room, make_camera
 from u3v.camera import Options
-from u3v.load import WINDOW_NS
+from u3v.throughput import WINDOW_NS
 
 PERIOD = 300_000
 FULL = PAYLOAD * 1e9 / PERIOD
@@ -61,7 +61,7 @@ def test_the_last_frame_of_a_window_does_not_stay_in_the_load() -> None:
     host = streaming(triggered=True)
     host.run("TriggerSoftware")
     host.frame()
-    end_ns = host.camera.load.next_wakeup_ns()
+    end_ns = host.camera.throughput.next_wakeup_ns()
     assert end_ns is not None
     host.bus.run(end_ns - 300_000 - host.bus.now_ns)
     host.run("TriggerSoftware")  # exposed in this window, sent in the next
@@ -101,17 +101,17 @@ def test_a_camera_that_is_too_hot_for_its_sensor_draws_little_although_it_stream
     host.camera.thermal.look(host.bus.now_ns)
     assert host.camera.thermal.is_stopped
     read_for(host, WINDOW_NS * 3 // 2)
-    assert host.camera.stream.delivered > 1000  # test image 2
+    assert host.camera.frames.delivered > 1000  # test image 2
     assert rates(host)[-1] == 0.0
 
 
 def test_stopping_ends_the_load_and_the_windows() -> None:
     host = streaming()
     host.bus.run(10 * PERIOD)
-    assert host.camera.load.next_wakeup_ns() is not None
+    assert host.camera.throughput.next_wakeup_ns() is not None
     host.run("AcquisitionStop")
     assert rates(host)[-1] == 0.0
-    assert host.camera.load.next_wakeup_ns() is None
+    assert host.camera.throughput.next_wakeup_ns() is None
 
 
 def test_a_stream_at_full_rate_does_not_move_the_load() -> None:

@@ -11,10 +11,11 @@ from u3v.wire.gencp import Event, pack_event
 
 QUEUE_LENGTH = 64
 MAX_TRANSFER_BYTES = 1024
-TEST_EVENT_ID = 0x4FFF
 
 
 class EventChannel:
+    """An `EventSink` of the camera's notifications."""
+
     def __init__(self) -> None:
         self.enabled = False
         self.dropped = 0
@@ -22,7 +23,7 @@ class EventChannel:
         self._request_id = 0
         self._lease = Lease()
 
-    def emit(self, event_id: int, timestamp_ns: int, data: bytes = b"") -> bool:
+    def send(self, event_id: int, timestamp_ns: int, data: bytes = b"") -> bool:
         """Queue one message. False: the channel is off or the queue is full."""
         if not self.enabled:
             return False

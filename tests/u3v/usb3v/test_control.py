@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.u3v.rig import CONTROL_IN, EVENT_TEST, MS, SI_CONTROL, Ack, Host, make_camera, readmem, writemem
-from u3v.camera import Options
-from u3v.control import ControlChannel
+from tests.u3v.rig import CONTROL_IN, EVENT_TEST, MS, SI_CONTROL, Ack, Host, readmem, writemem
 from u3v.errors import Status
+from u3v.host import bus as usb
 from u3v.host.bus import UsbOverflow, UsbTimeout
 from u3v.memory import Memory, Register
+from u3v.usb3v.bootstrap import WireOptions
+from u3v.usb3v.control import ControlChannel
 
 READ = readmem(0x1D8, 8, 7)
 
@@ -95,35 +96,53 @@ def test_the_rest_of_a_page_reads_as_zeros(host: Host) -> None:
     assert host.read(0x10044, 4) == bytes(4)
 
 
-@pytest.mark.parametrize("flags", [0x0000, 0x3FFF])
-def test_no_acknowledge_wanted(host: Host, flags: int) -> None:
+def test_no_acknowledge_wanted(host: Host) -> None:
     write = writemem(host.address("Width"), b"\x2c\0\0\0", 5)
-    host.send(write[:4] + struct.pack("<H", flags) + write[6:])
+    host.send(write[:4] + b"\0\0" + write[6:])
     silent(host)
     assert host.get("Width") == 44
     host.send(READ[:4] + b"\0\0" + READ[6:])
     silent(host)
 
 
-def test_reserved_flags_are_ignored(host: Host) -> None:
+def test_reserved_flags_and_fields_are_refused(host: Host) -> None:
+    """GenCP 1.3.1, table 6."""
     host.send(READ[:4] + b"\xff\x7f" + READ[6:])
-    assert Ack.parse(host.receive()).status == 0
+    assert Ack.parse(host.receive()).status == 0x800E
+    host.send(READ[:4] + b"\x01\x40" + READ[6:])
+    assert Ack.parse(host.receive()).status == 0x800E
+    host.send(READ[:20] + b"\1\0" + READ[22:])
+    assert Ack.parse(host.receive()).status == 0x8002
+    silent(host)
+
+
+def test_writes_need_a_request_id(host: Host) -> None:
+    """GenCP 1.3.1, clause 3.1.1: id 0 is for reads only."""
+    width = host.address("Width")
+    assert host.command(writemem(width, b"\x2c\0\0\0", 0)).status == 0x8002
+    assert host.get("Width") == 40
+    assert host.command(readmem(width, 4, 0)).status == 0
 
 
 def resend(packet: bytes) -> bytes:
     return packet[:4] + b"\0\xc0" + packet[6:]
 
 
-def test_resend_repeats_the_last_acknowledge(host: Host) -> None:
+def test_resends_are_not_supported_whatever_their_id(host: Host) -> None:
+    """B13: nothing of an older command is ever sent again, and nothing is executed twice."""
     press = writemem(EVENT_TEST, b"\1\0\0\0", 11)
     host.write_int(0x30000, 1)
     host.send(press)
-    first = host.receive()
+    assert Ack.parse(host.receive()).status == 0
     host.send(resend(press))
-    assert host.receive() == first
+    ack = Ack.parse(host.receive())
+    assert (ack.status, ack.command, ack.request_id, ack.scd) == (0xA001, 0x0803, 11, b"")
     assert host.event().request_id == 1
     with pytest.raises(UsbTimeout):  # executed once
         host.event()
+    usb.set_configuration(host.bus, 1)
+    host.send(resend(press))
+    assert Ack.parse(host.receive()).status == 0xA001
 
 
 def test_resend_of_another_command_is_not_supported(host: Host) -> None:
@@ -182,8 +201,8 @@ def test_longest_read_and_write(host: Host) -> None:
 
 def answers(delay_ms: int, response_time_ms: int = 1000) -> list[tuple[int, Ack]]:
     """All that comes back to one read, with the milliseconds after which it came."""
-    host = Host(make_camera(Options(response_time_ms=response_time_ms)))
-    host.camera.control.extra_delay_ms = delay_ms
+    host = Host(wire=WireOptions(response_time_ms=response_time_ms))
+    host.function.control.extra_delay_ms = delay_ms
     assert host.bus.now_ns == 0
     host.send(READ)
     got: list[tuple[int, Ack]] = []
@@ -219,8 +238,8 @@ def test_late_answers_are_announced_in_time(delay_ms: int, response_ms: int) -> 
 
 
 def test_pending_ack_in_bytes() -> None:
-    host = Host()
-    host.camera.control.extra_delay_ms = 1460
+    host = Host(wire=WireOptions(response_time_ms=1000))
+    host.function.control.extra_delay_ms = 1460
     host.send(writemem(SI_CONTROL, b"\0\0\0\0", 2))
     assert host.receive().hex(" ") == "55 33 56 43 00 00 05 08 04 00 02 00 00 00 f4 01"  # 500 ms more
     assert host.bus.now_ns == 980 * MS
@@ -228,13 +247,32 @@ def test_pending_ack_in_bytes() -> None:
     assert host.bus.now_ns == 1460 * MS
 
 
-def test_a_new_command_ends_a_pending_one() -> None:
+def test_a_slow_command_cannot_be_interrupted() -> None:
+    """H2: another command gets BUSY, the same one a PENDING_ACK (GenCP 1.3.1, clauses 3.1.1 and 3.1.2)."""
     host = Host()
-    host.camera.control.extra_delay_ms = 3000
+    host.function.control.extra_delay_ms = 3000
     host.send(READ)
-    host.receive()
-    host.camera.control.extra_delay_ms = 0
+    assert Ack.parse(host.receive()).command == 0x0805
+    host.function.control.extra_delay_ms = 0
+    assert host.command(readmem(0x1D8, 8, 8)).status == 0x8007
+    host.send(READ)
+    again = Ack.parse(host.receive())
+    assert (again.status, again.command, again.request_id) == (0, 0x0805, 7)
+    last = again
+    while last.command == 0x0805:
+        last = Ack.parse(host.receive(timeout_ms=5000))
+    assert (last.status, last.command, last.request_id) == (0, 0x0801, 7)
+    assert host.bus.now_ns == 3000 * MS
     assert host.read(0, 4) == b"\1\0\1\0"
+    silent(host)
+
+
+@pytest.mark.parametrize("noise", [b"", b"\0", b"U3VC", b"U3VE" + bytes(20), bytes(100)])
+def test_noise_does_not_destroy_an_acknowledge(host: Host, noise: bytes) -> None:
+    """B12: what gets no answer changes nothing."""
+    host.send(READ)
+    host.send(noise)
+    assert Ack.parse(host.receive()).request_id == 7
     silent(host)
 
 

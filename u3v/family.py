@@ -2,21 +2,22 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from u3v.event import TEST_EVENT_ID
+from u3v.device import Device
 from u3v.features import Feature
+from u3v.happenings import Happening
 from u3v.model import Model
 from u3v.thermal import ThermalLimits
-
-if TYPE_CHECKING:
-    from u3v.camera import Camera
+from u3v.wire_traits import WireTraits
 
 FRAME, BURST = "FrameStart", "FrameBurstStart"
 """The triggers that the acquisition knows."""
+TEST_EVENT_ID = 0x4FFF
+"""The event that bootstrap registers and TestEventGenerate send (GenCP: namespace of the technology)."""
 
 
-def gain_in_db(camera: "Camera") -> float:
+def gain_in_db(camera: Device) -> float:
     """Gain of cameras whose Gain is in dB."""
     return float(camera.features.get("Gain"))
 
@@ -25,20 +26,20 @@ def gain_in_db(camera: "Camera") -> float:
 class Family:
     """`features` declares all features of a model, in the order hosts show them.
 
-    `events`: names of the events, with what they tell. `event_names`: the maker's names for what the core
-    emits, where they differ. `triggers`: TriggerSelector's entries for the core's triggers; a camera has no
-    others. `trigger_sources`: the entries of TriggerSource that a software trigger reaches. `user_sets`: the
-    first is the factory's. `gain_db`: the gain in dB, whatever Gain's unit. `thermal`: what it does when it
-    gets warm; None: nothing. `abort_after_readout`: AcquisitionAbort waits for the frame that is being read out.
+    `events`: names of the events, with what they tell. `event_names`: the maker's names for what happens, where
+    they differ from SFNC's. `triggers`: TriggerSelector's entries for the core's triggers; a camera has no others.
+    `every_source`: TriggerSource's entry for any signal at all. `user_sets`: the first is the factory's.
+    `gain_db`: the gain in dB, whatever Gain's unit. `thermal`: what it does when it gets warm; None: nothing.
+    `abort_after_readout`: AcquisitionAbort waits for the frame that is being read out.
     """
 
-    features: Callable[[Model], list[Feature]]
+    features: Callable[[Model, WireTraits], list[Feature]]
     events: Mapping[str, str]
-    event_names: Mapping[str, str]
+    event_names: Mapping[Happening, str]
     triggers: Mapping[str, str]
     user_sets: tuple[str, ...]
-    trigger_sources: tuple[str, ...] = ("Software",)
-    gain_db: Callable[["Camera"], float] = gain_in_db
+    every_source: str = ""
+    gain_db: Callable[[Device], float] = gain_in_db
     thermal: ThermalLimits | None = None
     abort_after_readout: bool = False
     event_ids: Mapping[str, int] = field(init=False)
@@ -48,10 +49,14 @@ class Family:
         ids = {name: 0x9001 + index for index, name in enumerate(self.events)}
         object.__setattr__(self, "event_ids", ids | ({"Test": TEST_EVENT_ID} if "Test" in ids else {}))
 
-    def event_name(self, happened: str) -> str | None:
+    def event_name(self, what: Happening) -> str | None:
         """The event for what has happened, if these cameras have one."""
-        name = self.event_names.get(happened, happened)
+        name = self.event_names.get(what, what.value)
         return name if name in self.events else None
+
+    def trigger_of(self, entry: str) -> str | None:
+        """The core's name of the trigger that TriggerSelector calls `entry`."""
+        return next((trigger for trigger, name in self.triggers.items() if name == entry), None)
 
 
 def pick(features: Iterable[Feature], names: str, **changed: Mapping[str, Any]) -> list[Feature]:

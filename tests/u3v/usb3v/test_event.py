@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from tests.u3v.genicam_nodes import Access, Nodes, genapi
 from tests.u3v.rig import EI_CONTROL, EIRM, EVENT_IN, EVENT_TEST, MS, Event, Host, Refused, make_camera
 from u3v.camera import Camera
-from u3v.event import QUEUE_LENGTH, EventChannel
 from u3v.host import bus as usb
 from u3v.host.bus import UsbTimeout
 from u3v.model import load_model, model_names
+from u3v.usb3v.bootstrap import xml_text
+from u3v.usb3v.event import QUEUE_LENGTH, EventChannel
 
 EXPOSURE_END, FRAME_START, OVERRUN = 0x9001, 0x9002, 0x9006
 
@@ -39,7 +40,7 @@ def drain(host: Host) -> list[Event]:
 def test_message_in_bytes() -> None:
     channel = EventChannel()
     channel.set_enabled(True)
-    channel.emit(0x9001, 0x75BCD15)
+    channel.send(0x9001, 0x75BCD15)
     transfer = channel.next_transfer()
     assert transfer is not None
     assert bytes(transfer.data).hex(" ") == (
@@ -125,7 +126,7 @@ def test_exposure_end_comes_after_a_stop(host: Host) -> None:
 
 
 def test_a_frame_without_room_is_told(host: Host) -> None:
-    host.camera.stream.memory_bytes = 2 * 1200
+    host.camera.frames.memory_bytes = 2 * 1200
     notify(host, "FrameBufferOverrun")
     host.start()
     host.bus.run(MS)
@@ -186,7 +187,7 @@ def test_request_ids_run_and_nothing_is_queued_while_off(actions: list[int]) -> 
             queued = 0
         elif action == 1:
             room = queued < QUEUE_LENGTH
-            assert channel.emit(0x9001, 5) == (channel.enabled and room)
+            assert channel.send(0x9001, 5) == (channel.enabled and room)
             queued += channel.enabled and room
             expected += channel.enabled and room
         else:
@@ -203,7 +204,7 @@ def test_request_ids_skip_zero() -> None:
     channel.set_enabled(True)
     channel._request_id = 0xFFFE
     for _ in range(3):
-        channel.emit(1, 0)
+        channel.send(1, 0)
     ids = [struct.unpack_from("<H", t.data, 10)[0] for t in iter(channel.next_transfer, None)]
     assert ids == [0xFFFF, 1, 2]
 
@@ -215,7 +216,7 @@ def event_ids(camera: Camera) -> dict[str, int]:
     """What the XML says: names of events and their ids."""
     namespace = {"g": "http://www.genicam.org/GenApi/Version_1_1"}
     ids = {}
-    for port in ElementTree.fromstring(camera.xml).findall("g:Port", namespace):
+    for port in ElementTree.fromstring(xml_text(camera)).findall("g:Port", namespace):
         event_id = port.findtext("g:EventID", namespaces=namespace)
         if event_id is not None:
             assert not event_id.startswith("0x")
@@ -280,12 +281,12 @@ def test_genapi_finds_every_event(each_listener: Listener) -> None:
     host, nodes = each_listener.host, each_listener.nodes
     ids = event_ids(host.camera)
     assert set(nodes["EventSelector"].symbolics) == set(ids)
-    host.camera.event.set_enabled(True)
+    host.function.event.set_enabled(True)
     for index, (name, event_id) in enumerate(ids.items()):
         assert nodes.access(f"Event{name}") == Access.NA  # nothing has come yet
         timestamp, frame_id = 0x0102030405060700 + index, 0x1112131415161700 + index
         host.camera.features.set("EventNotification", "On", EventSelector=name)
-        host.camera.event.emit(event_id, timestamp, struct.pack("<Q", frame_id))
+        host.function.event.send(event_id, timestamp, struct.pack("<Q", frame_id))
         each_listener.hear(host.event())
         values = [nodes[f"Event{name}{field}"].value for field in ("", "Timestamp", "FrameID")]
         assert values == [event_id, timestamp, frame_id]

@@ -1,0 +1,81 @@
+"""One exposure, and the settings that its pixels depend on. Data only."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSettings:
+    """What a host has set, as far as pixels and their place in time depend on it. ROI in (binned) output pixels.
+
+    Three sizes: `image_bytes` are pixels, `chunk_bytes` follow them in the same buffer, and `wire_bytes` is both:
+    what a frame's payload takes on a wire (SFNC PayloadSize).
+    """
+
+    exposure_us: float
+    gain_db: float
+    black_level_dn12: float
+    offset_x: int
+    offset_y: int
+    width: int
+    height: int
+    binning_horizontal: int
+    binning_vertical: int
+    reverse_x: bool
+    reverse_y: bool
+    pixel_format: str
+    image_bytes: int
+    chunk_bytes: int
+    sensor_rows: int
+    defect_correction: bool
+
+    @property
+    def wire_bytes(self) -> int:
+        return self.image_bytes + self.chunk_bytes
+
+    @property
+    def exposure_ns(self) -> int:
+        return int(self.exposure_us * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """One exposure and everything its pixels depend on. Instants in ns.
+
+    `index` counts exposures since power-on (the random stream's number); `block_id` is the stream's. `test_image`:
+    0 for the sensor's image, a maker's number or an SFNC name for another one.
+    """
+
+    index: int
+    block_id: int
+    start_ns: int
+    readout_start_ns: int
+    readout_ns: int
+    timestamp_ns: int
+    test_image: int | str
+    temperature_c: float
+    settings: ImageSettings
+
+    @property
+    def readout_end_ns(self) -> int:
+        return self.readout_start_ns + self.readout_ns
+
+
+class PixelSource(Protocol):
+    """Whoever makes pixels. The camera tells it of each exposure that has a place in the frame memory."""
+
+    def expose(self, exposure: Exposure) -> None:
+        """Make these pixels and hand them to `Camera.deliver`: at once, or later from the camera's own thread."""
+
+    def frame_wanted(self) -> None:
+        """The wire has room for a frame whose pixels are not there yet."""
+
+
+class Tail(Protocol):
+    """What follows the pixels in a frame's buffer (chunk data)."""
+
+    def bytes_for(self, settings_version: int) -> int:
+        """Bytes that the tail takes with the settings as they are."""
+
+    def write(self, exposure: Exposure, tail: memoryview) -> None:
+        """Fill the tail of one frame, `chunk_bytes` long."""

@@ -1,0 +1,67 @@
+"""What can happen in a camera, and who hears of it.
+
+The camera tells each happening once; any number of listeners hear it: the event channel, counters, timers, output
+lines, a control socket, a test that waits. Who has nothing to do with a happening is not asked, and a happening
+without a listener is no less true. Names are SFNC's where SFNC has an event for it, so that a family of cameras
+only lists those which its maker calls otherwise.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+
+Listener = Callable[["Happening", int, int], None]
+"""Gets what happened, when (ns on the camera's clock of instants), and the block id of the frame it belongs to."""
+
+
+class Happening(Enum):
+    ACQUISITION_START = "AcquisitionStart"
+    ACQUISITION_END = "AcquisitionEnd"
+    FRAME_BURST_START = "FrameBurstStart"
+    FRAME_BURST_START_OVERTRIGGER = "FrameBurstStartOvertrigger"
+    FRAME_START = "FrameStart"
+    FRAME_START_OVERTRIGGER = "FrameStartOvertrigger"
+    FRAME_END = "FrameEnd"
+    FRAME_TRANSFER_END = "FrameTransferEnd"
+    FRAME_BUFFER_OVERRUN = "FrameBufferOverrun"
+    FRAME_LOST = "FrameLost"
+    EXPOSURE_START = "ExposureStart"
+    EXPOSURE_END = "ExposureEnd"
+    TRIGGER_READY = "TriggerReady"
+    TRIGGER_OVERLAPPED = "TriggerOverlapped"
+    TRANSFER_BUFFER_FULL = "TransferBufferFull"
+    TRANSFER_BUFFER_READY = "TransferBufferReady"
+    CRITICAL_TEMPERATURE = "CriticalTemperature"
+    OVER_TEMPERATURE = "OverTemperature"
+    TEMPERATURE_STATUS_CHANGED = "DeviceTemperatureStatusChanged"
+    LINE_RISING_EDGE = "LineRisingEdge"
+    LINE_FALLING_EDGE = "LineFallingEdge"
+    STREAM_START = "StreamStart"
+    STREAM_END = "StreamEnd"
+    DEVICE_RESET = "DeviceReset"
+    TEST = "Test"
+
+
+class Happenings:
+    """The listeners of one camera."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[Happening, tuple[Listener, ...]] = {}
+
+    def listen(self, listener: Listener, *whats: Happening) -> Callable[[], None]:
+        """Call `listener` at each of `whats` (all of them where none is named). Returns what ends that."""
+        heard = whats or tuple(Happening)
+        for what in heard:
+            self._listeners[what] = (*self._listeners.get(what, ()), listener)
+
+        def stop() -> None:
+            for what in heard:
+                left = list(self._listeners.get(what, ()))
+                if listener in left:
+                    left.remove(listener)
+                self._listeners[what] = tuple(left)
+
+        return stop
+
+    def tell(self, what: Happening, at_ns: int, block_id: int = 0) -> None:
+        for listener in self._listeners.get(what, ()):
+            listener(what, at_ns, block_id)
