@@ -126,7 +126,8 @@ def build(
     _enter_defects(camera, source)
     smallest = width * height
     count = model.integer("frame_memory_bytes") // smallest + SPARE_BUFFERS
-    pool = FramePool(count, width * height * 2)
+    largest = max(source.payload_size(width, height, name) for name in model.pixel_formats)
+    pool = FramePool(count, largest)
     rendered = RenderedCamera(camera, source, pool, run_job, sensor.black_level_dn12)
     device = UsbDevice(rendered, speed=spec.speed, paced=spec.paced, bus=bus, offered_ma=spec.offered_ma)
     return VirtualCamera(spec, model, camera, rendered, device, Port(device, camera, power))
