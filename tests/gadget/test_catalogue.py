@@ -141,3 +141,11 @@ def test_pixels_of_every_model_over_its_wire(name: str, last: bool) -> None:
     values = unpack(np.frombuffer(payload, np.uint8), 240 * 64, pixel_format)
     mean12 = values.mean() * 2 ** (12 - PIXEL_FORMATS[pixel_format].depth)
     assert mean12 == pytest.approx(virtual.rendered.source.sensor.black_level_dn12, abs=8)
+
+
+@pytest.mark.parametrize("pixel_format", load_model("U3V-Color").pixel_formats)
+def test_a_frame_buffer_takes_whole_frames_of_every_format(pixel_format: str) -> None:
+    """RGB8 has three bytes per pixel, where two were the most."""
+    built = build(CameraSpec("U3V-Color", settings={"PixelFormat": pixel_format}), "1")
+    built.rendered.warm_up()
+    assert built.camera.payload_bytes == 1440 * 1080 * PIXEL_FORMATS[pixel_format].bits_per_pixel // 8
