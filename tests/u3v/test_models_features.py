@@ -19,7 +19,7 @@ ABSENT = {
     ACE_11: "Chunk Sequencer Auto LUT Gamma Counter Timer Line ShortExposure ReadoutMode DefectPixel",
     ACE_8: "Chunk Sequencer Auto LUT Gamma Counter Timer Line ShortExposure ReadoutMode DefectPixel",
     GENERIC: "Chunk Sequencer Auto LUT Gamma Counter Timer Line ShortExposure ReadoutMode DefectPixel TestImage "
-    "Overtrigger TemperatureStatus",
+    "Overtrigger TemperatureStatus DeviceID",
 }
 PRESENT = {
     IDS: "Width Height OffsetX OffsetY BinningHorizontal BinningVertical ReverseX ReverseY PixelFormat Gain "

@@ -81,7 +81,16 @@ def features(model: Model) -> list[Feature]:
                 "entries": {"FrameTriggerWait": 0, "FrameBurstTriggerWait": 1, "AcquisitionActive": 2}
             },
         ),
-        *device_control.features(model),
+        *pick(
+            device_control.features(model),
+            "DeviceVendorName DeviceModelName DeviceFamilyName DeviceManufacturerInfo DeviceVersion"
+            " DeviceFirmwareVersion DeviceSerialNumber DeviceUserID DeviceScanType DeviceTLType"
+            " DeviceSFNCVersionMajor DeviceSFNCVersionMinor DeviceSFNCVersionSubMinor DeviceReset"
+            " DeviceLinkSpeed DeviceLinkThroughputLimitMode DeviceLinkThroughputLimit"
+            " DeviceLinkCurrentThroughput DeviceTemperatureSelector DeviceTemperature TimestampLatch"
+            " TimestampLatchValue",
+            DeviceTemperatureSelector={"entries": {"Mainboard": 0}},
+        ),
         *transport_layer_control.features(model),
         *user_set_control.features(USER_SETS),
         *event_control.features(EVENTS),
