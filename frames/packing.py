@@ -14,6 +14,9 @@ Mono8, BayerGR12p, BayerGR12g24IDS and so on:
 | 10Packed       | 12   | 2 pixels in 3 bytes (GigE Vision 1): high byte, 2-bit remainders in nibbles, high byte |
 | 12Packed       | 12   | the same with 12 bits: `12 C3 AB`                                                  |
 
+RGB8, which has all colours at each pixel, is three bytes: red, green, blue. Its values lie in this order, too:
+three for each pixel.
+
 Lines are not padded: a packed stream runs on through line ends, and only the last byte of a frame may hold
 unused bits, which are zero. Importing this module does not import numba; packing does.
 """
@@ -36,9 +39,9 @@ class PixelFormatError(ValueError):
 
 @dataclass(frozen=True)
 class PixelFormat:
-    """`bits`: bits per pixel in memory. `depth`: significant bits. `group_px`: smallest run that ends on a
-    byte. `layout`: how bits lie, the same for Mono and Bayer. `colour`: "mono" or the start of the Bayer
-    pattern.
+    """`bits`: bits per pixel in memory. `depth`: significant bits of a value. `group_px`: smallest run that ends
+    on a byte. `layout`: how bits lie, the same for Mono and Bayer. `colour`: "mono", the start of the Bayer
+    pattern, or "RGB". `channels`: values per pixel.
     """
 
     name: str
@@ -47,6 +50,7 @@ class PixelFormat:
     group_px: int
     layout: str
     colour: str
+    channels: int = 1
 
 
 _LAYOUTS = {  # suffix: bits, depth, group, layout
@@ -64,7 +68,7 @@ PIXEL_FORMATS: dict[str, PixelFormat] = {
     prefix + suffix: PixelFormat(prefix + suffix, bits, depth, group, layout, colour)
     for prefix, colour in [("Mono", "mono"), *((f"Bayer{c}", c) for c in ("GR", "RG", "GB", "BG"))]
     for suffix, (bits, depth, group, layout) in _LAYOUTS.items()
-}
+} | {"RGB8": PixelFormat("RGB8", bits=24, depth=8, group_px=1, layout="8", colour="RGB", channels=3)}
 
 
 def pixel_format(name: str) -> PixelFormat:
@@ -86,7 +90,7 @@ def pack(values: U16Array, pixel_format_name: str, out: U8Array | None = None) -
     Values are not clipped or masked here; the caller has done that.
     """
     fmt = pixel_format(pixel_format_name)
-    size = payload_size(values.size, 1, fmt.name)
+    size = payload_size(values.size // fmt.channels, 1, fmt.name)
     if out is None:
         out = np.empty(size, np.uint8)
     elif out.size != size:
@@ -94,7 +98,7 @@ def pack(values: U16Array, pixel_format_name: str, out: U8Array | None = None) -
     if fmt.bits == 16:
         out.view("<u2")[:] = values
         return out
-    if fmt.bits == 8:
+    if fmt.layout == "8":
         out[:] = values
         return out
     kernel = row_packer(fmt.name)
@@ -118,14 +122,14 @@ def row_packer(pixel_format_name: str) -> Any:
 
 
 def unpack(data: U8Array, count: int, pixel_format_name: str) -> U16Array:
-    """The inverse of `pack`: `count` pixels as uint16. Plain numpy; for tests, previews and host tools."""
+    """The inverse of `pack`: `count` pixels as uint16 values. Plain numpy; for tests, previews and host tools."""
     fmt = pixel_format(pixel_format_name)
     if data.size < payload_size(count, 1, fmt.name):
         raise ValueError(
             f"{fmt.name}: {count} pixels need {payload_size(count, 1, fmt.name)} bytes, there are {data.size}"
         )
-    if fmt.bits == 8:
-        return data[:count].astype(np.uint16)
+    if fmt.layout == "8":
+        return data[: count * fmt.channels].astype(np.uint16)
     if fmt.bits == 16:
         return data[: 2 * count].view("<u2").astype(np.uint16)
     group_bytes = fmt.group_px * fmt.bits // 8

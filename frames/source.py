@@ -157,7 +157,8 @@ class FrameSource:
         """Raises ValueError, naming the setting, when a frame cannot be rendered."""
         fmt = packing.pixel_format(s.pixel_format)
         colour = self.sensor.colour
-        if fmt.colour not in ("mono", colour):
+        whole_colours = fmt.colour == "RGB" and colour != "mono"
+        if fmt.colour not in ("mono", colour) and not whole_colours:
             has = "no colour filters" if colour == "mono" else f"the Bayer pattern {colour}"
             raise ValueError(f"pixel format {fmt.name} is not this sensor's: it has {has}")
         for name, binning in (("horizontal", s.binning_horizontal), ("vertical", s.binning_vertical)):
@@ -195,6 +196,9 @@ class FrameSource:
         from frames import noise
 
         fmt = packing.pixel_format(s.pixel_format)
+        if fmt.colour == "RGB":
+            self._render_colours(buffer, s)
+            return
         seen = self.scene.radiance(s.time_s, self.width, self.height, self._eye, self._shutter(s))
         light = (
             np.require(seen.steps, np.uint16, ("C", "W")),  # one memory layout, one compiled variant
@@ -218,6 +222,22 @@ class FrameSource:
             values = np.empty(s.width * s.height, np.uint16)
             self._by_rows(noise.render_u16, s, (values, *shared))
             packing.pack(values, fmt.name, buffer)
+
+    def _render_colours(self, buffer: U8Array, s: FrameSettings) -> None:
+        """All colours of every pixel, interpolated from the raw picture (see frames.isp)."""
+        from frames import isp
+
+        width, height = (
+            self._binned(extent, binning)
+            for extent, binning in ((self.width, s.binning_horizontal), (self.height, s.binning_vertical))
+        )
+        region = isp.raw_region(s, self.sensor.colour, width, height)
+        raw = region.settings
+        values = np.empty((raw.height, raw.width), np.uint16)
+        self._render(values.reshape(-1).view(np.uint8), raw)
+        geometry = region.left, region.top, s.width, s.height
+        colours = isp.red_at(self.sensor.colour), isp.scaling(self.sensor, s.black_level_dn12)
+        self._by_rows(isp.interpolate, s, (buffer, values, *geometry, *colours, s.reverse_x, s.reverse_y))
 
     def _fixed(self, s: FrameSettings) -> tuple[Any, ...]:
         """The kernels' `fixed`."""

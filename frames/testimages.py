@@ -9,7 +9,8 @@ Basler's are numbered. `row` and `column` count within the region; those that mo
 Baumer's go by the names that SFNC gives to TestPattern (see PATTERNS); ramps run from black to white over the
 region, lines are one pixel wide, FrameCounter has the frame's number in all pixels.
 
-8-bit numbers fill the high bits of deeper formats; 12-bit ones lose low bits in shallower ones.
+8-bit numbers fill the high bits of deeper formats; 12-bit ones lose low bits in shallower ones. In RGB8 every
+pixel has the numbers that the image has for red, green and blue.
 """
 
 from typing import TYPE_CHECKING
@@ -53,11 +54,15 @@ def render(out: npt.NDArray[np.uint8], s: "FrameSettings", mosaic: Mosaic | None
     """The test image of the settings to `out`, in their pixel format."""
     fmt = packing.pixel_format(s.pixel_format)
     draw = _pattern if isinstance(s.test_image, str) else _basler
-    values = np.broadcast_to(draw(s, mosaic, 12 - fmt.depth), (s.height, s.width))
+    if fmt.colour == "RGB":
+        planes = [draw(s, ((c, c), (c, c)), 12 - fmt.depth) for c in range(3)]
+        values = np.stack([np.broadcast_to(plane, (s.height, s.width)) for plane in planes], axis=2)
+    else:
+        values = np.broadcast_to(draw(s, mosaic, 12 - fmt.depth), (s.height, s.width))
     if s.test_image in (4, 5):
         values = values[:: -1 if s.reverse_y else 1, :: -1 if s.reverse_x else 1]
-    if fmt.bits == 8:
-        out.reshape(s.height, s.width)[:] = values
+    if fmt.layout == "8":
+        out.reshape(values.shape)[:] = values
     else:
         packing.pack(np.ascontiguousarray(values).reshape(-1), fmt.name, out)
 

@@ -142,7 +142,8 @@ def build_core(
     )
     _enter_defects(camera, source)
     count = model.integer("frame_memory_bytes") // (width * height) + SPARE_BUFFERS
-    pool = FramePool(count, width * height * 2)
+    largest = max(source.payload_size(width, height, name) for name in model.pixel_formats)
+    pool = FramePool(count, largest)
     pixels = Renderer(camera, source, pool, run_job, sensor.black_level_dn12, on_frame)
     return Core(spec, model, camera, pixels, power)
 

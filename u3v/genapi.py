@@ -3,13 +3,15 @@
 Child elements are in schema order (some parsers insist). Each feature's value node is backed by a register
 node `<Name>_Reg`; limits, locks and availability that change point to their registers `<Name>_Max` and so
 on. `TLParamsLocked` is an integer of the document itself, as transport layers expect: hosts set it, and
-what `while_acquiring` locks is locked by either.
+what `while_acquiring` locks is locked by either. A node whose name has the meaning that the naming convention (SFNC)
+gives it is of the NameSpace Standard, all others are Custom.
 """
 
 import hashlib
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 from xml.sax.saxutils import escape, quoteattr
 
@@ -24,6 +26,7 @@ from u3v.features import (
     String,
     while_acquiring,
 )
+from u3v.standard_names import STANDARD_CATEGORIES, STANDARD_EVENTS, STANDARD_FEATURES
 
 NAMESPACE = "http://www.genicam.org/GenApi/Version_1_1"
 FILE_VERSION = (1, 0, 0)
@@ -33,14 +36,46 @@ EVENT_ID_AT, EVENT_FIELDS_AT = 2, 4
 the SCD from 0 on: reserved u16, id u16, timestamp u64, then the data (seen with the reference GenApi 3.5)."""
 
 
+@dataclass(frozen=True)
 class EventNodes:
     """What the XML says about one event: `fields` are the names of the u64 values after the head."""
 
-    def __init__(self, name: str, event_id: int, fields: tuple[str, ...], tooltip: str) -> None:
-        self.name = name
-        self.event_id = event_id
-        self.fields = fields
-        self.tooltip = tooltip
+    name: str
+    event_id: int
+    fields: tuple[str, ...]
+    tooltip: str
+
+
+@dataclass(frozen=True)
+class _Coding:
+    """What the bytes of a register mean: the kind of node, and the elements that say how."""
+
+    kind: str
+    elements: tuple[str, ...] = ()
+
+
+_LITTLE = "<Endianess>LittleEndian</Endianess>"
+_SIGNED = _Coding("IntReg", ("<Sign>Signed</Sign>", _LITTLE))
+_UNSIGNED = _Coding("IntReg", ("<Sign>Unsigned</Sign>", _LITTLE))
+_FLOAT = _Coding("FloatReg", (_LITTLE,))
+_TEXT = _Coding("StringReg")
+
+
+@dataclass(frozen=True)
+class _Register:
+    """A register node. `indices`: selectors with their strides in bytes; `cachable`: what a host may keep, until
+    one of `invalidators` is written.
+    """
+
+    name: str
+    coding: _Coding
+    address: int
+    length: int
+    access: str = "RO"
+    indices: tuple[tuple[str, int], ...] = ()
+    cachable: str = "NoCache"
+    invalidators: tuple[str, ...] = ()
+    port: str = "Device"
 
 
 def _tag(name: str, value: object) -> str:
@@ -51,40 +86,38 @@ def _number(value: float) -> str:
     return repr(float(value))
 
 
+def _space(standard: bool) -> str:
+    return "Standard" if standard else "Custom"
+
+
+def _entries(feature: Enumeration, standard: bool) -> list[str]:
+    """The entries of an enumeration; they are as standard as it is."""
+    return [
+        f'<EnumEntry Name="{entry}" NameSpace="{_space(standard)}"><Value>{number}</Value></EnumEntry>'
+        for entry, number in feature.entries.items()
+    ]
+
+
 class _Document:
     def __init__(self, features: FeatureSet) -> None:
         self._features = features
         self.nodes: list[str] = []
 
-    def node(self, kind: str, name: str, children: list[str], standard: bool = False) -> None:
-        space = "Standard" if standard else "Custom"
-        body = "".join(f"\n    {child}" for child in children if child)
-        self.nodes.append(f'  <{kind} Name="{name}" NameSpace="{space}">{body}\n  </{kind}>')
+    def node(self, kind: str, name: str, children: Sequence[str], *, standard: bool = False) -> None:
+        body = "".join(f"\n    {child}" for child in children)
+        self.nodes.append(f'  <{kind} Name="{name}" NameSpace="{_space(standard)}">{body}\n  </{kind}>')
 
-    def register(
-        self,
-        kind: str,
-        name: str,
-        address: int,
-        length: int,
-        access: str,
-        *,
-        indices: list[tuple[str, int]] = [],  # noqa: B006 - never changed
-        cachable: str = "NoCache",
-        invalidators: tuple[str, ...] = (),
-        tail: list[str] = [],  # noqa: B006 - never changed
-        port: str = "Device",
-    ) -> None:
-        children = [_tag("Visibility", "Invisible"), _tag("Address", f"{address:#x}")]
-        children += [f'<pIndex Offset="{offset}">{selector}_Reg</pIndex>' for selector, offset in indices]
-        children += [_tag("Length", length), _tag("AccessMode", access), _tag("pPort", port)]
-        children += [_tag("Cachable", cachable)]
-        children += [_tag("pInvalidator", i) for i in invalidators]
-        self.node(kind, name, children + tail)
+    def register(self, register: _Register) -> None:
+        children = [_tag("Visibility", "Invisible"), _tag("Address", f"{register.address:#x}")]
+        for selector, stride in register.indices:
+            children.append(f'<pIndex Offset="{stride}">{selector}_Reg</pIndex>')
+        children += [_tag("Length", register.length), _tag("AccessMode", register.access)]
+        children += [_tag("pPort", register.port), _tag("Cachable", register.cachable)]
+        children += [_tag("pInvalidator", name) for name in register.invalidators]
+        self.node(register.coding.kind, register.name, [*children, *register.coding.elements])
 
     def feature(self, feature: Feature) -> None:
         name = feature.name
-        register = f"{name}_Reg"
         head = [
             _tag("ToolTip", feature.tooltip),
             _tag("Description", feature.tooltip),
@@ -99,70 +132,61 @@ class _Document:
             head.append(_tag("pIsLocked", aspects[name, "Locked"].node))
         if feature.persistent:
             head.append(_tag("Streamable", "Yes"))
-        value = [_tag("pValue", register)]
+        value = _tag("pValue", f"{name}_Reg")
         selected = [_tag("pSelected", f.name) for f in self._features if name in f.selectors]
+        standard = name in STANDARD_FEATURES
+        kind, coding, children = "Integer", _UNSIGNED, [*head, value]
+        if isinstance(feature, Integer | Float):
+            kinds = ("Min", "Max", "Inc") if isinstance(feature, Integer) or feature.inc else ("Min", "Max")
+            children += [self._limit(feature, limit) for limit in kinds]
+            children += [_tag("Unit", feature.unit)] if feature.unit else []
+            children.append(_tag("Representation", feature.representation))
         if isinstance(feature, Integer):
-            limits = [self._limit(feature, kind) for kind in ("Min", "Max", "Inc")]
-            tail = [_tag("Unit", feature.unit)] if feature.unit else []
-            tail += [_tag("Representation", feature.representation)]
-            self.node("Integer", name, head + value + limits + tail + selected, True)
-            self._value(feature, "IntReg", ["<Sign>Signed</Sign>", "<Endianess>LittleEndian</Endianess>"])
+            coding = _SIGNED
+            children += selected
         elif isinstance(feature, Float):
-            kinds = ("Min", "Max", "Inc") if feature.inc else ("Min", "Max")
-            limits = [self._limit(feature, kind) for kind in kinds]
-            tail = [_tag("Unit", feature.unit)] if feature.unit else []
-            tail += [_tag("Representation", feature.representation)]
-            self.node("Float", name, head + value + limits + tail, True)
-            self._value(feature, "FloatReg", ["<Endianess>LittleEndian</Endianess>"])
+            kind, coding = "Float", _FLOAT
         elif isinstance(feature, Boolean):
-            tail = ["<OnValue>1</OnValue>", "<OffValue>0</OffValue>"]
-            self.node("Boolean", name, head + value + tail + selected, True)
-            self._value(feature, "IntReg", ["<Sign>Unsigned</Sign>", "<Endianess>LittleEndian</Endianess>"])
+            kind = "Boolean"
+            children += ["<OnValue>1</OnValue>", "<OffValue>0</OffValue>", *selected]
         elif isinstance(feature, Enumeration):
-            entries = [
-                f'<EnumEntry Name="{entry}" NameSpace="Standard"><Value>{number}</Value></EnumEntry>'
-                for entry, number in feature.entries.items()
-            ]
-            self.node("Enumeration", name, head + entries + value + selected, True)
-            self._value(feature, "IntReg", ["<Sign>Unsigned</Sign>", "<Endianess>LittleEndian</Endianess>"])
+            kind = "Enumeration"
+            children = [*head, *_entries(feature, standard), value, *selected]
         elif isinstance(feature, Command):
-            self.node("Command", name, head + value + ["<CommandValue>1</CommandValue>"], True)
-            self._value(feature, "IntReg", ["<Sign>Unsigned</Sign>", "<Endianess>LittleEndian</Endianess>"])
+            kind = "Command"
+            children.append("<CommandValue>1</CommandValue>")
         elif isinstance(feature, String):
-            self.node("String", name, head + value, True)
-            self._value(feature, "StringReg", [])
+            kind, coding = "String", _TEXT
+        self.node(kind, name, children, standard=standard)
+        self._value(feature, coding)
         self._hidden(feature)
 
-    def _value(self, feature: Feature, kind: str, tail: list[str]) -> None:
+    def _value(self, feature: Feature, coding: _Coding) -> None:
         features = self._features
-        strides = features.strides[feature.name]
         volatile = feature.read is not None or isinstance(feature, Command)
         rounds = isinstance(feature, Float) and bool(feature.inc)  # what reads back is not what was written
         invalidators = feature.changed_by
         if feature.persistent:
             invalidators += ("UserSetLoad", "DeviceReset")
         self.register(
-            kind,
-            f"{feature.name}_Reg",
-            features.address[feature.name],
-            feature.size,
-            feature.access,
-            indices=list(zip(feature.selectors, strides, strict=True)),
-            cachable="NoCache" if volatile else "WriteAround" if rounds else "WriteThrough",
-            invalidators=tuple(i for i in invalidators if i in features),
-            tail=tail,
+            _Register(
+                f"{feature.name}_Reg",
+                coding,
+                features.address[feature.name],
+                feature.size,
+                feature.access,
+                indices=tuple(zip(feature.selectors, features.strides[feature.name], strict=True)),
+                cachable="NoCache" if volatile else "WriteAround" if rounds else "WriteThrough",
+                invalidators=tuple(i for i in invalidators if i in features),
+            )
         )
 
     def _hidden(self, feature: Feature) -> None:
         for (name, kind), aspect in self._features.aspects.items():
             if name != feature.name:
                 continue
-            if aspect.is_float:
-                tail = ["<Endianess>LittleEndian</Endianess>"]
-                self.register("FloatReg", aspect.node, aspect.address, aspect.size, "RO", tail=tail)
-            else:
-                tail = ["<Sign>Signed</Sign>", "<Endianess>LittleEndian</Endianess>"]
-                self.register("IntReg", aspect.node, aspect.address, aspect.size, "RO", tail=tail)
+            coding = _FLOAT if aspect.is_float else _SIGNED
+            self.register(_Register(aspect.node, coding, aspect.address, aspect.size))
             if kind == "Locked" and feature.locked is while_acquiring:
                 self.node(
                     "IntSwissKnife",
@@ -184,9 +208,18 @@ class _Document:
 
 
 def build_xml(
-    features: FeatureSet, *, vendor: str, model: str, tooltip: str, name_space: str, events: list[EventNodes]
+    features: FeatureSet,
+    *,
+    vendor: str,
+    model: str,
+    tooltip: str,
+    events: Sequence[EventNodes],
+    name_space: str,
 ) -> str:
-    """The document. Its GUIDs follow from its content, so that a host's cache never mixes two of them."""
+    """The document. Its GUIDs follow from its content, so that a host's cache never mixes two of them.
+
+    `name_space`: GenApi's word for the wire, "USB" or "GEV" (GigE Vision); pylon opens no camera without it.
+    """
     document = _Document(features)
     categories: dict[str, list[str]] = {}
     for feature in features:
@@ -197,12 +230,13 @@ def build_xml(
         names = [f"Event{event.name}", *(f"Event{event.name}{field}" for field in event.fields)]
         categories[f"Event{event.name}Data"] = names
     top = [c for c in categories if not (c.startswith("Event") and c.endswith("Data"))]
-    document.node("Category", "Root", [_tag("pFeature", c) for c in top], True)
+    document.node("Category", "Root", [_tag("pFeature", c) for c in top], standard=True)
     for category, names in categories.items():
         members = list(names)
         if category == "EventControl":
             members += [c for c in categories if c.startswith("Event") and c.endswith("Data")]
-        document.node("Category", category, [_tag("pFeature", n) for n in members], True)
+        standard = category in STANDARD_CATEGORIES
+        document.node("Category", category, [_tag("pFeature", n) for n in members], standard=standard)
     for feature in features:
         document.feature(feature)
     document.node(
@@ -215,11 +249,11 @@ def build_xml(
             "<Min>0</Min>",
             "<Max>1</Max>",
         ],
-        True,
+        standard=True,
     )
     for event in events:
         _event(document, event)
-    document.node("Port", "Device", [_tag("ToolTip", "The camera's register space")], True)
+    document.node("Port", "Device", [_tag("ToolTip", "The camera's register space")], standard=True)
     body = "\n".join(document.nodes)
     product = UUID(bytes=hashlib.sha1(f"{vendor} {model}".encode()).digest()[:16], version=5)
     version = UUID(bytes=hashlib.sha1(body.encode()).digest()[:16], version=5)
@@ -250,15 +284,14 @@ def build_xml(
 
 def _event(document: _Document, event: EventNodes) -> None:
     port = f"Event{event.name}Port"
-    tail = ["<Sign>Unsigned</Sign>", "<Endianess>LittleEndian</Endianess>"]
     values = [("", EVENT_ID_AT, 2)]
     for index, name in enumerate(event.fields):
         values.append((name, EVENT_FIELDS_AT + 8 * index, 8))  # the first field is the timestamp of the head
     for suffix, at, length in values:
         name = f"Event{event.name}{suffix}"
         head = [_tag("ToolTip", event.tooltip), _tag("Visibility", "Expert"), _tag("pValue", f"{name}_Reg")]
-        document.node("Integer", name, head, True)
-        document.register("IntReg", f"{name}_Reg", at, length, "RO", tail=tail, port=port)
+        document.node("Integer", name, head, standard=event.name in STANDARD_EVENTS)
+        document.register(_Register(f"{name}_Reg", _UNSIGNED, at, length, port=port))
     document.node("Port", port, [_tag("EventID", f"{event.event_id:X}")])
 
 

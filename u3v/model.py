@@ -20,7 +20,7 @@ from u3v.wire.pfnc import PIXEL_FORMATS
 from u3v.wire.usb import Identity
 
 KINDS = ("printed", "measured", "assumed")
-FAMILIES = ("ace", "ids", "vcx")
+FAMILIES = ("ace", "generic", "ids", "vcx")
 USB, GIGE = "USB3 Vision", "GigE Vision"
 WIRES = (USB, GIGE)
 

@@ -30,8 +30,8 @@ def format_name(code: int) -> str:
 
 
 def to_pixels(leader: Leader, payload: memoryview) -> Pixels:
-    """(H, W) array of DN: uint8 for 8-bit formats, else uint16. Raises U3VError for formats without numbers
-    behind them here, and where the payload is too short.
+    """(H, W) array of DN, (H, W, 3) of RGB8: uint8 for 8-bit formats, else uint16. Raises U3VError for
+    formats without numbers behind them here, and where the payload is too short.
     """
     name = format_name(leader.pixel_format)
     known = PIXEL_FORMATS.get(name)
@@ -46,11 +46,15 @@ def to_pixels(leader: Leader, payload: memoryview) -> Pixels:
             raise U3VError(f"{data.size} bytes for {height} lines of {stride}")
         rows = data[: stride * height].reshape(height, stride)[:, :line_bytes]
         lines = [_unpack(np.ascontiguousarray(row), width, name) for row in rows]
-        return np.stack(lines)
+        return _shaped(np.stack(lines), width, height, name)
     if data.size < (width * height * known.bits + 7) // 8:
         raise U3VError(f"{data.size} bytes for {width} x {height} pixels of {name}")
-    pixels: Pixels = _unpack(data, width * height, name).reshape(height, width)
-    return pixels
+    return _shaped(_unpack(data, width * height, name), width, height, name)
+
+
+def _shaped(values: Pixels, width: int, height: int, name: str) -> Pixels:
+    channels = PIXEL_FORMATS[name].channels
+    return values.reshape((height, width) if channels == 1 else (height, width, channels))
 
 
 def write_image(path: Path, image_format: str, leader: Leader, payload: memoryview) -> None:
@@ -74,12 +78,20 @@ def write_image(path: Path, image_format: str, leader: Leader, payload: memoryvi
     elif image_format == "tiff":
         import tifffile
 
-        tifffile.imwrite(path, pixels, photometric="minisblack", description=json.dumps(facts), metadata=None)
+        kind = "rgb" if pixels.ndim == 3 else "minisblack"
+        tifffile.imwrite(
+            path,
+            pixels,
+            photometric=kind,
+            description=json.dumps(facts),
+            metadata=None,
+        )
     else:
         raise ValueError(f"image format {image_format!r}: must be one of {', '.join(IMAGE_FORMATS)}")
 
 
 def _unpack(data: npt.NDArray[np.uint8], count: int, name: str) -> Any:
-    if PIXEL_FORMATS[name].bits == 8:
-        return data[:count]
+    known = PIXEL_FORMATS[name]
+    if known.layout == "8":
+        return data[: count * known.channels]
     return unpack(data, count, name)

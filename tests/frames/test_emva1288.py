@@ -19,7 +19,7 @@ from tests.emva import Found, Pixels, Plan, Shot, characterise, disagreements
 from tests.frames.cameras import render
 
 WIDTH, HEIGHT = 640, 480
-SENSORS = ("imx255", "imx267", "imx304", "imx304-vcxg", "imx412")
+SENSORS = ("imx255", "imx267", "imx304", "imx304-vcxg", "imx412", "generic-color")
 
 
 class Bench:
@@ -29,6 +29,7 @@ class Bench:
         self.sensor = load_sensor(name)
         self.gain_db = gain_db
         self.step = 1 if self.sensor.colour == "mono" else 2
+        self.green_x = int(self.sensor.colour == "RG")
         self.width, self.height = WIDTH * self.step, HEIGHT * self.step
         scene = Uniform(nm=self.sensor.wavelength_nm)
         self.source = FrameSource(self.sensor, scene, seed=5, width=self.width, height=self.height)
@@ -52,7 +53,7 @@ class Bench:
             pixel_format="Mono12",
         )
         picture = render(self.source, s).view("<u2").reshape(self.height, self.width)
-        return np.ascontiguousarray(picture[:: self.step, :: self.step])
+        return np.ascontiguousarray(picture[:: self.step, self.green_x :: self.step])
 
 
 @cache

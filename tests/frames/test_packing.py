@@ -20,6 +20,7 @@ GOLDEN = {  # P0 = 0x123, P1 = 0xABC; 10-bit layouts worked out by hand from 0x1
     "BayerGR10g40IDS": ([0x123, 0x2BC, 0x055, 0x3FE], "48 AF 15 FF 93"),
     "BayerBG12Packed": ([0x123, 0xABC], "12 C3 AB"),
     "BayerGB8": ([0x12, 0xAB], "12 AB"),
+    "RGB8": ([0x12, 0xAB, 0xFF], "12 AB FF"),
 }
 
 
@@ -42,7 +43,7 @@ def reference(values: list[int], name: str) -> bytes:
             low = a % (1 << low_bits) + 16 * (b % (1 << low_bits))
             out += bytes([a >> low_bits, low, b >> low_bits])
         return bytes(out[: (len(values) * fmt.bits + 7) // 8])
-    stream = "".join(format(v, f"0{fmt.bits}b")[::-1] for v in values)
+    stream = "".join(format(v, f"0{fmt.bits // fmt.channels}b")[::-1] for v in values)
     stream += "0" * (-len(stream) % 8)
     return bytes(int(stream[at : at + 8][::-1], 2) for at in range(0, len(stream), 8))
 
@@ -58,7 +59,8 @@ def test_golden_bytes(name: str) -> None:
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7, 8, 63, 64, 1001])
 def test_any_length_equals_reference_and_comes_back(name: str, count: int) -> None:
     fmt = PIXEL_FORMATS[name]
-    values = np.random.default_rng(count).integers(0, 1 << fmt.depth, count).astype(np.uint16)
+    many = count * fmt.channels
+    values = np.random.default_rng(count).integers(0, 1 << fmt.depth, many).astype(np.uint16)
     packed = pack(values, name)
     assert packed.size == payload_size(count, 1, name)
     assert packed.tobytes() == reference(values.tolist(), name)
@@ -83,7 +85,13 @@ def test_wrong_buffer_size_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("name", "size"),
-    [("Mono8", 8_880_128), ("Mono12", 17_760_256), ("Mono12p", 13_320_192), ("Mono10p", 11_100_160)],
+    [
+        ("Mono8", 8_880_128),
+        ("RGB8", 26_640_384),
+        ("Mono12", 17_760_256),
+        ("Mono12p", 13_320_192),
+        ("Mono10p", 11_100_160),
+    ],
 )
 def test_payload_of_the_full_frame(name: str, size: int) -> None:
     assert payload_size(4096, 2168, name) == size

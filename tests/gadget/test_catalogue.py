@@ -44,7 +44,7 @@ def own(tmp_path: Path) -> Path:
 def test_models_are_listed_with_their_wire() -> None:
     lines = u3v("models").splitlines()
     assert [line.split()[0] for line in lines] == model_names()
-    assert len(lines) == 5
+    assert len(lines) == 6
     for line, name in zip(lines, model_names(), strict=True):
         assert line.endswith(load_model(name).wire_text)
     assert sum("GigE Vision" in line and "served over USB3 Vision" in line for line in lines) == 3
@@ -87,7 +87,7 @@ def test_a_model_file_can_bring_its_sensor(own: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ('features = "ids"', 'features = "isd"', "features: 'isd' is not one of ace, ids, vcx, did you mean 'ids'?"),
+        ('features = "ids"', 'features = "isd"', "'isd' is not one of ace, generic, ids, vcx, did you mean 'ids'?"),
         ('wire = "USB3', 'wire = "USB2', "wire: 'USB2 Vision' is not one of USB3 Vision, GigE Vision"),
         ("binning_joint", "bining_joint", "figures.bining_joint: unknown key, did you mean 'binning_joint'?"),
         ("{ value = 4056", "{ value = -1", "figures.width_max_px.value: is -1, must be above zero"),
@@ -141,3 +141,11 @@ def test_pixels_of_every_model_over_its_wire(name: str, last: bool) -> None:
     values = unpack(np.frombuffer(payload, np.uint8), 240 * 64, pixel_format)
     mean12 = values.mean() * 2 ** (12 - PIXEL_FORMATS[pixel_format].depth)
     assert mean12 == pytest.approx(virtual.pixels.source.sensor.black_level_dn12, abs=8)
+
+
+@pytest.mark.parametrize("pixel_format", load_model("U3V-Color").pixel_formats)
+def test_a_frame_buffer_takes_whole_frames_of_every_format(pixel_format: str) -> None:
+    """RGB8 has three bytes per pixel, where two were the most."""
+    built = build(CameraSpec("U3V-Color", settings={"PixelFormat": pixel_format}), "1")
+    built.pixels.warm_up()
+    assert built.camera.wire_bytes == 1440 * 1080 * PIXEL_FORMATS[pixel_format].bits_per_pixel // 8

@@ -1,5 +1,5 @@
 """EMVA 1288's reference implementation judges frames taken through the whole camera: features set over GenCP,
-software triggers, the stream channel, 12-bit packing. Each of the four sensors, in a climate chamber at the
+software triggers, the stream channel, 12-bit packing. Each of the sensors, in a climate chamber at the
 temperature that its dark current is stated for.
 """
 
@@ -29,6 +29,7 @@ MODELS = {
     "acA4112-8gm": ("Mono12p", 640, 480),
     "VCXG-124M": ("Mono12p", 640, 480),
     "IDS-IMX412": ("BayerGR12g24IDS", 1284, 960),
+    "U3V-Color": ("BayerRG12p", 1280, 960),
 }
 DARK_EXPOSURES_US = (1e4, 4e5, 8e5, 1.2e6, 1.6e6)
 FRAME_TIMEOUT_MS = 60_000
@@ -94,7 +95,8 @@ class WholeCamera:
         picture = unpack(np.frombuffer(frame.payload, np.uint8), count, self.pixel_format)
         self.reader.release(frame)
         step = 1 if self.sensor.colour == "mono" else 2
-        return np.ascontiguousarray(picture.reshape(self.height, self.width)[::step, ::step])
+        first = int(self.sensor.colour == "RG")
+        return np.ascontiguousarray(picture.reshape(self.height, self.width)[::step, first::step])
 
 
 @cache

@@ -7,7 +7,7 @@ from u3v.model import load_model, model_names
 from u3v.wire.pfnc import PIXEL_FORMATS
 
 CASES = [(name, load_model(name).pixel_formats[0]) for name in model_names()]
-CASES.append(("IDS-IMX412", "BayerGR12g24IDS"))
+CASES += [("IDS-IMX412", "BayerGR12g24IDS"), ("U3V-Color", "BayerRG12p"), ("U3V-Color", "RGB8")]
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from u3v.usb3v.bootstrap import USB3_VISION
 NAMES = model_names()
 ACE, ACE_11, ACE_8 = "acA4096-40um", "acA4096-11gm", "acA4112-8gm"
 IDS, VCX = "IDS-IMX412", "VCXG-124M"
+GENERIC = "U3V-Color"
 
 
 def camera_of(name: str, settings: dict[str, Value] | None = None, options: Options | None = None) -> Camera:

@@ -26,7 +26,7 @@ from u3v.features import (
     limit,
     while_acquiring,
 )
-from u3v.genapi import zip_xml
+from u3v.genapi import build_xml, zip_xml
 from u3v.model import load_model, model_names
 from u3v.usb3v.bootstrap import USB3_VISION, xml_text
 
@@ -150,6 +150,54 @@ def test_identity(nodes: Nodes) -> None:
     info = nodes.map.device_info
     assert (info.vendor_name, info.model_name) == ("Basler", "acA4096_40um")
     assert info.standard_name_space == "USB"
+
+
+def test_the_name_space_is_the_wires(camera: Camera) -> None:
+    about = {"vendor": "Basler", "model": "a", "tooltip": "a", "events": ()}
+    for wire in ("USB", "GEV"):
+        document = ElementTree.fromstring(build_xml(camera.features, name_space=wire, **about))
+        assert document.get("StandardNameSpace") == wire
+
+
+SFNC = {
+    "IInteger": "WidthMax Width Height OffsetX OffsetY SensorWidth SensorHeight HeightMax BinningHorizontal "
+    "BinningVertical PixelDynamicRangeMin PixelDynamicRangeMax AcquisitionFrameCount AcquisitionBurstFrameCount "
+    "DeviceSFNCVersionMajor DeviceSFNCVersionMinor DeviceSFNCVersionSubMinor DeviceLinkSpeed PayloadSize "
+    "DeviceLinkThroughputLimit DeviceLinkCurrentThroughput TimestampLatchValue TLParamsLocked EventTest "
+    "EventExposureEnd EventExposureEndTimestamp EventExposureEndFrameID EventFrameTriggerMissed",
+    "IFloat": "ExposureTime Gain BlackLevel AcquisitionFrameRate TriggerDelay DeviceTemperature",
+    "IBoolean": "ReverseX ReverseY AcquisitionFrameRateEnable AcquisitionStatus",
+    "IEnumeration": "PixelFormat PixelSize PixelColorFilter TestPattern GainSelector BlackLevelSelector ExposureMode "
+    "AcquisitionMode AcquisitionStatusSelector TriggerSelector TriggerMode TriggerSource TriggerActivation "
+    "TriggerOverlap EventSelector EventNotification UserSetSelector UserSetDefault DeviceScanType DeviceTLType "
+    "DeviceLinkThroughputLimitMode DeviceTemperatureSelector",
+    "ICommand": "AcquisitionStart AcquisitionStop AcquisitionAbort TriggerSoftware UserSetLoad UserSetSave "
+    "DeviceReset TimestampLatch TestEventGenerate",
+    "IString": "DeviceVendorName DeviceModelName DeviceFamilyName DeviceManufacturerInfo DeviceVersion "
+    "DeviceFirmwareVersion DeviceSerialNumber DeviceID DeviceUserID",
+    "ICategory": "Root DeviceControl ImageFormatControl AnalogControl AcquisitionControl EventControl UserSetControl "
+    "TransportLayerControl EventExposureEndData",
+}
+"""Interfaces of SFNC 2.7's features, as its tables print them."""
+MAKERS = (
+    "ResultingFrameRate SensorReadoutTime TestImageSelector DeviceTemperatureStatus ReadoutMode VirtualWire "
+    "ShortExposureTimeEnable DefectPixelCorrection EventFrameStartOvertrigger EventTransferBufferFullData "
+    "VirtualCamera ImageProcessingControl EventFrameBufferOverrunTimestamp"
+)
+
+
+def test_standard_names_have_the_standards_meaning(each: Camera) -> None:
+    """What the XML calls Standard has the interface that SFNC prints, and what SFNC does not have is Custom."""
+    known = {name: interface for interface, names in SFNC.items() for name in names.split()}
+    kinds = {"IInteger": "Integer", "ICategory": "Category"} | {f"I{k}": k for k in ORDER}
+    seen = {str(element.get("Name")): (kind, element.get("NameSpace")) for kind, element in elements(each)}
+    for name, interface in known.items():
+        assert seen.get(name, (kinds[interface], "Standard")) == (kinds[interface], "Standard"), name
+    for name in MAKERS.split():
+        assert seen.get(name, ("", "Custom"))[1] == "Custom", name
+    features = {feature.name for feature in each.features}
+    standard = {name for name, (_, space) in seen.items() if space == "Standard" and name in features}
+    assert standard <= set(known)
 
 
 # -- every node answers ---------------------------------------------------------------------------------------

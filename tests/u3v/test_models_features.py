@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.u3v.models import ACE, ACE_8, ACE_11, IDS, NAMES, VCX, camera_of, host_of
+from tests.u3v.models import ACE, ACE_8, ACE_11, GENERIC, IDS, NAMES, VCX, camera_of, host_of
 from tests.u3v.rig import EIRM, SBRM, SI_REQUIRED_PAYLOAD, Refused
 from u3v.features import Enumeration
 from u3v.host.descriptors import find_function
@@ -20,6 +20,8 @@ ABSENT = {
     ACE: "Chunk Sequencer Auto LUT Gamma Counter Timer Line ShortExposure ReadoutMode DefectPixel GainSelector",
     ACE_11: "Chunk Sequencer Auto LUT Gamma Counter Timer Line ShortExposure ReadoutMode DefectPixel",
     ACE_8: "Chunk Sequencer Auto LUT Gamma Counter Timer Line ShortExposure ReadoutMode DefectPixel",
+    GENERIC: "Chunk Sequencer Auto LUT Gamma Counter Timer Line ShortExposure ReadoutMode DefectPixel TestImage "
+    "Overtrigger TemperatureStatus DeviceID",
 }
 PRESENT = {
     IDS: "Width Height OffsetX OffsetY BinningHorizontal BinningVertical ReverseX ReverseY PixelFormat Gain "
@@ -30,6 +32,9 @@ PRESENT = {
     ACE: "BlackLevel TestImageSelector AcquisitionBurstFrameCount DeviceLinkThroughputLimitMode TestEventGenerate",
     ACE_11: "BlackLevel TestImageSelector AcquisitionBurstFrameCount DeviceLinkThroughputLimitMode",
     ACE_8: "BlackLevel TestImageSelector AcquisitionBurstFrameCount DeviceLinkThroughputLimitMode",
+    GENERIC: "Width PixelFormat PixelColorFilter Gain GainSelector BlackLevel BlackLevelSelector ExposureTime "
+    "AcquisitionFrameRateEnable AcquisitionFrameRate TriggerSelector TriggerSoftware TestPattern UserSetSave "
+    "UserSetDefault EventSelector TestEventGenerate DeviceLinkThroughputLimit DeviceTemperature PayloadSize",
 }
 
 
@@ -56,6 +61,7 @@ def test_what_there_is_and_is_not(name: str) -> None:
         (ACE_11, "Mono8 Mono12 Mono12p"),
         (ACE_8, "Mono8 Mono12 Mono12p"),
         (VCX, "Mono8 Mono10 Mono12 Mono12p"),
+        (GENERIC, "BayerRG8 BayerRG12p RGB8"),
     ],
 )
 def test_pixel_formats(name: str, formats: str) -> None:
@@ -73,7 +79,7 @@ def test_a_model_says_what_it_is(name: str) -> None:
     assert ("served over USB3 Vision" in model.wire_text) == gige
     assert ("GigE" in host.get("DeviceManufacturerInfo")) == gige
     sfnc = (host.get("DeviceSFNCVersionMajor"), host.get("DeviceSFNCVersionMinor"))
-    assert sfnc == ((2, 4) if name == VCX else (2, 3))
+    assert sfnc == {VCX: (2, 4), GENERIC: (2, 7)}.get(name, (2, 3))
 
 
 # -- IDS ----------------------------------------------------------------------------------------------------
@@ -291,6 +297,65 @@ def test_vcx_clock_counts_in_eights() -> None:
     host.run("TimestampLatch")
     assert host.get("TimestampLatchValue") % 8 == 0
     assert 0 <= host.bus.now_ns - host.get("TimestampLatchValue") < 8 + 10_000_000
+
+
+# -- generic ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "code", "bits", "colour_filter", "largest"),
+    [
+        ("BayerRG8", 0x01080009, 8, "BayerRG", 255),
+        ("BayerRG12p", 0x010C0059, 12, "BayerRG", 4095),
+        ("RGB8", 0x02180014, 24, "None", 255),
+    ],
+)
+def test_u9_formats_that_every_host_knows(
+    pixel_format: str, code: int, bits: int, colour_filter: str, largest: int
+) -> None:
+    """U9: PFNC's own codes, from which a host derives the payload, and what tells it how to interpolate."""
+    host = host_of(GENERIC)
+    host.write_int(host.address("PixelFormat"), code)
+    assert host.get("PixelFormat") == pixel_format
+    assert host.get("PayloadSize") == 1440 * 1080 * (code >> 16 & 0xFF) // 8
+    assert host.get("PixelSize") == f"Bpp{bits}"
+    assert host.get("PixelColorFilter") == colour_filter
+    assert host.get("PixelDynamicRangeMax") == largest
+
+
+def test_generic_lines_need_no_padding() -> None:
+    """GStreamer's lines begin at multiples of four bytes: ours do at every width, in its two formats."""
+    host = host_of(GENERIC)
+    for width in range(16, 1441, 4):
+        host.camera.features.set("Width", width)
+        for pixel_format in ("BayerRG8", "RGB8"):
+            host.camera.features.set("PixelFormat", pixel_format)
+            assert host.get("PayloadSize") // host.get("Height") % 4 == 0
+
+
+def test_generic_is_no_makers() -> None:
+    """pid.codes' vendor id and its product id for tests; a name that no maker uses."""
+    model = load_model(GENERIC)
+    assert (model.vid, model.pid, model.maker) == (0x1209, 0x0001, "Virtual")
+    others = {load_model(name).maker for name in NAMES if name != GENERIC}
+    assert not [maker for maker in others if maker in str(model)]
+    assert {figure.kind for figure in model.sheet().values()} == {"assumed"}
+
+
+def test_generic_user_sets_and_patterns() -> None:
+    host = host_of(GENERIC)
+    assert entries(GENERIC, "UserSetSelector") == ["Default", "UserSet0", "UserSet1"]
+    host.set("PixelFormat", "RGB8")
+    host.set("TestPattern", "ColorBar")
+    host.set("UserSetSelector", "UserSet1")
+    host.run("UserSetSave")
+    host.set("UserSetSelector", "Default")
+    host.run("UserSetLoad")
+    assert (host.get("PixelFormat"), host.get("TestPattern")) == ("BayerRG8", "Off")
+    host.set("UserSetSelector", "UserSet1")
+    host.run("UserSetLoad")
+    assert (host.get("PixelFormat"), host.get("TestPattern")) == ("RGB8", "ColorBar")
+    assert host.camera.exposure(0, 0, 0, 0).test_image == "ColorBar"
 
 
 # -- supply -------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from frames.readout import GigeLink
-from tests.u3v.models import ACE, ACE_8, ACE_11, IDS, NAMES, VCX, camera_of
+from tests.u3v.models import ACE, ACE_8, ACE_11, GENERIC, IDS, NAMES, VCX, camera_of
 from u3v.camera import Options
 from u3v.features import Value
 from u3v.model import load_model
@@ -19,6 +19,9 @@ PRINTED: list[tuple[str, dict[str, Value], float]] = [
     (ACE_8, {}, 9.4),
     (IDS, {"PixelFormat": "BayerGR10g40IDS"}, 18.0),
     (IDS, {"PixelFormat": "BayerGR12g24IDS"}, 18.0),
+    (GENERIC, {"PixelFormat": "BayerRG8"}, 60.0),
+    (GENERIC, {"PixelFormat": "BayerRG12p"}, 60.0),
+    (GENERIC, {"PixelFormat": "RGB8"}, 60.0),
 ]
 # Baumer's table: partial scans at the shortest exposure, Mono8: acquisition and interface fps, truncated.
 PARTIAL_SCANS = [

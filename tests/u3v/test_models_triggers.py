@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.u3v.models import ACE, IDS, VCX, host_of
+from tests.u3v.models import ACE, GENERIC, IDS, VCX, host_of
 from tests.u3v.rig import EI_CONTROL, MS, SI_CONTROL, SI_REQUIRED_PAYLOAD, Event, Host
 from u3v.features import Value
 from u3v.happenings import Happening
@@ -16,7 +16,7 @@ READOUT_US = 2578.8
 def triggered(name: str, settings: dict[str, Value], *events: str) -> Host:
     """A camera that waits for frame triggers, with an enabled stream and these events."""
     host = host_of(name, settings)
-    entry = next(iter(host.camera.family.triggers.values())) if name != ACE else "FrameStart"
+    entry = host.camera.family.triggers["FrameStart"]
     host.set("TriggerSelector", entry)
     host.set("TriggerMode", "On")
     if events:
@@ -42,7 +42,7 @@ def events_of(host: Host) -> list[tuple[str, int]]:
         return [(names[e.event_id], e.timestamp) for e in found]
 
 
-@pytest.mark.parametrize("name", [ACE, IDS, VCX])
+@pytest.mark.parametrize("name", [ACE, GENERIC, IDS, VCX])
 def test_a_software_trigger_gives_one_frame(name: str) -> None:
     settings: dict[str, Value] = {"Width": 120, "Height": 64} if name != VCX else SMALL
     host = triggered(name, settings)
@@ -52,6 +52,21 @@ def test_a_software_trigger_gives_one_frame(name: str) -> None:
         host.bus.run(50 * MS)
         assert len(host.painted.exposures) == count
         host.frame()
+
+
+def test_generic_events_have_their_standard_names() -> None:
+    """A trigger that comes during the exposure of 15 ms is missed."""
+    names = ["FrameStart", "ExposureStart", "ExposureEnd", "FrameEnd", "FrameTriggerMissed"]
+    host = triggered(GENERIC, SMALL, *names)
+    host.run("TriggerSoftware")
+    host.bus.run(2 * MS)
+    host.run("TriggerSoftware")
+    host.bus.run(50 * MS)
+    seen = events_of(host)
+    assert sorted(name for name, _ in seen) == sorted(names)
+    at_ns = dict(seen)
+    assert at_ns["FrameStart"] == at_ns["ExposureStart"] < at_ns["FrameTriggerMissed"] < at_ns["ExposureEnd"]
+    assert at_ns["ExposureEnd"] == at_ns["ExposureStart"] + 15 * MS < at_ns["FrameEnd"]
 
 
 def test_a_trigger_source_of_off_hears_nothing() -> None:

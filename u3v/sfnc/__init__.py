@@ -9,6 +9,7 @@ from u3v.features import Feature
 from u3v.model import Model
 from u3v.sfnc.ace import FAMILY as ACE
 from u3v.sfnc.event_control import event_nodes
+from u3v.sfnc.generic import FAMILY as GENERIC
 from u3v.sfnc.ids import FAMILY as IDS
 from u3v.sfnc.user_set_control import load_startup_set
 from u3v.sfnc.vcx import FAMILY as VCX
@@ -16,7 +17,7 @@ from u3v.wire_traits import WireTraits
 
 __all__ = ["Family", "event_nodes", "family", "features", "load_startup_set"]
 
-_FAMILIES = {"ace": ACE, "ids": IDS, "vcx": VCX}
+_FAMILIES = {"ace": ACE, "generic": GENERIC, "ids": IDS, "vcx": VCX}
 
 
 def features(model: Model, wire: WireTraits) -> list[Feature]:

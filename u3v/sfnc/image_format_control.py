@@ -18,6 +18,7 @@ _BINNING = ("BinningHorizontal", "BinningVertical")
 
 def features(model: Model) -> list[Feature]:
     """All features of the category."""
+    sizes = sorted({PIXEL_FORMATS[name].bits_per_pixel for name in model.pixel_formats})
     width_inc, height_inc = model.integer("width_increment_px"), model.integer("height_increment_px")
     declared: list[Feature] = [
         _sensor("SensorWidth", "Effective width of the sensor.", model.integer("width_max_px")),
@@ -116,8 +117,16 @@ def features(model: Model) -> list[Feature]:
             tooltip="Bits per pixel in memory.",
             access="RO",
             visibility="Expert",
-            entries={f"Bpp{bits}": bits for bits in (8, 10, 12, 16)},
+            entries={f"Bpp{bits}": bits for bits in sizes},
             read=lambda camera: f"Bpp{PIXEL_FORMATS[camera.features.get('PixelFormat')].bits_per_pixel}",
+        ),
+        Enumeration(
+            name="PixelColorFilter",
+            tooltip="Colour filters of the pixels in the image: where the Bayer pattern begins.",
+            access="RO",
+            visibility="Expert",
+            entries={"None": 0, "BayerRG": 1, "BayerGB": 2, "BayerGR": 3, "BayerBG": 4},
+            read=lambda camera: _colour_filter(camera.features.get("PixelFormat")),
         ),
         Integer(
             name="PixelDynamicRangeMin",
@@ -157,6 +166,10 @@ def height_max(camera: Device) -> int:
 def dynamic_range_max(camera: Device) -> int:
     """Largest DN of the pixel format."""
     return (1 << PIXEL_FORMATS[camera.features.get("PixelFormat")].depth) - 1
+
+
+def _colour_filter(pixel_format: str) -> str:
+    return pixel_format[: len("BayerXX")] if pixel_format.startswith("Bayer") else "None"
 
 
 def clip_roi(camera: Device) -> None:

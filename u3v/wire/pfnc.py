@@ -33,6 +33,7 @@ _STANDARD = {
     "BayerGB12p": 0x010C0055,
     "BayerGR12p": 0x010C0057,
     "BayerRG12p": 0x010C0059,
+    "RGB8": 0x02180014,
 }
 _IDS = {
     "BayerRG10g40IDS": 0x40000001,
@@ -50,7 +51,7 @@ _IDS = {
 
 @dataclass(frozen=True, slots=True)
 class PixelFormat:
-    """`bits_per_pixel` in memory, of which `depth` are significant."""
+    """`bits_per_pixel` in memory. `depth`: significant bits of a pixel, or of each of its colours."""
 
     name: str
     code: int

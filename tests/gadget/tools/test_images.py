@@ -10,6 +10,7 @@ from gadget.tools.images import format_name, to_pixels, write_image
 from u3v.errors import U3VError
 from u3v.wire.stream import Leader
 
+RGB8 = 0x02180014
 CODES = {"Mono8": 0x01080001, "Mono10": 0x01100003, "Mono10p": 0x010A0046, "Mono12": 0x01100005, "Mono12p": 0x010C0047}  # fmt: skip  # noqa: E501
 BITS = {"Mono8": 8, "Mono10": 16, "Mono10p": 10, "Mono12": 16, "Mono12p": 12}
 DEPTH = {"Mono8": 8, "Mono10": 10, "Mono10p": 10, "Mono12": 12, "Mono12p": 12}
@@ -69,10 +70,25 @@ def test_what_cannot_be_converted(tmp_path: Path) -> None:
     leader, payload, _ = image("Mono12p", 33, 17)
     with pytest.raises(U3VError, match=r"^841 bytes for 33 x 17 pixels of Mono12p$"):
         to_pixels(leader, payload[:-1])
-    rgb = Leader(0, 0, 0x02180014, 8, 8)
-    with pytest.raises(U3VError, match=r"^pixel format 0x02180014 cannot be converted: use raw files$"):
-        to_pixels(rgb, memoryview(bytes(64)))
-    write_image(tmp_path / "a.raw", "raw", rgb, memoryview(bytes(64)))
+    yuv = Leader(0, 0, 0x02100032, 8, 8)
+    with pytest.raises(U3VError, match=r"^pixel format 0x02100032 cannot be converted: use raw files$"):
+        to_pixels(yuv, memoryview(bytes(64)))
+    write_image(tmp_path / "a.raw", "raw", yuv, memoryview(bytes(64)))
     with pytest.raises(ValueError, match="image format 'gif': must be one of png, tiff, raw"):
         write_image(tmp_path / "a.gif", "gif", leader, payload)
-    assert format_name(0x02180014) == "0x02180014"
+    assert format_name(0x02100032) == "0x02100032"
+
+
+@pytest.mark.parametrize("padding", [0, 2])
+def test_rgb8_is_a_picture_in_colour(padding: int, tmp_path: Path) -> None:
+    wanted = np.random.default_rng(3).integers(0, 256, (5, 7, 3)).astype(np.uint8)
+    lines = [line.tobytes() + b"\xee" * padding for line in wanted]
+    leader, payload = Leader(7, 1, RGB8, 7, 5, 0, 0, padding), memoryview(b"".join(lines))
+    assert np.array_equal(to_pixels(leader, payload), wanted)
+    for kind in ("png", "tiff"):
+        write_image(tmp_path / f"a.{kind}", kind, leader, payload)
+    with Image.open(tmp_path / "a.png") as png:
+        assert png.mode == "RGB" and np.array_equal(np.asarray(png), wanted)
+    assert np.array_equal(tifffile.imread(tmp_path / "a.tiff"), wanted)
+    with pytest.raises(U3VError, match=r"^\d+ bytes for "):
+        to_pixels(leader, payload[:-1])

@@ -1,0 +1,113 @@
+"""A camera of no maker: the features of the Standard Features Naming Convention (SFNC), under its names.
+
+Programs that know SFNC and no maker need no special case: Gain in dB and BlackLevel behind selectors with the one
+entry All, TestPattern with its standard entries, events by their standard names. Beside the standard it has what the
+other cameras here have: ResultingFrameRate, the event FrameBufferOverrun and the category VirtualCamera.
+"""
+
+from u3v.family import BURST, FRAME, Family, pick
+from u3v.features import Enumeration, Feature
+from u3v.happenings import Happening
+from u3v.model import Model
+from u3v.sfnc import (
+    acquisition_control,
+    analog_control,
+    device_control,
+    event_control,
+    image_format_control,
+    transport_layer_control,
+    user_set_control,
+    virtual_camera,
+)
+from u3v.wire_traits import WireTraits
+
+TEST_PATTERNS = (
+    "Off",
+    "Black",
+    "White",
+    "GreyHorizontalRamp",
+    "GreyVerticalRamp",
+    "GreyHorizontalRampMoving",
+    "GreyVerticalRampMoving",
+    "HorizontalLineMoving",
+    "VerticalLineMoving",
+    "ColorBar",
+    "FrameCounter",
+)
+USER_SETS = ("Default", "UserSet0", "UserSet1")
+EVENTS = {
+    "FrameBurstStart": "A burst of frames was triggered.",
+    "FrameStart": "A frame has begun.",
+    "FrameEnd": "A frame has been read out.",
+    "FrameTriggerMissed": "A frame trigger came too early and was lost.",
+    "ExposureStart": "The exposure of a frame has begun.",
+    "ExposureEnd": "The exposure of a frame has ended.",
+    "FrameBufferOverrun": "The frame memory was full: a frame was discarded.",
+    "Test": "A test event that TestEventGenerate asked for.",
+}
+
+
+def features(model: Model, wire: WireTraits) -> list[Feature]:
+    """Every feature of a generic camera."""
+    return [
+        *pick(
+            image_format_control.features(model),
+            "SensorWidth SensorHeight WidthMax HeightMax Width Height OffsetX OffsetY BinningHorizontal"
+            " BinningVertical ReverseX ReverseY PixelFormat PixelSize PixelColorFilter PixelDynamicRangeMin"
+            " PixelDynamicRangeMax",
+        ),
+        Enumeration(
+            name="TestPattern",
+            tooltip="A test pattern instead of the sensor's image.",
+            category=image_format_control.CATEGORY,
+            entries={name: value for value, name in enumerate(TEST_PATTERNS)},
+            persistent=True,
+        ),
+        _all("GainSelector", "The gain that Gain sets."),
+        _all("BlackLevelSelector", "The black level that BlackLevel sets."),
+        *pick(
+            analog_control.features(model),
+            "Gain BlackLevel",
+            Gain={"selectors": ("GainSelector",)},
+            BlackLevel={"selectors": ("BlackLevelSelector",)},
+        ),
+        *pick(
+            acquisition_control.features(model),
+            "AcquisitionMode AcquisitionStart AcquisitionStop AcquisitionAbort AcquisitionFrameCount"
+            " AcquisitionBurstFrameCount AcquisitionFrameRateEnable AcquisitionFrameRate ResultingFrameRate"
+            " ExposureMode ExposureTime TriggerSelector TriggerMode TriggerSource TriggerDelay TriggerSoftware"
+            " AcquisitionStatusSelector AcquisitionStatus",
+            AcquisitionFrameRate={"default": model.number("frame_rate_fps")},
+            TriggerSelector={"entries": {"FrameStart": 0, "FrameBurstStart": 1}},
+            AcquisitionStatusSelector={
+                "entries": {"FrameTriggerWait": 0, "FrameBurstTriggerWait": 1, "AcquisitionActive": 2}
+            },
+        ),
+        *pick(
+            device_control.features(model, wire),
+            "DeviceVendorName DeviceModelName DeviceFamilyName DeviceManufacturerInfo DeviceVersion"
+            " DeviceFirmwareVersion DeviceSerialNumber DeviceUserID DeviceScanType DeviceTLType"
+            " DeviceSFNCVersionMajor DeviceSFNCVersionMinor DeviceSFNCVersionSubMinor DeviceReset"
+            " DeviceLinkSpeed DeviceLinkThroughputLimitMode DeviceLinkThroughputLimit"
+            " DeviceLinkCurrentThroughput DeviceTemperatureSelector DeviceTemperature TimestampLatch"
+            " TimestampLatchValue",
+            DeviceTemperatureSelector={"entries": {"Mainboard": 0}},
+        ),
+        *transport_layer_control.features(model),
+        *user_set_control.features(USER_SETS),
+        *event_control.features(EVENTS),
+        *virtual_camera.features(model),
+    ]
+
+
+def _all(name: str, tooltip: str) -> Feature:
+    return Enumeration(name=name, tooltip=tooltip, category=analog_control.CATEGORY, entries={"All": 0})
+
+
+FAMILY = Family(
+    features=features,
+    events=EVENTS,
+    event_names={Happening.FRAME_START_OVERTRIGGER: "FrameTriggerMissed"},
+    triggers={BURST: "FrameBurstStart", FRAME: "FrameStart"},
+    user_sets=USER_SETS,
+)

@@ -1,0 +1,39 @@
+"""Names that the Standard Features Naming Convention (SFNC 2.7) gives to features, categories and events.
+
+The GenICam XML says of each node whether its name has the standard's meaning (NameSpace "Standard") or its maker's
+("Custom"). Hosts keep the two apart: a program that asks for the standard's feature must not be given something else
+that happens to be called the same. Here are those of the standard's names that cameras of this project use; a
+feature that is not among them is its maker's. Whoever declares a feature of the standard adds its name.
+"""
+
+_CATEGORIES = """
+    Root DeviceControl ImageFormatControl AnalogControl AcquisitionControl EventControl UserSetControl
+    TransportLayerControl
+"""
+_DEVICE = """
+    DeviceVendorName DeviceModelName DeviceFamilyName DeviceManufacturerInfo DeviceVersion DeviceFirmwareVersion
+    DeviceSerialNumber DeviceID DeviceUserID DeviceScanType DeviceTLType DeviceSFNCVersionMajor
+    DeviceSFNCVersionMinor DeviceSFNCVersionSubMinor DeviceReset DeviceLinkSpeed DeviceLinkThroughputLimitMode
+    DeviceLinkThroughputLimit DeviceLinkCurrentThroughput DeviceTemperatureSelector DeviceTemperature
+    TimestampLatch TimestampLatchValue
+"""
+_IMAGE_FORMAT = """
+    SensorWidth SensorHeight WidthMax HeightMax Width Height OffsetX OffsetY BinningHorizontal BinningVertical
+    ReverseX ReverseY PixelFormat PixelSize PixelColorFilter PixelDynamicRangeMin PixelDynamicRangeMax TestPattern
+"""
+_ANALOG = "GainSelector Gain BlackLevelSelector BlackLevel"
+_ACQUISITION = """
+    AcquisitionMode AcquisitionStart AcquisitionStop AcquisitionAbort AcquisitionFrameCount
+    AcquisitionBurstFrameCount AcquisitionFrameRateEnable AcquisitionFrameRate AcquisitionStatusSelector
+    AcquisitionStatus ExposureMode ExposureTime TriggerSelector TriggerMode TriggerSource TriggerSoftware
+    TriggerActivation TriggerOverlap TriggerDelay
+"""
+_OTHERS = """
+    EventSelector EventNotification TestEventGenerate UserSetSelector UserSetLoad UserSetSave UserSetDefault
+    PayloadSize TLParamsLocked
+"""
+_EVENTS = "ExposureStart ExposureEnd FrameBurstStart FrameStart FrameEnd FrameTriggerMissed Test"
+
+STANDARD_EVENTS = frozenset(_EVENTS.split())
+STANDARD_CATEGORIES = frozenset(_CATEGORIES.split()) | {f"Event{name}Data" for name in STANDARD_EVENTS}
+STANDARD_FEATURES = frozenset(f"{_DEVICE} {_IMAGE_FORMAT} {_ANALOG} {_ACQUISITION} {_OTHERS}".split())
