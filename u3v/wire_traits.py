@@ -16,7 +16,7 @@ class Link:
     payload_bytes_per_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class WireTraits:
     """`tl_type`: DeviceTLType's entry and value (SFNC). `name_space`: StandardNameSpace of the XML.
     `features_address`: where the feature registers begin. `identity`: (address, size in bytes) of the registers

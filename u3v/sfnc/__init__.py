@@ -4,6 +4,8 @@ A category module declares what any camera has in that category; a family module
 under their maker's names, and adds what only they have. `family(model)` finds it.
 """
 
+from functools import lru_cache
+
 from u3v.family import Family
 from u3v.features import Feature
 from u3v.model import Model
@@ -20,9 +22,13 @@ __all__ = ["Family", "event_nodes", "family", "features", "load_startup_set"]
 _FAMILIES = {"ace": ACE, "generic": GENERIC, "ids": IDS, "vcx": VCX}
 
 
-def features(model: Model, wire: WireTraits) -> list[Feature]:
-    """Every feature of a camera of this model on such a wire, in the order hosts show them."""
-    return family(model).features(model, wire)
+@lru_cache(maxsize=64)
+def features(model: Model, wire: WireTraits) -> tuple[Feature, ...]:
+    """Every feature of a camera of this model on such a wire, in the order hosts show them.
+
+    Declarations do not change: all cameras of a model share them.
+    """
+    return tuple(family(model).features(model, wire))
 
 
 def family(model: Model) -> Family:
