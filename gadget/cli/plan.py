@@ -54,10 +54,10 @@ def plan_command(
     Settings are features of the model. Where frames are lost, the throughput limits are named with which none are.
     """
     from gadget.tools.plan import default_bus, plan
-    from gadget.tools.plots import need_matplotlib, plot_plan, save
+    from gadget.tools.plots import check_path, plot_plan, save
 
     if output is not None:
-        need_matplotlib()
+        check_path(output)
     files = options["model_file"]
     planned = plan(cameras, parse_bus(bus or default_bus(cameras, files)), supply(options), files)
     if output is not None:

@@ -42,11 +42,11 @@ def power_command(
     port that refuses the camera happen as they do in `u3v run`, on a simulated clock.
     """
     from gadget.tools.plan import default_bus
-    from gadget.tools.plots import need_matplotlib, plot_power, save
+    from gadget.tools.plots import check_path, plot_power, save
     from gadget.tools.power_run import power_run
 
     if output is not None:
-        need_matplotlib()
+        check_path(output)
     files = options["model_file"]
     wire = parse_bus(bus or default_bus([camera], files))
     run = power_run(camera, wire, supply(options), minutes * 60, files)

@@ -37,10 +37,10 @@ def ptc_command(
     judged (of colour cameras as many green ones), where the settings do not say otherwise.
     """
     from gadget.tools.photon_transfer import photon_transfer
-    from gadget.tools.plots import need_matplotlib, plot_photon_transfer, save
+    from gadget.tools.plots import check_path, plot_photon_transfer, save
 
     if output is not None:
-        need_matplotlib()
+        check_path(output)
     curve = photon_transfer(camera, model_file, points)
     if output is not None:
         save(plot_photon_transfer(curve), output)

@@ -13,7 +13,7 @@ one kind are judged. `evaluate` is the method alone, on points from any camera.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import ceil, log10, nan, sqrt
+from math import ceil, log10, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +72,9 @@ class Point:
         return self.variance_dn2 - self.dark_variance_dn2
 
     @property
-    def snr(self) -> float:
-        """Signal to temporal noise; nan where nothing moves."""
-        return self.signal_dn / sqrt(self.variance_dn2) if self.variance_dn2 > 0 else nan
+    def snr(self) -> float | None:
+        """Signal to temporal noise; None where nothing moves, as beyond saturation."""
+        return self.signal_dn / sqrt(self.variance_dn2) if self.variance_dn2 > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class PhotonTransfer:
         ]
         out += [
             f"{p.exposure_us:10.1f} {p.photons:10.1f} {p.signal_dn:9.2f} {p.variance_dn2:9.2f}"
-            f" {p.dark_mean_dn:8.2f} {p.dark_variance_dn2:9.3f} {p.snr:7.2f}"
+            f" {p.dark_mean_dn:8.2f} {p.dark_variance_dn2:9.3f} {'-' if p.snr is None else f'{p.snr:.2f}':>7}"
             for p in self.points
         ]
         out += ["", f"{'':30} {'':5} {'measured':>10} {'sheet':>10} {'deviation':>11}  the sheet's figure is"]

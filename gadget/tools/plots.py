@@ -53,8 +53,19 @@ STYLE: Any = {
 }
 
 
-def need_matplotlib() -> None:
-    """Raises ValueError, one line, where matplotlib is missing. To be asked before a long computation."""
+def check_path(path: Path) -> None:
+    """To be asked before a long computation: can a plot be written to such a file?
+
+    Raises ValueError, one line, where matplotlib is missing or does not know the kind of file.
+    """
+    _need_matplotlib()
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    if path.suffix.lstrip(".").lower() not in FigureCanvasBase.get_supported_filetypes():
+        raise ValueError(f"{path}: a plot is a file such as plot.png, plot.svg or plot.pdf")
+
+
+def _need_matplotlib() -> None:
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError:
@@ -64,7 +75,7 @@ def need_matplotlib() -> None:
 @contextlib.contextmanager
 def _style() -> Iterator[None]:
     """How all figures look; matplotlib's own settings are as they were afterwards."""
-    need_matplotlib()
+    _need_matplotlib()
     import matplotlib
 
     with matplotlib.rc_context(STYLE):
@@ -73,9 +84,7 @@ def _style() -> Iterator[None]:
 
 def save(figure: "Figure", path: Path) -> None:
     """Write a figure as the kind of file that its name says. Raises ValueError, one line."""
-    known = figure.canvas.get_supported_filetypes()
-    if path.suffix.lstrip(".").lower() not in known:
-        raise ValueError(f"{path}: a plot is a file such as plot.png, plot.svg or plot.pdf")
+    check_path(path)
     try:
         figure.savefig(path, dpi=DPI)
     except OSError as error:
@@ -86,12 +95,11 @@ def save(figure: "Figure", path: Path) -> None:
 def plot_plan(plan: Plan) -> "Figure":
     """Share of the bus, frame rates and power of each camera as bars."""
     cameras = plan.cameras
-    notes = [(RED, f"{c.number}  {c.name}: {c.fault}") for c in cameras if c.fault]
-    notes += [
-        (INK, f"{c.number}  {c.name}: " + ", ".join(f"{k}={v}" for k, v in c.settings.items()))
-        for c in cameras
-        if c.settings
-    ]
+    notes = []
+    for c in cameras:
+        settings = ", ".join(f"{key}={value}" for key, value in c.settings.items())
+        notes += [(INK, f"{c.number}  {c.name}: {settings}")] * bool(settings)
+        notes += [(RED, f"{c.number}  {c.name}: {c.fault}")] * bool(c.fault)
     tall = 0.35 + 0.42 * len(cameras)
     figure, (bus, frames, power, *below) = _panels([0.9, tall, tall] + [0.22 * len(notes)] * bool(notes))
     count = f"{len(cameras)} camera{'s' * (len(cameras) > 1)} on {plan.bus.name}"
@@ -100,7 +108,7 @@ def plot_plan(plan: Plan) -> "Figure":
     colours = [COLOURS[index % len(COLOURS)] for index in range(len(cameras))]
     _plot_bus(bus, plan, colours)
 
-    most = max([c.offered_fps for c in cameras] + [1e-9])
+    most = max(c.offered_fps for c in cameras) or 1.0
     for c, name, colour in zip(cameras, names, colours, strict=True):
         frames.barh(name, c.fps, 0.62, color=colour)
         frames.barh(name, c.discarded_per_s, 0.62, left=c.fps, color=RED, hatch="///", edgecolor="white")
@@ -110,7 +118,7 @@ def plot_plan(plan: Plan) -> "Figure":
     lost = [(RED, "///", "lost")] if any(c.discarded_per_s for c in cameras) else []
     _explain(frames, [("#555555", "", "arrive (in the camera's colour)"), *lost])
 
-    most = max([c.power_w for c in cameras] + [1e-9])
+    most = max(c.power_w for c in cameras) or 1.0
     for c, name, colour in zip(cameras, names, colours, strict=True):
         power.barh(name, c.power_w, 0.62, color=colour)
         text = f"{c.power_w:.2f} W, {c.current_ma:.0f} mA, {c.steady_c:.0f} °C in the end"
@@ -251,9 +259,9 @@ def plot_photon_transfer(curve: PhotonTransfer) -> "Figure":
 
     ratio.set_title("Signal to noise")
     ratio.set(xlabel="photons per pixel", ylabel="signal / temporal noise", xscale="log", yscale="log")
-    lit = [p for p in points[: found.saturated + 1] if p.snr > 0]
-    ratio.plot([p.photons for p in lit], [p.snr for p in lit], ".", color=COLOURS[0], label="measured")
-    light = np.geomspace(max(1.0, min(p.photons for p in lit) / 3), peak.photons, 100)
+    lit = [(p.photons, p.snr) for p in points[: found.saturated + 1] if p.snr]
+    ratio.plot([at for at, _ in lit], [snr for _, snr in lit], ".", color=COLOURS[0], label="measured")
+    light = np.geomspace(max(1.0, lit[0][0] / 3), peak.photons, 100)
     electrons = light * found.quantum_efficiency
     dark_e2 = found.dark_noise_e**2 + QUANTISATION_DN2 / gain**2
     label = "from K, efficiency and dark noise"

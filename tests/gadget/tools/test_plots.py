@@ -108,6 +108,8 @@ def test_u10_ticks_differ(name: str) -> None:
             shown = [label.get_text() for label in labels]
             assert len(set(shown)) == len(shown)
             assert not axes.axison or shown
+        factors = [axis.get_offset_text().get_text() for axis in (axes.xaxis, axes.yaxis)]
+        assert factors == ["", ""]
 
 
 @pytest.mark.parametrize("name", ["lossy plan", "power", "heat", "brown-out", "photon transfer"])
