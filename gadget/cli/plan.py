@@ -9,14 +9,8 @@ import click
 
 from gadget.budget.bus import parse_bus
 from gadget.cli.options import model_file_option, supply, supply_options
+from gadget.cli.plotting import plot_option, write_plot
 
-plot_option = click.option(
-    "-o",
-    "output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write a plot, as FILE's name says: .png, .svg, .pdf. Needs matplotlib (u3v[plots]).",
-)
 wire_option = click.option(
     "--bus",
     metavar="BUS[,other=RATE]",
@@ -54,14 +48,11 @@ def plan_command(
     Settings are features of the model. Where frames are lost, the throughput limits are named with which none are.
     """
     from gadget.tools.plan import default_bus, plan
-    from gadget.tools.plots import check_path, plot_plan, save
+    from gadget.tools.plots import plot_plan
 
-    if output is not None:
-        check_path(output)
     files = options["model_file"]
     planned = plan(cameras, parse_bus(bus or default_bus(cameras, files)), supply(options), files)
-    if output is not None:
-        save(plot_plan(planned), output)
+    write_plot(lambda: plot_plan(planned), output)
     if as_json:
         click.echo(json.dumps(planned.as_json(), indent=2))
     else:

@@ -8,7 +8,8 @@ import click
 
 from gadget.budget.bus import parse_bus
 from gadget.cli.options import model_file_option, supply, supply_options
-from gadget.cli.plan import plot_option, wire_option
+from gadget.cli.plan import wire_option
+from gadget.cli.plotting import plot_option, write_plot
 
 
 @click.command(
@@ -42,16 +43,13 @@ def power_command(
     port that refuses the camera happen as they do in `u3v run`, on a simulated clock.
     """
     from gadget.tools.plan import default_bus
-    from gadget.tools.plots import check_path, plot_power, save
+    from gadget.tools.plots import plot_power
     from gadget.tools.power_run import power_run
 
-    if output is not None:
-        check_path(output)
     files = options["model_file"]
     wire = parse_bus(bus or default_bus([camera], files))
     run = power_run(camera, wire, supply(options), minutes * 60, files)
-    if output is not None:
-        save(plot_power(run), output)
+    write_plot(lambda: plot_power(run), output)
     if as_json:
         click.echo(json.dumps(run.as_json(), indent=2))
     else:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from gadget.cli.options import model_file_option
-from gadget.cli.plan import plot_option
+from gadget.cli.plotting import plot_option, write_plot
 
 
 @click.command(
@@ -37,13 +37,10 @@ def ptc_command(
     judged (of colour cameras as many green ones), where the settings do not say otherwise.
     """
     from gadget.tools.photon_transfer import photon_transfer
-    from gadget.tools.plots import check_path, plot_photon_transfer, save
+    from gadget.tools.plots import plot_photon_transfer
 
-    if output is not None:
-        check_path(output)
     curve = photon_transfer(camera, model_file, points)
-    if output is not None:
-        save(plot_photon_transfer(curve), output)
+    write_plot(lambda: plot_photon_transfer(curve), output)
     if as_json:
         click.echo(json.dumps(curve.as_json(), indent=2))
     else:

@@ -27,7 +27,7 @@ from gadget.catalogue import find_model
 from gadget.runner import CameraSpec
 from gadget.tools.in_process import in_process
 from gadget.tools.plan import parse_camera
-from u3v.errors import U3VError
+from u3v.errors import Mistake, U3VError
 from u3v.host.client import U3VClient
 from u3v.host.nodes import DeviceNodes
 from u3v.host.stream import StreamReader
@@ -178,7 +178,7 @@ def pair_statistics(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> tuple[
 def evaluate(points: Sequence[Point]) -> Figures:
     """EMVA 1288 on a series of exposure times in rising order.
 
-    Raises ValueError, one line, where there is no curve: saturation must be reached, and be seen to be.
+    Raises Mistake, one line, where there is no curve: saturation must be reached, and be seen to be.
     """
     photons = np.array([p.photons for p in points])
     signal = np.array([p.signal_dn for p in points])
@@ -187,7 +187,7 @@ def evaluate(points: Sequence[Point]) -> Figures:
     below = np.flatnonzero(signal <= 0.7 * signal[saturated])
     fitted = int(below[-1]) + 1 if len(below) else 0
     if fitted < 3 or saturated + 1 == len(points) or not noise[:fitted].sum() > 0:
-        raise ValueError("there is no photon transfer curve: noise must rise with light, up to saturation")
+        raise Mistake("there is no photon transfer curve: noise must rise with light, up to saturation")
     gain = _slope(signal[:fitted], noise[:fitted])
     efficiency = _slope(photons[:fitted], signal[:fitted]) / gain
     exposures = [p.exposure_us for p in points]
@@ -215,10 +215,10 @@ def _slope(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> float:
 def photon_transfer(wanted: str, files: Sequence[Path] = (), points: int = 49) -> PhotonTransfer:
     """Measure "MODEL[:Feature=value,...]" at so many exposure times.
 
-    Raises ModelError, SensorError or ValueError, each one line for a person.
+    Raises ModelError, SensorError or Mistake, each one line for a person.
     """
     if points < LEAST_POINTS:
-        raise ValueError(f"{points} points: a photon transfer curve takes {LEAST_POINTS} at least")
+        raise Mistake(f"{points} points: a photon transfer curve takes {LEAST_POINTS} at least")
     name, chosen = parse_camera(wanted)
     model, sensor = find_model(name, files)
     settings = _usual_settings(model, sensor) | chosen

@@ -17,6 +17,7 @@ import numpy as np
 from gadget.tools.photon_transfer import QUANTISATION_DN2, PhotonTransfer, short
 from gadget.tools.plan import Plan
 from gadget.tools.power_run import PowerRun
+from u3v.errors import Mistake
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -56,20 +57,20 @@ STYLE: Any = {
 def check_path(path: Path) -> None:
     """To be asked before a long computation: can a plot be written to such a file?
 
-    Raises ValueError, one line, where matplotlib is missing or does not know the kind of file.
+    Raises Mistake, one line, where matplotlib is missing or does not know the kind of file.
     """
     _need_matplotlib()
     from matplotlib.backend_bases import FigureCanvasBase
 
     if path.suffix.lstrip(".").lower() not in FigureCanvasBase.get_supported_filetypes():
-        raise ValueError(f"{path}: a plot is a file such as plot.png, plot.svg or plot.pdf")
+        raise Mistake(f"{path}: a plot is a file such as plot.png, plot.svg or plot.pdf")
 
 
 def _need_matplotlib() -> None:
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError:
-        raise ValueError("plots need matplotlib: pip install 'u3v[plots]'") from None
+        raise Mistake("plots need matplotlib: pip install 'u3v[plots]'") from None
 
 
 @contextlib.contextmanager
@@ -83,12 +84,12 @@ def _style() -> Iterator[None]:
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Write a figure as the kind of file that its name says. Raises ValueError, one line."""
+    """Write a figure as the kind of file that its name says. Raises Mistake, one line."""
     check_path(path)
     try:
         figure.savefig(path, dpi=DPI)
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror or error}") from error
+        raise Mistake(f"{path}: {error.strerror or error}") from error
 
 
 @_style()

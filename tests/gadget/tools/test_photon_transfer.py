@@ -25,6 +25,7 @@ from gadget.tools.photon_transfer import (
     photon_transfer,
 )
 from tests.emva import older_numpy
+from u3v.errors import Mistake
 
 Frames = dict[tuple[float, float], list[npt.NDArray[np.int64]]]
 EXPOSURES_US = [100.0 * n for n in range(1, 60)]
@@ -115,7 +116,7 @@ def points(variances: Sequence[float]) -> list[Point]:
     ids=["noise that does not rise", "no saturation", "dark frames only", "frames all alike"],
 )
 def test_without_a_curve_there_are_no_figures(variances: list[float]) -> None:
-    with pytest.raises(ValueError, match="there is no photon transfer curve"):
+    with pytest.raises(Mistake, match="there is no photon transfer curve"):
         evaluate(points(variances))
 
 
@@ -208,5 +209,5 @@ def test_the_command(tmp_path: Path) -> None:
 
 
 def test_too_few_points_are_refused() -> None:
-    with pytest.raises(ValueError, match="5 points: a photon transfer curve takes 28 at least"):
+    with pytest.raises(Mistake, match="5 points: a photon transfer curve takes 28 at least"):
         photon_transfer("acA4096-40um", points=5)

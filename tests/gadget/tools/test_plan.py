@@ -183,6 +183,7 @@ def test_the_command(tmp_path: Path) -> None:
     done = subprocess.run(
         [*command, "--json", "-o", str(picture)], capture_output=True, text=True, check=True
     )
+    assert done.stderr == f"wrote {picture}\n"
     made = json.loads(done.stdout)
     keys = {"number", "name", "acquisition_fps", "fps", "link_share", "discarded_per_s", "power_w"}
     assert [keys <= set(camera) for camera in made["cameras"]] == [True, True]
