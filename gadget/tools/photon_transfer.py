@@ -222,6 +222,11 @@ def photon_transfer(wanted: str, files: Sequence[Path] = (), points: int = 49) -
     name, chosen = parse_camera(wanted)
     model, sensor = find_model(name, files)
     settings = _usual_settings(model, sensor) | chosen
+    if settings["PixelFormat"] not in _raw_formats(model) and settings["PixelFormat"] in model.pixel_formats:
+        raise Mistake(
+            f"PixelFormat={settings['PixelFormat']} is not raw: a photon transfer curve takes"
+            f" {' or '.join(_raw_formats(model))}"
+        )
     scene = Uniform(nm=sensor.wavelength_nm)
     spec = CameraSpec(model.name, settings=settings, model_files=tuple(files))
     with in_process(spec, scene=scene) as host:
@@ -258,15 +263,19 @@ def photon_transfer(wanted: str, files: Sequence[Path] = (), points: int = 49) -
     )
 
 
+def _raw_formats(model: Model) -> list[str]:
+    """Formats whose pixels are as the sensor gives them, one after the other."""
+    return [name for name in model.pixel_formats if name.startswith(("Mono", "Bayer"))]
+
+
 def _usual_settings(model: Model, sensor: Sensor) -> dict[str, str]:
     """Raw pixels of all bits, some of the sensor, a black level above 0."""
-    raw = [name for name in model.pixel_formats if name.startswith(("Mono", "Bayer"))]
     step = 1 if sensor.mosaic is None else 2
     sizes = {}
     for side, wanted in (("width", WIDTH * step), ("height", HEIGHT * step)):
         increment = model.integer(f"{side}_increment_px")
         sizes[side.capitalize()] = str(min(wanted, model.integer(f"{side}_max_px")) // increment * increment)
-    settings = {"PixelFormat": max(raw, key=lambda name: PIXEL_FORMATS[name].depth)} | sizes
+    settings = {"PixelFormat": max(_raw_formats(model), key=lambda name: PIXEL_FORMATS[name].depth)} | sizes
     if model.optional("black_level_max_dn12"):
         settings["BlackLevel"] = f"{BLACK_LEVEL:g}"
     return settings

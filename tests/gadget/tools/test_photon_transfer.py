@@ -144,6 +144,7 @@ CLOSE = {
         "acA4112-8gm",
         "VCXG-124M",
         "IDS-IMX412:Width=636,Height=480",
+        "U3V-Color",
         "acA4096-40um:Gain=12,PixelFormat=Mono12p",
         "acA4096-40um:PixelFormat=Mono10",
         "IDS-IMX412:Gain=4,Width=636,Height=480",
@@ -206,6 +207,11 @@ def test_the_command(tmp_path: Path) -> None:
     wrong = subprocess.run([*command, "-o", "x.xyz"], capture_output=True, text=True, check=False)
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr == "u3v: x.xyz: a plot is a file such as plot.png, plot.svg or plot.pdf\n"
+
+
+def test_colours_that_the_camera_has_mixed_are_refused() -> None:
+    with pytest.raises(Mistake, match=r"PixelFormat=RGB8 is not raw: .* takes BayerRG8 or BayerRG12p"):
+        photon_transfer("U3V-Color:PixelFormat=RGB8")
 
 
 def test_too_few_points_are_refused() -> None:
