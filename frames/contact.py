@@ -1,6 +1,7 @@
 """A contact sheet: every scene that needs no file, as a monochrome and a colour camera see it."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from frames.scene import SCENES, parse_scene, scene_parameters
 from frames.sensor import Sensor, load_sensor
 from frames.source import FrameSettings, FrameSource
 
-WIDTH, HEIGHT, GAP, CAPTION = 480, 360, 12, 22
+WIDTH, HEIGHT, GAP, CAPTION, HEADING = 480, 360, 12, 60, 64
+PAPER, INK = (32, 32, 32), (235, 235, 235)
 EXTRAS = (
     "gradient:axis=radial",
     "wedge:stops=8",
@@ -23,22 +25,33 @@ EXTRAS = (
 )
 
 
-def contact_sheet(sensors: Sequence[str] = ("imx255", "imx412"), columns: int = 4) -> Image.Image:
-    """All scenes, each once per sensor: an RGB image. Takes about two seconds."""
+def contact_sheet(sensors: Sequence[str] = ("imx255", "imx412"), columns: int = 5) -> Image.Image:
+    """All scenes, each once per sensor, below its heading: an RGB image. Takes about two seconds."""
     texts = [name for name in SCENES if all(p.default is not None for p in scene_parameters(name))]
     texts += EXTRAS
-    cells = [(text, sensor) for sensor in map(load_sensor, sensors) for text in texts]
-    rows = -(-len(cells) // columns)
-    sheet = Image.new(
-        "RGB", (columns * (WIDTH + GAP) + GAP, rows * (HEIGHT + GAP + CAPTION) + GAP), (32, 32, 32)
-    )
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
-    for k, (text, sensor) in enumerate(cells):
-        x = GAP + k % columns * (WIDTH + GAP)
-        y = GAP + k // columns * (HEIGHT + GAP + CAPTION)
-        sheet.paste(Image.fromarray(look(text, sensor)), (x, y + CAPTION))
-        pen.text((x, y + 2), f"{text}   {sensor.name}", (230, 230, 230), font)
+    height = HEADING + -(-len(texts) // columns) * (CAPTION + HEIGHT + GAP)
+    sheet = Image.new("RGB", (columns * (WIDTH + GAP) + GAP, len(sensors) * height + GAP), PAPER)
+    pen, small, large = ImageDraw.Draw(sheet), ImageFont.load_default(23), ImageFont.load_default(32)
+    for block, sensor in enumerate(map(load_sensor, sensors)):
+        colour = "monochrome" if sensor.colour == "mono" else "colour"
+        heading = f"{sensor.name}: {colour}, {sensor.shutter} shutter"
+        pen.text((GAP, block * height + HEADING - 12), heading, INK, large, anchor="ls")
+        for k, text in enumerate(texts):
+            x = GAP + k % columns * (WIDTH + GAP)
+            y = block * height + HEADING + k // columns * (CAPTION + HEIGHT + GAP)
+            pen.multiline_text((x, y + CAPTION - 6), caption(text, small.getlength), INK, small, anchor="ld")
+            sheet.paste(Image.fromarray(look(text, sensor)), (x, y + CAPTION))
     return sheet
+
+
+def caption(text: str, length_px: Callable[[str], float]) -> str:
+    """A scene's text in lines of at most WIDTH, broken behind commas: "uniform:photons=9e5,\\nflicker=0.5"."""
+    lines = [""]
+    for part in re.split("(?<=,)", text):
+        if lines[-1] and length_px(lines[-1] + part) > WIDTH:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 def write_contact_sheet(path: Path) -> None:

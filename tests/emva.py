@@ -11,8 +11,9 @@ within a noisy plateau, so the peak of the variance, which the standard means, i
 and the signal range for linearity follow from that.
 """
 
+import contextlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import log10, nan, sqrt
 from pathlib import Path
@@ -69,17 +70,23 @@ class Found:
     dark_current_e_per_s: float
 
 
-def characterise(grab: Callable[[Shot], Pixels], plan: Plan) -> Found:
-    """Take the frames of the plan and analyse them."""
+@contextlib.contextmanager
+def older_numpy() -> Iterator[None]:
+    """What the package needs of numpy 1."""
     missing = not hasattr(np, "asfarray")
     if missing:
         np.asfarray = lambda a: np.asarray(a, np.float64)  # type: ignore[attr-defined]
     try:
-        with tempfile.TemporaryDirectory() as directory:
-            return _characterise(grab, plan, Path(directory))
+        yield
     finally:
         if missing:
             del np.asfarray
+
+
+def characterise(grab: Callable[[Shot], Pixels], plan: Plan) -> Found:
+    """Take the frames of the plan and analyse them."""
+    with older_numpy(), tempfile.TemporaryDirectory() as directory:
+        return _characterise(grab, plan, Path(directory))
 
 
 def _characterise(grab: Callable[[Shot], Pixels], plan: Plan, directory: Path) -> Found:

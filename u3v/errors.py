@@ -31,6 +31,10 @@ class U3VError(Exception):
     """Base of every error this package raises on purpose."""
 
 
+class Mistake(U3VError, ValueError):
+    """What a person typed, or wrote in a file, cannot be. The text is one line for that person."""
+
+
 class Malformed(U3VError):
     """Bytes that are not what they claim to be."""
 

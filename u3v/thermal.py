@@ -2,8 +2,10 @@
 
 State: the status that hosts read, which events may be sent (each once, until the temperature has been below its
 re-arm level), whether images are stopped. Always true: thresholds are compared with the reading that hosts get
-(whole degrees C); images that were stopped resume at `resume_c`, not before. Instants of crossings come from
-the surroundings, so nothing is polled.
+(whole degrees C); images that were stopped resume at `resume_c`, not before; a status lasts until the reading
+is `hysteresis_k` below where it began. A camera that cuts its own power at a threshold cools down at once, so
+without that its status would be over before a host could read it. Instants of crossings come from the
+surroundings, so nothing is polled.
 """
 
 from collections.abc import Callable
@@ -17,9 +19,10 @@ from u3v.happenings import Happening, Happenings
 class ThermalLimits:
     """Readings in whole degrees C.
 
-    `status`: (name, lowest reading), coolest first. `stop_c`: no images from this reading on, until
-    `resume_c`. `test_image`: sent instead by a camera that goes on with its sensor off; None: nothing is.
-    `events`: (name, sent at, armed again at). `changed_event`: sent at each change of the status, or "".
+    `status`: (name, reading at which it begins), coolest first; it ends `hysteresis_k` below that. `stop_c`: no
+    images from this reading on, until `resume_c`. `test_image`: sent instead by a camera that goes on with its
+    sensor off; None: nothing is. `events`: (name, sent at, armed again at). `changed_event`: sent at each change
+    of the status, or "".
     """
 
     status: tuple[tuple[str, int], ...]
@@ -28,11 +31,23 @@ class ThermalLimits:
     test_image: int | None = None
     events: tuple[tuple[str, int, int], ...] = ()
     changed_event: str = ""
+    hysteresis_k: int = 1
+
+    def status_at(self, reading: int, before: str = "") -> str:
+        """The status of this reading after the status `before`; the coolest where that is ""."""
+        names = [name for name, _ in self.status]
+        now = names.index(before) if before else 0
+        while now + 1 < len(names) and reading >= self.status[now + 1][1]:
+            now += 1
+        while now and reading <= self.status[now][1] - self.hysteresis_k:
+            now -= 1
+        return names[now]
 
     def crossings_c(self) -> list[float]:
         """Temperatures at which the reading changes to one that matters."""
         rising = [at for _, at in self.status[1:]] + [self.stop_c] + [at for _, at, _ in self.events]
-        falling = [at - 1 for _, at in self.status[1:]] + [self.resume_c] + [low for _, _, low in self.events]
+        falling = [at - self.hysteresis_k for _, at in self.status[1:]] + [self.resume_c]
+        falling += [low for _, _, low in self.events]
         return sorted({at - 0.5 for at in rising} | {at + 0.5 for at in falling})
 
 
@@ -96,7 +111,7 @@ class ThermalGuard:
     def _tell(self, reading: int, now_ns: int) -> None:
         limits = self.limits
         assert limits is not None
-        status = [name for name, at in limits.status if reading >= at or at == limits.status[0][1]][-1]
+        status = limits.status_at(reading, self.status)
         for name, at, low in limits.events:
             if reading <= low:
                 self._sent.discard(name)

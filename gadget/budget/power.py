@@ -40,7 +40,8 @@ class Supply:
 class PowerModel:
     """Implements `u3v.camera.Surroundings` from a model's figures. `ambient_c`: air around the camera.
 
-    `on_change(now_ns)` is called after each change of the load.
+    `on_change(now_ns)` is called after each change of the load. `bus_bytes_per_s`: what the bus lets through,
+    for whoever computes with the rate of the settings instead of sending frames.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class PowerModel:
         self.supply_v = self.nominal_v if supply.supply_v is None else supply.supply_v
         self.cable_ohm = supply.cable_ohm
         self.load_ma = supply.load_ma
+        self.bus_bytes_per_s = math.inf
         by_usb = model.wire.startswith("USB")
         self.min_v = VBUS_MIN_V if by_usb else number("supply_min_v", self.nominal_v * 0.9)
         self.limit_ma = supply.port_ma
@@ -82,7 +84,8 @@ class PowerModel:
 
     def load(self, now_ns: int, *, configured: bool, bytes_per_s: float) -> None:
         if self.is_on:
-            self._change(now_ns, self.power_for(bytes_per_s) if configured else self._unconfigured_w)
+            rate = min(bytes_per_s, self.bus_bytes_per_s)
+            self._change(now_ns, self.power_for(rate) if configured else self._unconfigured_w)
 
     def start_cold(self, now_ns: int) -> None:
         """It has been off for long: as warm as the air."""

@@ -13,17 +13,16 @@ import click
 
 from frames.scene import SceneError
 from frames.sensor import SensorError
-from gadget.budget.bus import parse_bus
 from gadget.catalogue import find_model
 from gadget.cli.options import (
     as_arguments,
-    bus_option,
     camera_options,
     model_file_option,
     specs,
-    supply,
-    supply_options,
 )
+from gadget.cli.plan import plan_command
+from gadget.cli.power import power_command
+from gadget.cli.ptc import ptc_command
 from gadget.feature_text import hint, parse_assignment
 from gadget.runner import Bench, BuiltCamera, CameraSpec, build, tell_refusals
 from u3v.errors import U3VError
@@ -31,8 +30,6 @@ from u3v.model import load_file, load_model, model_names
 from u3v.usb3v.bootstrap import xml_text
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from frames.scene import Parameter
     from u3v.host.bus import HostBus
 
@@ -82,14 +79,6 @@ def until_signalled(bench: Bench) -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def save(picture: "Image.Image", path: Path) -> None:
-    """Write a picture. Raises ValueError, one line."""
-    try:
-        picture.save(path)
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror or error}") from error
 
 
 def report(cameras: list[BuiltCamera]) -> None:
@@ -298,79 +287,9 @@ def grab_command(
     sys.exit(0 if result.ok else 1)
 
 
-@cli.command(
-    "plan",
-    epilog="""\b
-Examples:
-  u3v plan acA4096-40um acA4096-40um --bus 5gbps
-  u3v plan acA4096-40um:PixelFormat=Mono12p acA4096-40um:Height=1080 --bus 5gbps,other=50MB/s -o plan.png
-  u3v plan acA4096-40um:DeviceLinkThroughputLimitMode=Off --json""",
-)
-@click.argument("cameras", nargs=-1, required=True, metavar="MODEL[:FEATURE=VALUE,...]...")
-@click.option("-o", "output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.png")
-@click.option("--json", "as_json", is_flag=True, help="One object, with rates as they are computed.")
-@bus_option
-@supply_options
-@model_file_option
-def plan_command(
-    cameras: tuple[str, ...], output: Path | None, as_json: bool, bus: str | None, **options: Any
-) -> None:
-    """Will these cameras fit on one bus? Link share, frame rate, losses and power of each.
-
-    Settings are features of the model. The default bus is 5gbps, or 1gbe for GigE models.
-    """
-    from gadget.tools.plan import default_bus, draw_plan, plan
-
-    files = options["model_file"]
-    planned = plan(cameras, parse_bus(bus or default_bus(cameras, files)), supply(options), files)
-    if as_json:
-        click.echo(json.dumps(planned.as_json(), indent=2))
-    else:
-        click.echo("\n".join(planned.lines()))
-    if output is not None:
-        save(draw_plan(planned), output)
-
-
-@cli.command(
-    "power",
-    epilog="""\b
-Examples:
-  u3v power acA4096-40um -o power.png
-  u3v power acA4096-40um --ambient 55 --minutes 120
-  u3v power acA4096-40um:DeviceLinkThroughputLimitMode=Off --cable-ohm 0.8 --json""",
-)
-@click.argument("camera", metavar="MODEL[:FEATURE=VALUE,...]")
-@click.option("-o", "output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.png")
-@click.option(
-    "--minutes",
-    type=click.FloatRange(0.01, 100_000),
-    default=60.0,
-    show_default=True,
-    help="Length of the run, in the camera's time.",
-)
-@click.option("--json", "as_json", is_flag=True, help="One object, with all samples.")
-@bus_option
-@supply_options
-@model_file_option
-def power_command(
-    camera: str, output: Path | None, minutes: float, as_json: bool, bus: str | None, **options: Any
-) -> None:
-    """Current, voltage and temperature of a camera: plugged in, idle, acquiring, idle again.
-
-    Brown-out, over-current and overheating happen as they do in `u3v run`, on a simulated clock.
-    """
-    from gadget.tools.plan import default_bus
-    from gadget.tools.power_run import power_run
-
-    files = options["model_file"]
-    wire = parse_bus(bus or default_bus([camera], files))
-    run = power_run(camera, wire, supply(options), minutes * 60, files)
-    if as_json:
-        click.echo(json.dumps(run.as_json(), indent=2))
-    else:
-        click.echo("\n".join(run.lines()))
-    if output is not None:
-        save(run.draw(), output)
+cli.add_command(plan_command)
+cli.add_command(power_command)
+cli.add_command(ptc_command)
 
 
 @cli.command("models")

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from frames.scene import Scene
 from gadget.loopback import LoopbackBus
 from gadget.runner import FIRST_SERIAL, CameraSpec, build
 from gadget.time.simulated import LOCKSTEP_NS, SimulatedTime
@@ -14,10 +15,15 @@ from gadget.usb.pcap import PcapWriter
 
 
 @contextlib.contextmanager
-def in_process(spec: CameraSpec, pcap: Path | None = None) -> Iterator[LoopbackBus]:
-    """A host for the camera of `spec`, on a simulated clock (in lockstep where the spec says so)."""
+def in_process(
+    spec: CameraSpec, pcap: Path | None = None, scene: Scene | None = None
+) -> Iterator[LoopbackBus]:
+    """A host for the camera of `spec`, on a simulated clock (in lockstep where the spec says so).
+
+    `scene`: instead of the spec's, one that the caller may change between frames.
+    """
     bus = spec.bus.bus() if spec.bus is not None else None
-    built = build(spec, spec.serial or str(FIRST_SERIAL), bus=bus)
+    built = build(spec, spec.serial or str(FIRST_SERIAL), scene=scene, bus=bus)
     lockstep = spec.clock == "lockstep"
     time = SimulatedTime(lockstep=lockstep, step_ns=LOCKSTEP_NS if lockstep else 0)
     host = LoopbackBus.to(built.device, time)

@@ -2,15 +2,18 @@
 
 A camera exposes at the slowest of its sensor, its exposure time, its own link rate (or the limit set on it).
 What it offers goes through the bus, which is shared fairly; what does not fit is discarded in the camera once
-its memory is full. Everything here is for a steady state: a camera's memory bridges a second or so.
+its memory is full. Everything here is for a steady state: a camera's memory bridges a second or so, and its
+temperature is the one it has after hours.
+
+A plan holds what `u3v run` would meet as well: a port that refuses a camera its configuration, a supply that
+does not stand the load, air too hot for it. Such a camera does not fit, whatever the bus says.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from math import floor, log10
 from pathlib import Path
 from typing import Any
-
-from PIL import Image
 
 from frames.sensor import Sensor
 from gadget.budget.bus import BusSpec, fair_shares
@@ -18,12 +21,16 @@ from gadget.budget.power import PowerModel, Supply
 from gadget.catalogue import find_model
 from gadget.feature_text import parse_assignment
 from gadget.runner import check_bus, set_feature
-from gadget.tools.plots import COLOURS, GREY, LOST, Bars, bars
+from gadget.usb.device import UsbDevice
+from gadget.usb.endpoint0 import SET_CONFIGURATION
+from gadget.usb.in_pipe import Urb
 from u3v.camera import Camera, Options
 from u3v.errors import GenCPError
 from u3v.model import Model
 from u3v.usb3v.bootstrap import USB3_VISION
 from u3v.usb3v.function import UsbFunction
+
+LIMIT = "DeviceLinkThroughputLimit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +38,15 @@ class PlannedCamera:
     """One camera of a plan. Rates are not rounded.
 
     `acquisition_fps`: what sensor and exposure allow. `offered_fps`: what the camera exposes, its own link and
-    throughput limit included; `fps` of these arrive, `discarded_per_s` do not. `link_share`: part of the bus
-    that it gets, 0 to 1. `power_w`, `current_ma`: at its port; `fault`: what the port does not stand, or "".
+    throughput limit included; `fps` of these arrive, `discarded_per_s` do not. `limited_by`: what decides on
+    `fps` (sensor, exposure, frame rate, link, throughput limit, image buffer, bus, port). `link_share`: part of
+    the bus that it gets, 0 to 1. `suggested_limit_bytes_per_s`: the throughput limit with which it loses no
+    frame; None where it loses none, or loses them at any limit. `power_w`, `current_ma`: at its port.
+    `steady_c`, `status`: the temperature it ends at, and what it calls that ("" where it says nothing).
+    `fault`: what keeps it from working at all, or "".
     """
 
+    number: int
     name: str
     settings: Mapping[str, str]
     payload_bytes: int
@@ -42,15 +54,27 @@ class PlannedCamera:
     offered_fps: float
     fps: float
     discarded_per_s: float
+    limited_by: str
     bytes_per_s: float
     link_share: float
+    suggested_limit_bytes_per_s: int | None
     power_w: float
     current_ma: float
+    steady_c: float
+    status: str
     fault: str
 
     @property
     def fits(self) -> bool:
         return not self.fault and self.discarded_per_s <= 1e-9 * self.offered_fps
+
+    @property
+    def suggestion(self) -> str:
+        """The setting with which it fits, as one types it; or ""."""
+        if self.suggested_limit_bytes_per_s is None:
+            return ""
+        mode = f"{LIMIT}Mode=On," if self.settings.get(f"{LIMIT}Mode") == "Off" else ""
+        return f"{mode}{LIMIT}={self.suggested_limit_bytes_per_s}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +98,7 @@ class Plan:
             "bus_bytes_per_s": self.bus.bytes_per_s,
             "other_bytes_per_s": self.bus.other_bytes_per_s,
             "fits": self.fits,
-            "cameras": [
-                {
-                    "name": c.name,
-                    "settings": dict(c.settings),
-                    "payload_bytes": c.payload_bytes,
-                    "acquisition_fps": c.acquisition_fps,
-                    "offered_fps": c.offered_fps,
-                    "fps": c.fps,
-                    "discarded_per_s": c.discarded_per_s,
-                    "bytes_per_s": c.bytes_per_s,
-                    "link_share": c.link_share,
-                    "power_w": c.power_w,
-                    "current_ma": c.current_ma,
-                    "fault": c.fault,
-                }
-                for c in self.cameras
-            ],
+            "cameras": [asdict(camera) for camera in self.cameras],
         }
 
     def lines(self) -> list[str]:
@@ -101,25 +109,36 @@ class Plan:
         if bus.other_bytes_per_s:
             out[0] += f", {self.other_share * rate:.1f} MB/s of it for other traffic"
         out.append(
-            f"{'camera':{widest}}  {'sensor':>8} {'offered':>8} {'arrives':>8} {'dropped':>8}"
-            f" {'MB/s':>7} {'of bus':>7} {'power':>7} {'current':>8}"
+            f" #  {'camera':{widest}}  {'sensor':>7} {'offered':>8} {'arrives':>8} {'dropped':>8}"
+            f"  {'limited by':16} {'MB/s':>6} {'of bus':>7} {'power':>7} {'current':>8}  steady"
         )
-        out.append(f"{'':{widest}}  {'fps':>8} {'fps':>8} {'fps':>8} {'fps':>8}")
+        out.append(f"    {'':{widest}}  {'fps':>7} {'fps':>8} {'fps':>8} {'fps':>8}")
         for c in self.cameras:
-            out.append(
-                f"{c.name:{widest}}  {c.acquisition_fps:8.2f} {c.offered_fps:8.2f} {c.fps:8.2f}"
-                f" {c.discarded_per_s:8.2f} {c.bytes_per_s / 1e6:7.1f} {c.link_share * 100:6.1f}%"
-                f" {c.power_w:5.2f} W {c.current_ma:5.0f} mA"
+            row = (
+                f"{c.number:2}  {c.name:{widest}}  {c.acquisition_fps:7.2f} {c.offered_fps:8.2f} {c.fps:8.2f}"
+                f" {c.discarded_per_s:8.2f}  {c.limited_by:16} {c.bytes_per_s / 1e6:6.1f}"
+                f" {c.link_share * 100:6.1f}% {c.power_w:5.2f} W {c.current_ma:5.0f} mA"
+                f"  {c.steady_c:.0f} C {c.status}"
             )
+            out.append(row.rstrip())
+            if c.settings:
+                out.append("    " + ", ".join(f"{key}={value}" for key, value in c.settings.items()))
+        return out + [f"{c.number}  {c.name}: {c.fault}" for c in self.cameras if c.fault] + self._verdict()
+
+    def _verdict(self) -> list[str]:
         total = sum(c.link_share for c in self.cameras) + self.other_share
         watts = sum(c.power_w for c in self.cameras)
-        out += [f"{c.name}: {c.fault}" for c in self.cameras if c.fault]
         lost = sum(c.discarded_per_s for c in self.cameras)
         verdict = "it fits" if self.fits else "it does not fit"
         if lost > 0:
             verdict += f": {lost:.2f} frames are lost each second"
-        out.append(f"{verdict}; {total * 100:.1f} % of the bus, {watts:.2f} W in all")
-        return out
+        out = [f"{verdict}; {total * 100:.1f} % of the bus, {watts:.2f} W in all"]
+        suggestions = [
+            f" {c.number}  {c.suggestion}  ({c.suggested_limit_bytes_per_s / c.payload_bytes:.2f} fps)"
+            for c in self.cameras
+            if c.suggested_limit_bytes_per_s is not None
+        ]
+        return out + ["no frame is lost with these limits:"] * bool(suggestions) + suggestions
 
 
 def default_bus(wanted: Sequence[str], files: Sequence[Path] = ()) -> str:
@@ -128,52 +147,42 @@ def default_bus(wanted: Sequence[str], files: Sequence[Path] = ()) -> str:
     return "1gbe" if model.wire.startswith("GigE") else "5gbps"
 
 
-def draw_plan(plan: Plan) -> Image.Image:
-    """Link, frame rates and power as bars."""
-    rate = plan.bus.bytes_per_s / 1e6
-    names = [f"{number}  {c.name}" for number, c in enumerate(plan.cameras, 1)]
-    colours = [COLOURS[index % len(COLOURS)] for index in range(len(plan.cameras))]
-    shares = [(c.bytes_per_s / 1e6, colour) for c, colour in zip(plan.cameras, colours, strict=True)]
-    used = sum(value for value, _ in shares) + plan.other_share * rate
-    link = Bars(
-        "The bus",
-        "MB/s",
-        [("", [*shares, (plan.other_share * rate, GREY)], f"{used:.1f} of {rate:.1f} ({used / rate:.0%})")],
-        limit=rate,
-    )
-    frames = Bars(
-        "Frames that arrive, and that are lost",
-        "1/s",
-        [
-            (
-                name,
-                [(c.fps, colour), (c.discarded_per_s, LOST)],
-                f"{c.fps:.2f} of {c.offered_fps:.2f}" + ("" if c.discarded_per_s < 0.005 else ": drops"),
-            )
-            for name, c, colour in zip(names, plan.cameras, colours, strict=True)
-        ],
-    )
-    power = Bars(
-        "Power at each port",
-        "W",
-        [
-            (name, [(c.power_w, colour)], c.fault or f"{c.power_w:.2f} W, {c.current_ma:.0f} mA")
-            for name, c, colour in zip(names, plan.cameras, colours, strict=True)
-        ],
-    )
-    title = f"{len(plan.cameras)} camera{'s' * (len(plan.cameras) > 1)} on {plan.bus.name}: "
-    title += "all frames arrive" if plan.fits else "it does not fit"
-    notes = [
-        f"{name}: " + ", ".join(f"{k}={v}" for k, v in c.settings.items())
-        for name, c in zip(names, plan.cameras, strict=True)
-    ]
-    return bars(title, [link, frames, power], [note for note in notes if not note.endswith(": ")])
-
-
 def parse_camera(text: str) -> tuple[str, dict[str, str]]:
     """ "MODEL[:Feature=value,...]". Raises ValueError."""
     name, _, rest = text.partition(":")
     return name, dict(parse_assignment(part) for part in rest.split(",")) if rest else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Plugged:
+    """A camera without pixels on a port that has power."""
+
+    model: Model
+    settings: Mapping[str, str]
+    camera: Camera
+    power: PowerModel
+    device: UsbDevice
+
+    def configure(self, now_ns: int) -> str:
+        """What the host does before it talks to the camera: why the port refuses it, or ""."""
+        reasons: list[str] = []
+        self.device.ep0.on_refusal = reasons.append
+        self.device.ep0.refused = False
+        setup = bytes((0, SET_CONFIGURATION, 1, 0, 0, 0, 0, 0))
+        self.device.submit(Urb(0, 0, setup=setup), now_ns)
+        return "".join(reasons)
+
+
+def plug(wanted: str, bus: BusSpec, supply: Supply | None, files: Sequence[Path] = ()) -> Plugged:
+    """ "MODEL[:Feature=value,...]" on a port of its own. Raises ModelError or ValueError, one line."""
+    name, settings = parse_camera(wanted)
+    model, sensor = find_model(name, files)
+    check_bus(model, bus)
+    power = PowerModel(model, speed=bus.speed, supply=supply)
+    function = camera_core(model, sensor, settings, power, bus)
+    offered_ma = None if supply is None or supply.port_ma is None else int(supply.port_ma)
+    device = UsbDevice(function, speed=bus.speed, offered_ma=offered_ma)
+    return Plugged(model, settings, function.camera, power, device)
 
 
 def plan(
@@ -183,41 +192,88 @@ def plan(
 
     Raises ModelError or ValueError, each one line for a person.
     """
-    known = []
-    for text in wanted:
-        name, settings = parse_camera(text)
-        model, sensor = find_model(name, files)
-        check_bus(model, bus)
-        power = PowerModel(model, speed=bus.speed, supply=supply)
-        known.append((model, settings, camera_core(model, sensor, settings, power, bus).camera, power))
-    periods = [camera.acquisition.period_ns() for _, _, camera, _ in known]
+    cameras = [plug(text, bus, supply, files) for text in wanted]
+    refusals = [plugged.configure(0) for plugged in cameras]
     wants = [
-        camera.wire_bytes * 1e9 / period for (_, _, camera, _), period in zip(known, periods, strict=True)
+        0.0 if refusal else plugged.camera.wire_bytes * 1e9 / plugged.camera.acquisition.period_ns()
+        for plugged, refusal in zip(cameras, refusals, strict=True)
     ]
-    planned = []
-    for (model, settings, camera, power), period_ns, want, share in zip(
-        known, periods, wants, fair_shares(bus, wants), strict=True
-    ):
-        offered = 1e9 / period_ns
-        fps = offered if share >= want * (1 - 1e-9) else share / camera.wire_bytes
-        power.load(0, configured=True, bytes_per_s=fps * camera.wire_bytes)
-        planned.append(
-            PlannedCamera(
-                name=model.name,
-                settings=settings,
-                payload_bytes=camera.wire_bytes,
-                acquisition_fps=1e9 / sensor_period_ns(camera),
-                offered_fps=offered,
-                fps=fps,
-                discarded_per_s=offered - fps,
-                bytes_per_s=fps * camera.wire_bytes,
-                link_share=fps * camera.wire_bytes / bus.bytes_per_s,
-                power_w=power.power_w(),
-                current_ma=power.current_ma(0),
-                fault=power.fault(),
-            )
-        )
-    return Plan(bus, tuple(planned))
+    shares = fair_shares(bus, wants)
+    return Plan(
+        bus,
+        tuple(
+            _planned(number, *each, bus)
+            for number, each in enumerate(zip(cameras, refusals, wants, shares, strict=True), 1)
+        ),
+    )
+
+
+def _planned(
+    number: int, plugged: Plugged, refusal: str, want: float, share: float, bus: BusSpec
+) -> PlannedCamera:
+    """One camera that wants so many bytes/s and gets a share of them."""
+    camera, power = plugged.camera, plugged.power
+    payload_bytes = camera.wire_bytes
+    all_arrive = share >= want * (1 - 1e-9)
+    offered = want / payload_bytes
+    fps = offered if all_arrive else share / payload_bytes
+    if not refusal:
+        power.load(0, configured=True, bytes_per_s=fps * payload_bytes)
+    steady_c, limits = power.final_temperature_c(), camera.thermal.limits
+    return PlannedCamera(
+        number=number,
+        name=plugged.model.name,
+        settings=plugged.settings,
+        payload_bytes=payload_bytes,
+        acquisition_fps=1e9 / sensor_period_ns(camera),
+        offered_fps=offered,
+        fps=fps,
+        discarded_per_s=offered - fps,
+        limited_by="port" if refusal else limited_by(camera) if all_arrive else "bus",
+        bytes_per_s=fps * payload_bytes,
+        link_share=fps * payload_bytes / bus.bytes_per_s,
+        suggested_limit_bytes_per_s=None if all_arrive else _suggested(plugged.model, share),
+        power_w=power.power_w(),
+        current_ma=power.current_ma(0),
+        steady_c=steady_c,
+        status=limits.status_at(round(steady_c)) if limits is not None else "",
+        fault=f"stays unconfigured: {refusal}" if refusal else power.fault() or overheats(plugged),
+    )
+
+
+def overheats(plugged: Plugged) -> str:
+    """What is wrong with the temperature that the camera would end at; or ""."""
+    steady_c, limits = plugged.power.final_temperature_c(), plugged.camera.thermal.limits
+    if limits is not None and round(steady_c) >= limits.stop_c:
+        return f"overheats: on its way to {steady_c:.0f} C, its images stop at {limits.stop_c} C"
+    housing_c = plugged.model.number("operating_temperature_max_c")
+    if plugged.power.ambient_c > housing_c:
+        return f"too hot: air of {plugged.power.ambient_c:g} C, its data sheet allows a housing of {housing_c:g} C"
+    return ""
+
+
+def limited_by(camera: Camera) -> str:
+    """What decides on the rate at which the camera exposes: the slowest of all that takes time."""
+    acquisition, features = camera.acquisition, camera.features
+    limit_is_on = features.get_or(f"{LIMIT}Mode", "On") == "On"
+    limits = limit_is_on and camera.throughput_bytes_per_s >= features.get(LIMIT)
+    periods_ns = {
+        "sensor": acquisition.timing.frame_period_ns(camera.sensor_rows, 0, 0),
+        "exposure": acquisition.sensor_period_ns(),
+        "throughput limit" if limits else "link": int(
+            camera.wire_bytes * 1e9 / camera.throughput_bytes_per_s
+        ),
+        "frame rate": sensor_period_ns(camera),
+    }
+    slowest = max(periods_ns, key=periods_ns.__getitem__)
+    return slowest if periods_ns[slowest] >= acquisition.period_ns() else "image buffer"
+
+
+def _suggested(model: Model, share_bytes_per_s: float) -> int | None:
+    """A throughput limit of four digits that stays within a share; None where the camera goes no lower."""
+    digit = 10 ** max(0, floor(log10(share_bytes_per_s)) - 3)
+    limit = int(share_bytes_per_s / digit) * digit
+    return limit if limit >= model.integer("throughput_min_bytes_per_s") else None
 
 
 def camera_core(

@@ -1,140 +1,341 @@
-"""Plots as pictures, drawn with Pillow: bars for a plan, curves over time for a power run."""
+"""Figures of what the tools find: bars for a plan, curves over time for a power run, a photon transfer curve.
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+Drawn by matplotlib, which is an extra: without it a person gets one line that says how to install it. Every
+function here answers with a `Figure` that belongs to its caller. pyplot is left alone, so there is no display, no
+window and no state: the file's suffix picks what `save` writes (.png by Agg, .svg, .pdf).
 
-from PIL import Image, ImageDraw, ImageFont
+Always true: every colour on a figure is explained on it, in a legend or by a label at the thing itself.
+"""
 
-INK, GREY, LIGHT, PAPER = (30, 30, 30), (120, 120, 120), (225, 225, 225), (255, 255, 255)
-COLOURS = [(31, 119, 180), (255, 127, 14), (44, 160, 44), (148, 103, 189), (140, 86, 75), (23, 190, 207)]
-LOST = (214, 39, 40)
-_MARGIN = 28
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 
-@dataclass(frozen=True, slots=True)
-class Bars:
-    """A row of horizontal bars. `rows`: label, parts (value, colour) from left to right, and a remark."""
+from gadget.tools.photon_transfer import QUANTISATION_DN2, PhotonTransfer, short
+from gadget.tools.plan import Plan
+from gadget.tools.power_run import PowerRun
+from u3v.errors import Mistake
 
-    title: str
-    unit: str
-    rows: Sequence[tuple[str, Sequence[tuple[float, tuple[int, int, int]]], str]]
-    limit: float | None = None
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
 
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """A panel: `points` (x, y) joined by straight lines; dashed `limits` (y, label)."""
-
-    title: str
-    unit: str
-    points: Sequence[tuple[float, float]]
-    colour: tuple[int, int, int]
-    limits: Sequence[tuple[float, str]] = ()
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
-
-
-def bars(title: str, panels: Sequence[Bars], notes: Sequence[str] = ()) -> Image.Image:
-    """Panels of bars below each other."""
-    width, bar, label = 1000, 30, 230
-    height = 70 + sum(64 + (bar + 10) * len(p.rows) for p in panels) + 24 * len(notes) + 10
-    picture = Image.new("RGB", (width, height), PAPER)
-    draw = ImageDraw.Draw(picture)
-    draw.text((_MARGIN, 20), title, INK, _font(22))
-    top = 70
-    for panel in panels:
-        draw.text((_MARGIN, top), f"{panel.title} ({panel.unit})", INK, _font(16))
-        top += 30
-        widest = max([sum(v for v, _ in parts) for _, parts, _ in panel.rows] + [panel.limit or 0.0, 1e-12])
-        scale = (width - label - 250) / widest
-        bottom = top + (bar + 10) * len(panel.rows)
-        for name, parts, remark in panel.rows:
-            draw.text((_MARGIN, top + 6), _short(name, 26), INK, _font(14))
-            left = float(label)
-            for value, colour in parts:
-                if value * scale < 0.5:
-                    continue
-                draw.rectangle((left, top, left + value * scale, top + bar), fill=colour)
-                left += value * scale
-            draw.text((left + 8, top + 6), remark, INK, _font(14))
-            top += bar + 10
-        if panel.limit is not None:
-            x = label + panel.limit * scale
-            draw.line((x, bottom - (bar + 10) * len(panel.rows) - 4, x, bottom - 4), fill=INK, width=2)
-        top += 34
-    for note in notes:
-        draw.text((_MARGIN, top - 14), note, GREY, _font(14))
-        top += 24
-    return picture
+INK, GREY = "#1e1e1e", "#8c8c8c"
+STATES = {"plugged in": "#f1f1f1", "idle": "#e2edf8", "acquiring": "#e3f3e3", "off": "#f9d9d9"}
+COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#9467bd", "#8c564b", "#17becf", "#bcbd22", "#e377c2")
+RED, DROP = "#d62728", "#7b2fbe"
+WIDTH_IN = 10.0
+DPI = 100
+ROOM = 1.5
+"""How much wider than its longest bar a panel is: remarks and legend stand there."""
+NEAR_K = 15.0
+"""A threshold is shown where the temperature comes that close to it."""
+AROUND_S = 2.0
+"""What is shown before the first and after the last of several drops."""
+STYLE: Any = {
+    "font.size": 10.0,
+    "axes.titlesize": 11.0,
+    "axes.titlelocation": "left",
+    "axes.edgecolor": GREY,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e6e6",
+    "axes.formatter.useoffset": False,
+    "legend.frameon": False,
+    "legend.fontsize": 9.0,
+    "svg.fonttype": "none",
+}
 
 
-def curves(
-    title: str, panels: Sequence[Curve], x_unit: str, marks: Sequence[tuple[float, str]] = ()
-) -> Image.Image:
-    """Panels over one x axis; `marks` are vertical lines (x, label)."""
-    width, panel_height, left, right, gap = 1000, 190, 90, 40, 46
-    height = 90 + len(panels) * (panel_height + gap) + 30
-    picture = Image.new("RGB", (width, height), PAPER)
-    draw = ImageDraw.Draw(picture)
-    draw.text((_MARGIN, 18), title, INK, _font(22))
-    x_end = max(x for panel in panels for x, _ in panel.points) or 1.0
-    x_scale = (width - left - right) / x_end
-    top = 90
-    for index, panel in enumerate(panels):
-        bottom = top + panel_height
-        values = [y for _, y in panel.points]
-        near = [y for y, _ in panel.limits if y <= 1.35 * max(values) + 1e-9]
-        low, high = min(values + near), max(values + near)
-        low = 0.0 if low >= 0 and low < 0.4 * high else low
-        step = _step(high - low)
-        low, high = math.floor(low / step) * step, math.ceil(high / step + 1e-9) * step
-        if high <= low:
-            high = low + step
-        y_scale = panel_height / (high - low)
+def check_path(path: Path) -> None:
+    """To be asked before a long computation: can a plot be written to such a file?
 
-        def y_of(value: float, bottom: int = bottom, low: float = low, scale: float = y_scale) -> float:
-            return bottom - (value - low) * scale
+    Raises Mistake, one line, where matplotlib is missing or does not know the kind of file.
+    """
+    _need_matplotlib()
+    from matplotlib.backend_bases import FigureCanvasBase
 
-        for n in range(round((high - low) / step) + 1):
-            y = y_of(low + n * step)
-            draw.line((left, y, width - right, y), fill=LIGHT)
-            draw.text((left - 8, y), f"{low + n * step:.6g}", GREY, _font(13), anchor="rm")
-        x_step = _step(x_end)
-        for n in range(int(x_end / x_step + 1e-9) + 1):
-            x = left + n * x_step * x_scale
-            draw.line((x, top, x, bottom), fill=LIGHT)
-            if index == len(panels) - 1:
-                draw.text((x, bottom + 8), f"{n * x_step:.6g}", GREY, _font(13), anchor="ma")
-        for x_at, text in marks:
-            x = left + x_at * x_scale
-            draw.line((x, top, x, bottom), fill=GREY)
-            if index == 0:
-                draw.text((x + 3, top - 20), text, GREY, _font(12))
-        for limit, text in panel.limits:
-            if low <= limit <= high:
-                y = y_of(limit)
-                for x in range(left, width - right, 12):
-                    draw.line((x, y, x + 6, y), fill=LOST)
-                draw.text((width - right - 4, y - 16), text, LOST, _font(12), anchor="ra")
-        line = [(left + x * x_scale, y_of(y)) for x, y in panel.points]
-        draw.line(line, fill=panel.colour, width=2, joint="curve")
-        draw.text((left, top - 34 if index else top - 40), f"{panel.title} ({panel.unit})", INK, _font(16))
-        top = bottom + gap
-    draw.text((width - right, height - 24), x_unit, GREY, _font(14), anchor="ra")
-    return picture
+    if path.suffix.lstrip(".").lower() not in FigureCanvasBase.get_supported_filetypes():
+        raise Mistake(f"{path}: a plot is a file such as plot.png, plot.svg or plot.pdf")
 
 
-def _step(span: float) -> float:
-    """A round number that divides a span into about five."""
-    if span <= 0:
-        return 1.0
-    raw = span / 5
-    power = 10 ** math.floor(math.log10(raw))
-    return next(float(n * power) for n in (1, 2, 2.5, 5, 10) if n * power >= raw * 0.999)
+def _need_matplotlib() -> None:
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError:
+        raise Mistake("plots need matplotlib: pip install 'u3v[plots]'") from None
 
 
-def _short(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
+@contextlib.contextmanager
+def _style() -> Iterator[None]:
+    """How all figures look; matplotlib's own settings are as they were afterwards."""
+    _need_matplotlib()
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):
+        yield
+
+
+def save(figure: "Figure", path: Path) -> None:
+    """Write a figure as the kind of file that its name says. Raises Mistake, one line."""
+    check_path(path)
+    try:
+        figure.savefig(path, dpi=DPI)
+    except OSError as error:
+        raise Mistake(f"{path}: {error.strerror or error}") from error
+
+
+@_style()
+def plot_plan(plan: Plan) -> "Figure":
+    """Share of the bus, frame rates and power of each camera as bars."""
+    cameras = plan.cameras
+    notes = []
+    for c in cameras:
+        settings = ", ".join(f"{key}={value}" for key, value in c.settings.items())
+        notes += [(INK, f"{c.number}  {c.name}: {settings}")] * bool(settings)
+        notes += [(RED, f"{c.number}  {c.name}: {c.fault}")] * bool(c.fault)
+    tall = 0.35 + 0.42 * len(cameras)
+    figure, (bus, frames, power, *below) = _panels([0.9, tall, tall] + [0.22 * len(notes)] * bool(notes))
+    count = f"{len(cameras)} camera{'s' * (len(cameras) > 1)} on {plan.bus.name}"
+    _title(figure, f"{count}: {'all frames arrive' if plan.fits else 'it does not fit'}")
+    names = [f"{c.number}  {c.name}" for c in cameras]
+    colours = [COLOURS[index % len(COLOURS)] for index in range(len(cameras))]
+    _plot_bus(bus, plan, colours)
+
+    most = max(c.offered_fps for c in cameras) or 1.0
+    for c, name, colour in zip(cameras, names, colours, strict=True):
+        frames.barh(name, c.fps, 0.62, color=colour)
+        frames.barh(name, c.discarded_per_s, 0.62, left=c.fps, color=RED, hatch="///", edgecolor="white")
+        text = f"{c.fps:.2f} of {c.offered_fps:.2f}, limited by: {c.limited_by}"
+        frames.text(c.offered_fps + 0.01 * most, c.number - 1, text, va="center", fontsize=9)
+    frames.set(title="Frames", xlabel="frames per second", xlim=(0, ROOM * most))
+    lost = [(RED, "///", "lost")] if any(c.discarded_per_s for c in cameras) else []
+    _explain(frames, [("#555555", "", "arrive (in the camera's colour)"), *lost])
+
+    most = max(c.power_w for c in cameras) or 1.0
+    for c, name, colour in zip(cameras, names, colours, strict=True):
+        power.barh(name, c.power_w, 0.62, color=colour)
+        text = f"{c.power_w:.2f} W, {c.current_ma:.0f} mA, {c.steady_c:.0f} °C in the end"
+        text += f" ({c.status})" * bool(c.status)
+        power.text(c.power_w + 0.01 * most, c.number - 1, text, va="center", fontsize=9)
+    power.set(title="Power at each port", xlabel="W", xlim=(0, ROOM * most))
+    for axes in (frames, power):
+        axes.invert_yaxis()
+    for axes in (bus, frames, power):
+        axes.grid(axis="y", visible=False)
+        axes.tick_params(axis="y", length=0)
+    for axes in below:
+        axes.axis("off")
+        for line, (colour, text) in enumerate(notes):
+            axes.text(0, 1 - (line + 0.5) / len(notes), text, color=colour, fontsize=9, va="center")
+    return figure
+
+
+def _plot_bus(axes: "Axes", plan: Plan, colours: list[str]) -> None:
+    """Who has which part of the bus, each part with its camera's number where there is room for it."""
+    rate = plan.bus.bytes_per_s / 1e6
+    widths = [c.bytes_per_s / 1e6 for c in plan.cameras] + [plan.other_share * rate]
+    labels = [str(c.number) for c in plan.cameras] + ["other traffic"]
+    left = 0.0
+    for label, width, colour in zip(labels, widths, [*colours, GREY], strict=True):
+        axes.barh("bus", width, 0.6, left=left, color=colour, edgecolor="white")
+        if width > 0.011 * len(label) * rate:
+            axes.text(left + width / 2, 0, label, color="white", ha="center", va="center", weight="bold")
+        left += width
+    axes.axvline(rate, color=RED, linestyle="--", label=f"all there is: {rate:.1f} MB/s")
+    axes.set_title(f"The bus: {left:.1f} of {rate:.1f} MB/s ({left / rate:.0%})")
+    axes.set(xlabel="MB/s", xlim=(0, 1.02 * rate))
+    _explain(axes, [(GREY, "", "other traffic")] if plan.other_share else [])
+
+
+@_style()
+def plot_power(run: PowerRun) -> "Figure":
+    """Current, voltage and temperature over the run; the time around several drops once more, in seconds."""
+    end_s, drops = run.samples[-1].time_s, run.drops_s
+    unit_s, unit = (60.0, "minutes") if end_s > 600 else (1.0, "seconds")
+    closer = len(drops) > 1 and drops[-1] - drops[0] < 0.25 * end_s
+    figure, axes = _panels([2.1, 2.1, 2.1], [1.4, 1.0] if closer else [1.0])
+    whole, part = (axes[::2], axes[1::2]) if closer else (axes, [])
+    _title(figure, f"{run.name} on {run.bus}")
+    _plot_quantities(run, whole, unit_s, (0.0, end_s))
+    whole[-1].set_xlabel(unit)
+    if part:
+        shown_s = max(0.0, drops[0] - AROUND_S), min(end_s, drops[-1] + 2 * AROUND_S)
+        _plot_quantities(run, part, 1.0, shown_s)
+        for panel in part:
+            panel.legend_ = None
+        part[0].set_title(f"The {len(drops)} drops, closer")
+        part[-1].set_xlabel("seconds")
+    states = {stretch.state for stretch in run.stretches()}
+    handles: list[Artist] = [_patch(colour, "", state) for state, colour in STATES.items() if state in states]
+    if drops:
+        handles.append(
+            whole[0].axvline(drops[0] / unit_s, color=DROP, linewidth=1.0, label="drops off the bus")
+        )
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    return figure
+
+
+def _plot_quantities(
+    run: PowerRun, panels: "Iterable[Axes]", unit_s: float, shown_s: tuple[float, float]
+) -> None:
+    """Current, voltage and temperature from top to bottom, with what limits them."""
+    current, voltage, temperature = panels
+    at = [s.time_s / unit_s for s in run.samples]
+    shown = [s for s in run.samples if shown_s[0] <= s.time_s <= shown_s[1]]
+
+    current.set_title("Current", color=COLOURS[0])
+    current.set_ylabel("mA")
+    current.plot(at, [s.current_ma for s in run.samples], color=COLOURS[0])
+    if run.power.limit_ma is not None:
+        current.axhline(run.power.limit_ma, color=RED, linestyle="--", label="limit of the port")
+    current.set_ylim(0, 1.1 * max([s.current_ma for s in run.samples] + [run.power.limit_ma or 1.0]))
+
+    voltage.set_title("Voltage at the camera", color=COLOURS[2])
+    voltage.set_ylabel("V")
+    voltage.plot(at, [s.voltage_v for s in run.samples], color=COLOURS[2])
+    voltage.axhline(
+        run.power.min_v, color=RED, linestyle="--", label=f"brown-out below {run.power.min_v:g} V"
+    )
+    _widen(voltage, [s.voltage_v for s in run.samples] + [run.power.min_v], 0.2)
+
+    temperature.set_title("Temperature", color=COLOURS[1])
+    temperature.set_ylabel("°C")
+    temperature.plot(at, [s.temperature_c for s in run.samples], color=COLOURS[1])
+    warmest = max(s.temperature_c for s in shown)
+    near = [(at_c, status) for at_c, status in run.thresholds if at_c < warmest + NEAR_K]
+    for (at_c, status), style in zip(near, ("--", ":"), strict=False):
+        label = f"{status}: a reading of {at_c:g} °C"
+        temperature.axhline(at_c - 0.5, color=RED, linestyle=style, label=label)
+    _widen(temperature, [s.temperature_c for s in shown] + [at_c for at_c, _ in near], 2.0)
+
+    for axes in (current, voltage, temperature):
+        for drop_s in run.drops_s:
+            axes.axvline(drop_s / unit_s, color=DROP, linewidth=1.0, zorder=0.9)
+        for stretch in run.stretches():
+            axes.axvspan(
+                stretch.from_s / unit_s,
+                stretch.to_s / unit_s,
+                color=STATES[stretch.state],
+                linewidth=0,
+                zorder=0.1,
+            )
+        axes.set_xlim(shown_s[0] / unit_s, shown_s[1] / unit_s)
+        _explain(axes)
+
+
+@_style()
+def plot_photon_transfer(curve: PhotonTransfer) -> "Figure":
+    """Noise over signal, signal over light and signal to noise over light, as EMVA 1288 shows them; the figures."""
+    figure, (transfer, response, ratio, table) = _panels([3.0, 3.0], [1.0, 1.0])
+    _title(figure, curve.title)
+    found, points = curve.figures, curve.points
+    photons = [p.photons for p in points]
+    signal = [p.signal_dn for p in points]
+    most = max(signal)
+    end, peak = points[found.fitted - 1], points[found.saturated]
+    gain, responsivity = found.gain_dn_per_e, found.gain_dn_per_e * found.quantum_efficiency
+
+    transfer.set_title("Photon transfer")
+    transfer.set(xlabel="signal above dark, DN", ylabel="variance above dark, DN²")
+    transfer.plot(signal, [p.noise_dn2 for p in points], ".", color=COLOURS[0], label="measured")
+    transfer.plot([0, most], [0, gain * most], color=COLOURS[1], label=f"K = {short(gain)} DN/e⁻")
+    transfer.axvline(end.signal_dn, color=GREY, linestyle=":", label="fitted up to here (70 %)")
+    transfer.axvline(peak.signal_dn, color=RED, linestyle="--", label="saturation: the peak")
+
+    response.set_title("Response")
+    response.set(xlabel="photons per pixel", ylabel="signal above dark, DN")
+    response.plot(photons, signal, ".", color=COLOURS[0], label="measured")
+    straight = [0.0, most / responsivity]
+    label = f"quantum efficiency {found.quantum_efficiency:.1%}"
+    response.plot(straight, [0, most], color=COLOURS[1], label=label)
+    response.axvline(peak.photons, color=RED, linestyle="--", label="saturation")
+
+    ratio.set_title("Signal to noise")
+    ratio.set(xlabel="photons per pixel", ylabel="signal / temporal noise", xscale="log", yscale="log")
+    lit = [(p.photons, p.snr) for p in points[: found.saturated + 1] if p.snr]
+    ratio.plot([at for at, _ in lit], [snr for _, snr in lit], ".", color=COLOURS[0], label="measured")
+    light = np.geomspace(max(1.0, lit[0][0] / 3), peak.photons, 100)
+    electrons = light * found.quantum_efficiency
+    dark_e2 = found.dark_noise_e**2 + QUANTISATION_DN2 / gain**2
+    label = "from K, efficiency and dark noise"
+    ratio.plot(light, electrons / np.sqrt(electrons + dark_e2), color=COLOURS[1], label=label)
+    ratio.plot(light, np.sqrt(light), color=GREY, linestyle=":", label="nothing can be better: √photons")
+    ratio.axvline(peak.photons, color=RED, linestyle="--", label="saturation")
+    for axes in (transfer, response, ratio):
+        axes.legend(loc="best")
+
+    table.axis("off")
+    cells = [
+        [c.name, short(c.measured), short(c.sheet), c.unit, c.deviation_text().strip(), c.kind]
+        for c in curve.comparisons
+    ]
+    drawn = table.table(
+        cells,
+        colLabels=["", "found here", "sheet", "", "deviation", "sheet's kind"],
+        colWidths=[0.34, 0.16, 0.12, 0.11, 0.15, 0.19],
+        cellLoc="right",
+        loc="center",
+        edges="horizontal",
+    )
+    drawn.auto_set_font_size(False)
+    drawn.set_fontsize(8.5)
+    drawn.scale(1.0, 1.7)
+    for (_, column), cell in drawn.get_celld().items():
+        cell.set(edgecolor=GREY, linewidth=0.6)
+        if column == 0:
+            cell.set_text_props(ha="left")
+    return figure
+
+
+def _panels(heights_in: list[float], widths: Sequence[float] = (1.0,)) -> "tuple[Figure, list[Axes]]":
+    """A new figure with panels of these heights below each other, in columns of these relative widths."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    height_in = 0.5 + sum(heights_in) + 0.62 * len(heights_in)
+    figure = Figure(figsize=(WIDTH_IN, height_in), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(
+        len(heights_in), len(widths), squeeze=False, height_ratios=heights_in, width_ratios=list(widths)
+    )
+    return figure, [axes for row in grid for axes in row]
+
+
+def _title(figure: "Figure", text: str) -> None:
+    figure.suptitle(text, x=0.01, ha="left", fontsize=14)
+
+
+def _widen(axes: "Axes", values: list[float], least: float) -> None:
+    """Show all values, and no less than a span of `least`: what stands still is to look still."""
+    low, high = min(values), max(values)
+    margin = max(0.08 * (high - low), (least - (high - low)) / 2)
+    axes.set_ylim(low - margin, high + margin)
+
+
+def _explain(axes: "Axes", more: Sequence[tuple[str, str, str]] = ()) -> None:
+    """A legend above the panel, where it hides nothing: its labelled lines, and patches (colour, hatch, text)."""
+    lines, _ = axes.get_legend_handles_labels()
+    patches = [_patch(*entry) for entry in more]
+    axes.legend(
+        handles=[*lines, *patches],
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
+        borderaxespad=0.2,
+        ncols=len(lines) + len(patches),
+    )
+
+
+def _patch(colour: str, hatch: str, text: str) -> "Patch":
+    from matplotlib.patches import Patch
+
+    return Patch(
+        facecolor=colour, hatch=hatch, edgecolor="white" if hatch else GREY, linewidth=0.5, label=text
+    )

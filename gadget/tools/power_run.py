@@ -1,25 +1,24 @@
 """What a camera draws, sees on its supply and how warm it gets over a run: plugged in, idle, acquiring, idle.
 
 The camera core, its port and its heat live on a simulated clock that only stops where one of them changes, so
-an hour takes milliseconds. No frame is exposed: current and heat follow the throughput of the settings. The
-host of the run opens a camera again that dropped off the bus, three times, and then leaves it alone.
+an hour takes milliseconds. No frame is exposed: current and heat follow the throughput that settings and bus
+allow. The host of the run configures the camera as any host does, so a port that offers too little refuses it.
+It opens a camera again that dropped off the bus, three times, and then gives up; all of that is among the events.
+
+A run is kept as samples, taken before and after every change. What mattered in a state (the lowest voltage, the
+highest current) comes from all samples of its stretch of time, however short that was: a brown-out takes 1 ms.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from gadget.budget.bus import BusSpec
+from gadget.budget.bus import BusSpec, fair_shares
 from gadget.budget.power import PowerModel, Supply
-from gadget.catalogue import find_model
-from gadget.runner import check_bus
 from gadget.time.simulated import SimulatedTime
-from gadget.tools.plan import camera_core, parse_camera
-from gadget.tools.plots import COLOURS, Curve, curves
-from gadget.usb.device import UsbDevice
+from gadget.tools.plan import Plugged, plug
 from gadget.usb.port import Port
 from u3v.camera import Camera
 
@@ -29,6 +28,8 @@ PHASES = (("plugged in", 0.1), ("idle", 0.15), ("acquiring", 0.55), ("idle again
 SAMPLES = 400
 REOPEN_NS = 5 * SECOND
 MAX_REOPENED = 3
+DROPS = "drops off the bus"
+"""How the report of a port begins that lost its camera."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +45,79 @@ class Sample:
     status: str
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What a quantity was over a stretch of time; `mean` is the mean over that time."""
+
+    min: float
+    mean: float
+    max: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A stretch of time in one state. `statuses`: the temperature's, in the order in which they came up."""
+
+    state: str
+    from_s: float
+    to_s: float
+    power_w: Span
+    current_ma: Span
+    voltage_v: Span
+    temperature_c: Span
+    statuses: tuple[str, ...]
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample]) -> "Stretch":
+        """All samples of one state, in order."""
+        power, current, voltage, temperature = (
+            _span(samples, name) for name in ("power_w", "current_ma", "voltage_v", "temperature_c")
+        )
+        statuses = tuple(dict.fromkeys(s.status for s in samples if s.status))
+        first, last = samples[0], samples[-1]
+        return cls(first.state, first.time_s, last.time_s, power, current, voltage, temperature, statuses)
+
+    def line(self) -> str:
+        power, current, voltage, warm = self.power_w, self.current_ma, self.voltage_v, self.temperature_c
+        return (
+            f"{self.state:10} {self.from_s:8.1f} s {_duration(self.to_s - self.from_s):>9}"
+            f"  {power.min:6.2f} {power.mean:5.2f} {power.max:5.2f}"
+            f"  {current.min:6.0f} {current.mean:4.0f} {current.max:4.0f}"
+            f"  {voltage.min:6.2f} {voltage.max:5.2f}"
+            f"  {warm.min:6.1f} {warm.mean:5.1f} {warm.max:5.1f}  {', '.join(self.statuses)}"
+        ).rstrip()
+
+
 @dataclass(slots=True)
 class PowerRun:
     """Samples in order of time; `events` (time_s, what happened); `thresholds` (C, status from there on)."""
 
     name: str
+    bus: str
     power: PowerModel
     samples: list[Sample] = field(default_factory=list)
     events: list[tuple[float, str]] = field(default_factory=list)
     thresholds: list[tuple[float, str]] = field(default_factory=list)
 
+    def stretches(self) -> list[Stretch]:
+        """The run by states, in order of time."""
+        return [Stretch.of(list(group)) for _, group in groupby(self.samples, lambda s: s.state)]
+
+    @property
+    def drops_s(self) -> list[float]:
+        """When the camera dropped off the bus."""
+        return [at_s for at_s, what in self.events if what.startswith(DROPS)]
+
     def as_json(self) -> dict[str, Any]:
         return {
             "name": self.name,
+            "bus": self.bus,
             "port_ma": self.power.limit_ma,
             "minimum_v": self.power.min_v,
             "peak_current_ma": max(s.current_ma for s in self.samples),
             "lowest_voltage_v": min(s.voltage_v for s in self.samples),
             "highest_temperature_c": max(s.temperature_c for s in self.samples),
+            "states": [asdict(stretch) for stretch in self.stretches()],
             "events": [{"time_s": at, "event": what} for at, what in self.events],
             "samples": [asdict(s) for s in self.samples],
         }
@@ -69,38 +125,25 @@ class PowerRun:
     def lines(self) -> list[str]:
         """For people."""
         out = [
-            f"{'state':12} {'until':>9} {'power':>8} {'current':>9} {'voltage':>8} {'temperature':>12}  status"
+            f"{'':31}  {'power, W':^18}  {'current, mA':^16}  {'voltage, V':^12}  {'temperature, C':^18}".rstrip(),
+            f"{'state':10} {'from':>10} {'lasts':>9}  {'min':>6} {'mean':>5} {'max':>5}"
+            f"  {'min':>6} {'mean':>4} {'max':>4}  {'min':>6} {'max':>5}  {'min':>6} {'mean':>5} {'max':>5}  status",
         ]
-        for sample, following in zip(self.samples, [*self.samples[1:], None], strict=True):
-            if following is None or following.state != sample.state:
-                out.append(
-                    f"{sample.state:12} {sample.time_s:7.1f} s {sample.power_w:6.2f} W {sample.current_ma:6.0f} mA"
-                    f" {sample.voltage_v:6.2f} V {sample.temperature_c:10.1f} C  {sample.status}"
-                )
+        out += [stretch.line() for stretch in self.stretches()]
         return out + [f"{at:9.1f} s  {what}" for at, what in self.events]
 
-    def draw(self) -> Image.Image:
-        """Current, voltage and temperature over the run."""
-        long = self.samples[-1].time_s > 600
-        unit = 60.0 if long else 1.0
-        limits_ma = [(self.power.limit_ma, "port limit")] if self.power.limit_ma is not None else []
 
-        def points(name: str) -> list[tuple[float, float]]:
-            return [(s.time_s / unit, getattr(s, name)) for s in self.samples]
+def _span(samples: Sequence[Sample], name: str) -> Span:
+    values = [getattr(sample, name) for sample in samples]
+    seconds = samples[-1].time_s - samples[0].time_s
+    area = sum(
+        (getattr(a, name) + getattr(b, name)) / 2 * (b.time_s - a.time_s) for a, b in pairwise(samples)
+    )
+    return Span(min(values), area / seconds if seconds else values[0], max(values))
 
-        panels = [
-            Curve("Current", "mA", points("current_ma"), COLOURS[0], limits_ma),
-            Curve(
-                "Voltage at the camera",
-                "V",
-                points("voltage_v"),
-                COLOURS[2],
-                [(self.power.min_v, "brown-out")],
-            ),
-            Curve("Temperature in the camera", "°C", points("temperature_c"), COLOURS[1], self.thresholds),
-        ]
-        marks = [(at / unit, what) for at, what in self.events if what in dict(PHASES)]
-        return curves(self.name, panels, "minutes" if long else "seconds", marks)
+
+def _duration(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if 0 < seconds < 1 else f"{seconds:.1f} s"
 
 
 class _Heat:
@@ -120,11 +163,16 @@ class _Heat:
 class _Host:
     """Configures and starts the camera as the phase asks, again where it had dropped off."""
 
-    def __init__(self, device: UsbDevice, camera: Camera, port: Port, time: SimulatedTime) -> None:
+    def __init__(self, plugged: Plugged, port: Port, tell: Callable[[str], None]) -> None:
         self.phase = PHASES[0][0]
-        self._device, self._camera, self._port, self._time = device, camera, port, time
+        self._plugged, self._camera, self._port, self._tell = plugged, plugged.camera, port, tell
         self._again_ns: int | None = None
         self._drops = 0
+        self._is_refused = False
+
+    @property
+    def has_given_up(self) -> bool:
+        return self._is_refused or self._drops > MAX_REOPENED
 
     @property
     def state(self) -> str:
@@ -143,18 +191,25 @@ class _Host:
         if self._port.drops > self._drops:
             self._drops = self._port.drops
             self._again_ns = now_ns + REOPEN_NS if self._drops <= MAX_REOPENED else None
+            if self._again_ns is None:
+                self._tell(f"the host gives up after {self._drops} drops: nobody opens the camera any more")
         elif self._again_ns is not None and self._again_ns <= now_ns:
             self._again_ns = None
+            self._tell("the host opens it again")
             self.act(now_ns)
 
     def act(self, now_ns: int) -> None:
         """Bring the camera to what the phase asks for."""
         camera = self._camera
         camera.now_ns = now_ns
-        if self.phase == "plugged in" or not self._port.on_bus or self._drops > MAX_REOPENED:
+        if self.phase == "plugged in" or not self._port.on_bus or self.has_given_up:
             return
         if not camera.configured:
-            camera.configure(True, now_ns)
+            refusal = self._plugged.configure(now_ns)
+            if refusal:
+                self._is_refused = True
+                self._tell(f"stays unconfigured: {refusal}")
+                return
         camera.acquisition.active = self.phase == "acquiring"
         camera.throughput.report()
 
@@ -162,25 +217,27 @@ class _Host:
 def power_run(
     wanted: str, bus: BusSpec, supply: Supply, duration_s: float, files: Sequence[Path] = ()
 ) -> PowerRun:
-    """A run of "MODEL[:Feature=value,...]". Raises ModelError or ValueError, each one line for a person."""
-    name, settings = parse_camera(wanted)
-    model, sensor = find_model(name, files)
-    check_bus(model, bus)
-    power = PowerModel(model, speed=bus.speed, supply=supply)
-    function = camera_core(model, sensor, settings, power, bus)
-    camera = function.camera
+    """A run of "MODEL[:Feature=value,...]", alone with the bus's other traffic.
+
+    Raises ModelError or ValueError, each one line for a person.
+    """
+    plugged = plug(wanted, bus, supply, files)
+    camera, power = plugged.camera, plugged.power
+    (power.bus_bytes_per_s,) = fair_shares(bus, [camera.wire_bytes * 1e9 / camera.acquisition.period_ns()])
     power.start_cold(0)
     camera.thermal.look(0)
-    device = UsbDevice(function, speed=bus.speed)
-    port = Port(device, camera, power)
     time = SimulatedTime()
-    host = _Host(device, camera, port, time)
+    run = PowerRun(wanted, bus.name, power)
+
+    def tell(line: str) -> None:
+        run.events.append((time.now_ns / 1e9, line))
+
+    port = Port(plugged.device, camera, power, tell)
+    host = _Host(plugged, port, tell)
     time.services += [_Heat(camera), port, host]
-    run = PowerRun(wanted, power)
     limits = camera.thermal.limits
     if limits is not None:
         run.thresholds = [(float(at), status) for status, at in limits.status[1:]]
-    port.report = lambda line: run.events.append((time.now_ns / 1e9, line))
     status = camera.thermal.status
 
     def record() -> None:
@@ -199,12 +256,13 @@ def power_run(
         )
         if camera.thermal.status != status:
             status = camera.thermal.status
-            run.events.append((now_ns / 1e9, f"temperature status {status}"))
+            tell(f"temperature status {status}")
 
     for phase, end_ns in _phases(duration_s):
         host.phase = phase
         record()
-        run.events.append((time.now_ns / 1e9, phase))
+        if not host.has_given_up:
+            tell(phase)
         host.act(time.now_ns)
         record()
         while time.now_ns < end_ns:

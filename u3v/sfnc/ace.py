@@ -34,12 +34,14 @@ EVENTS = {
 }
 
 # Basler ace USB manual (AW001234), "Temperature": the sensor is powered down above 80 C and test image 2 is sent.
+# It says of the events that they are armed again 4 K lower; that the status follows them in this is assumed.
 THERMAL = ThermalLimits(
     status=(("Ok", -273), ("Critical", 75), ("Over", 81)),
     stop_c=81,
     resume_c=77,
     test_image=2,
     events=(("CriticalTemperature", 75, 71), ("OverTemperature", 81, 77)),
+    hysteresis_k=4,
 )
 
 

@@ -54,12 +54,14 @@ EVENTS = {
     "TriggerSkipped": "A trigger came too early and was lost.",
 }
 
-# Data sheet: no image above the maximum internal temperature (75 C) + 1 C. Where High begins is assumed.
+# Data sheet: no image above the maximum internal temperature (75 C) + 1 C. Where High begins is assumed,
+# and so is the hysteresis: twice the 1 K that the sheet gives its sensor.
 THERMAL = ThermalLimits(
     status=(("Normal", -273), ("High", 71), ("Exceeded", 76)),
     stop_c=77,
     resume_c=75,
     changed_event="DeviceTemperatureStatusChanged",
+    hysteresis_k=2,
 )
 
 

@@ -3,12 +3,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from PIL import Image
 
 from gadget.budget.bus import parse_bus
 from gadget.budget.power import Supply
-from gadget.tools.plan import default_bus, draw_plan, parse_camera, plan
+from gadget.cli.plan import plan_command
+from gadget.cli.power import power_command
+from gadget.tools.plan import default_bus, parse_camera, plan
 from tests.gadget.eager import rig
 from u3v.errors import GenCPError, ModelError
 
@@ -91,12 +94,87 @@ def test_settings_are_checked() -> None:
         plan([ACE], parse_bus("1gbe"))
 
 
-def test_the_picture_shows_what_is_lost() -> None:
-    lossless = draw_plan(plan([f"{ACE}:Height=500"], parse_bus("5gbps"))).getcolors(1 << 20)
-    lossy = draw_plan(plan([ACE, ACE], parse_bus("5gbps"))).getcolors(1 << 20)
-    assert lossless is not None and lossy is not None
-    assert (214, 39, 40) not in [colour for _, colour in lossless]
-    assert (214, 39, 40) in [colour for _, colour in lossy]
+def test_u7_hot_air_is_told() -> None:
+    """U7: at 60 C an ace overheats, and a camera that says nothing of it is outside of its data sheet."""
+    ace, ids = plan([ACE, "IDS-IMX412"], parse_bus("10gbps"), Supply(ambient_c=60)).cameras
+    assert ace.steady_c == pytest.approx(60 + 8 * 3.52, abs=0.1)
+    assert (ace.status, ace.fits) == ("Over", False)
+    assert ace.fault == "overheats: on its way to 88 C, its images stop at 81 C"
+    assert ids.fault == "too hot: air of 60 C, its data sheet allows a housing of 55 C"
+    (warm,) = plan([ACE], parse_bus("5gbps"), Supply(ambient_c=48)).cameras
+    assert (warm.status, warm.fits) == ("Critical", True)
+
+
+def test_u7_a_port_that_refuses_a_camera_does_so_in_a_plan() -> None:
+    """U7: `run --port-ma 500` leaves it unconfigured, so it takes nothing of the bus either."""
+    (one,) = plan([ACE], parse_bus("5gbps"), Supply(port_ma=500)).cameras
+    assert one.fault == "stays unconfigured: the port offers 500 mA, the camera needs 720 mA"
+    assert (one.limited_by, one.fps, one.link_share, one.fits) == ("port", 0.0, 0.0, False)
+    assert one.current_ma == pytest.approx(150)
+    (gige,) = plan(["acA4112-8gm"], parse_bus("1gbe"), Supply(port_ma=100, supply_v=12)).cameras
+    assert gige.fps > 9, "it has a supply of its own"
+
+
+@pytest.mark.parametrize(
+    ("camera", "bus", "limit"),
+    [
+        (f"{ACE}:Width=640", "5gbps", "sensor"),
+        (f"{ACE}:ExposureTime=100000", "5gbps", "exposure"),
+        (ACE, "5gbps", "throughput limit"),
+        (f"{ACE}:DeviceLinkThroughputLimitMode=Off", "5gbps", "link"),
+        (f"{ACE}:AcquisitionFrameRateEnable=1,AcquisitionFrameRate=5", "5gbps", "frame rate"),
+        (ACE, "5gbps,other=300MB/s", "bus"),
+        ("acA4096-11gm", "1gbe", "link"),
+        ("VCXG-124M:TriggerMode=On", "1gbe", "image buffer"),
+    ],
+)
+def test_u8_what_limits_a_camera(camera: str, bus: str, limit: str) -> None:
+    (one,) = plan([camera], parse_bus(bus)).cameras
+    assert one.limited_by == limit
+
+
+@pytest.mark.parametrize("other", [0, 50, 250])
+def test_u8_the_suggested_limits_fit(other: int) -> None:
+    """U8: set as suggested, no frame is lost, and nearly the whole bus is used."""
+    wanted = [
+        ACE,
+        f"{ACE}:PixelFormat=Mono12,DeviceLinkThroughputLimitMode=Off",
+        f"{ACE}:Height=8,ExposureTime=9000",
+    ]
+    bus = parse_bus(f"5gbps,other={other}MB/s")
+    lossy = plan(wanted, bus)
+    suggested = [c.suggestion for c in lossy.cameras]
+    assert not lossy.fits
+    assert suggested[1].startswith("DeviceLinkThroughputLimitMode=On,DeviceLinkThroughputLimit=")
+    assert suggested[2] == ""
+    set_so = [
+        text + (":", ",")[":" in text] + more if more else text
+        for text, more in zip(wanted, suggested, strict=True)
+    ]
+    made = plan(set_so, bus)
+    assert made.fits
+    assert sum(c.link_share for c in made.cameras) + made.other_share == pytest.approx(1, abs=0.002)
+    for before, after in zip(lossy.cameras, made.cameras, strict=True):
+        assert after.fps == pytest.approx(before.fps, rel=0.002)
+
+
+def test_u8_no_limit_is_suggested_that_the_camera_does_not_go_down_to() -> None:
+    many = [f"{ACE}:Width=64,Height=64,ExposureTime=24"] * 400
+    assert {c.suggestion for c in plan(many, parse_bus("480mbps")).cameras} == {""}
+
+
+def test_u8_the_table_tells_twins_apart() -> None:
+    """U8: numbers, settings, what limits each, the temperature in the end, and what to set."""
+    lines = plan([ACE, f"{ACE}:Height=1080"], parse_bus("5gbps")).lines()
+    rows = [line for line in lines if f"  {ACE}  " in line]
+    assert [row.split()[:2] for row in rows] == [["1", ACE], ["2", ACE]]
+    assert all(" bus " in row and row.endswith("C Ok") for row in rows)
+    assert lines[lines.index(rows[1]) + 1].strip() == "Height=1080"
+    assert lines[-3:] == [
+        "no frame is lost with these limits:",
+        " 1  DeviceLinkThroughputLimit=239500000  (26.97 fps)",
+        " 2  DeviceLinkThroughputLimit=239500000  (54.14 fps)",
+    ]
 
 
 def test_the_command(tmp_path: Path) -> None:
@@ -105,19 +183,40 @@ def test_the_command(tmp_path: Path) -> None:
     done = subprocess.run(
         [*command, "--json", "-o", str(picture)], capture_output=True, text=True, check=True
     )
+    assert done.stderr == f"wrote {picture}\n"
     made = json.loads(done.stdout)
-    keys = {"name", "acquisition_fps", "fps", "link_share", "discarded_per_s", "power_w"}
+    keys = {"number", "name", "acquisition_fps", "fps", "link_share", "discarded_per_s", "power_w"}
     assert [keys <= set(camera) for camera in made["cameras"]] == [True, True]
+    assert [camera["limited_by"] for camera in made["cameras"]] == ["throughput limit", "sensor"]
     assert made["bus"] == "5gbps"
     with Image.open(picture) as image:
         assert image.size[0] == 1000
     table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "it fits" in table
-    wrong = subprocess.run(
-        [*command, "-o", str(tmp_path / "no" / "x.png")], capture_output=True, text=True, check=False
-    )
-    assert wrong.returncode == 2
-    assert wrong.stderr.count("\n") == 1
+    for path, message in ((tmp_path / "no" / "x.png", "No such file"), (tmp_path / "x.xyz", "plot.png")):
+        wrong = subprocess.run([*command, "-o", str(path)], capture_output=True, text=True, check=False)
+        assert (wrong.returncode, wrong.stdout) == (2, "")
+        assert wrong.stderr.count("\n") == 1 and message in wrong.stderr
+
+
+def test_u8_exit_code_on_request() -> None:
+    """U8: --check makes the answer one that a script can use."""
+
+    def plan_command(*arguments: str) -> int:
+        command = [sys.executable, "-m", "gadget", "plan", *arguments]
+        return subprocess.run(command, capture_output=True, check=False).returncode
+
+    assert plan_command(ACE, ACE, "--bus", "5gbps") == 0
+    assert plan_command(ACE, ACE, "--bus", "5gbps", "--check") == 1
+    assert plan_command(ACE, "--check") == 0
+    assert plan_command(ACE, "--check", "--port-ma", "500") == 1
+
+
+@pytest.mark.parametrize("command", [plan_command, power_command], ids=["plan", "power"])
+def test_u8_help_has_one_default_bus(command: click.Command) -> None:
+    said = command.get_help(click.Context(command, max_content_width=200))
+    assert "1gbe where the (first) camera is a GigE model" in said
+    assert "a bus of its own" not in said
 
 
 @pytest.mark.parametrize(
