@@ -1,5 +1,11 @@
-"""The errors of the core. Each carries its answer on the wire and is caught in one place."""
+"""The errors of the core. Each carries its answer on the wire and is caught in one place.
 
+A `Mistake` is a person's: its text is one line that says what is wrong and what would be right. Every other
+ValueError, KeyError ... is ours: a bug, which shows as a traceback and never as a line that blames the user.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
 from enum import IntEnum
 
 
@@ -31,6 +37,10 @@ class U3VError(Exception):
     """Base of every error this package raises on purpose."""
 
 
+class Mistake(U3VError, ValueError):
+    """What a person typed, or wrote in a file, cannot be. The text is one line for that person."""
+
+
 class Malformed(U3VError):
     """Bytes that are not what they claim to be."""
 
@@ -47,10 +57,21 @@ class Stall(U3VError):
     """The endpoint answers STALL."""
 
 
-class ModelError(U3VError):
+class ModelError(Mistake):
     """A model file that cannot be used: `path` is the file, `key` the offending key."""
 
     def __init__(self, path: str, key: str, message: str) -> None:
         super().__init__(f"{path}: {key}: {message}")
         self.path = path
         self.key = key
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The tail of an error about an unknown word: `; did you mean Width?`, or nothing where none is near.
+
+    `frames` has the same words in `frames._words`: the two packages know nothing of each other, and four lines
+    are less than a package for both to depend on. A test holds them to the same answers.
+    """
+    spelled = {k.lower(): k for k in known}
+    near = get_close_matches(word.lower(), spelled, n=1, cutoff=0.5)
+    return f"; did you mean {spelled[near[0]]}?" if near else ""

@@ -1,9 +1,16 @@
-"""The command line: `u3v`. Every mistake of a person is one line on stderr and exit code 2."""
+"""The command line: `u3v`.
+
+Every mistake of a person is one line on stderr and exit code 2. What else goes wrong is ours: a traceback, a line
+that asks for a report, and exit code 70 (EX_SOFTWARE), so that nobody looks for the mistake in what he typed.
+"""
 
 import contextlib
+import errno
 import json
+import os
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +21,8 @@ from frames.scene import SceneError
 from frames.sensor import SensorError
 from gadget.budget.bus import parse_bus
 from gadget.catalogue import find_model
-from gadget.cli.lists import models_command, scenes_command, show_command, xml_command
+from gadget.cli.completion import completion_command
+from gadget.cli.lists import features_command, models_command, scenes_command, show_command, xml_command
 from gadget.cli.options import (
     as_arguments,
     bus_option,
@@ -24,27 +32,43 @@ from gadget.cli.options import (
     supply,
     supply_options,
 )
-from gadget.cli.run_serve_plug import plug_command, run_command, serve_command
-from gadget.feature_text import hint, parse_assignment
-from u3v.errors import U3VError
+from gadget.cli.run_serve_plug import CannotRun, plug_command, run_command, serve_command
+from gadget.feature_text import parse_assignment
+from u3v.errors import Mistake, U3VError, did_you_mean
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from u3v.host.bus import HostBus
 
-MISTAKES = (U3VError, SceneError, SensorError, ValueError)
+MISTAKES = (U3VError, SceneError, SensorError)
+INTERNAL_ERROR = 70
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+SECTIONS = {
+    "Give programs a camera": ("run", "serve", "plug"),
+    "Use one without a program": ("grab",),
+    "Know beforehand": ("plan", "power"),
+    "Look up": ("models", "show", "features", "scenes", "xml"),
+}
 
 
 class Commands(click.Group):
-    """A group that suggests the command that was meant."""
+    """A group that lists its commands by purpose and suggests the one that was meant."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        listed = set().union(*SECTIONS.values())
+        others = tuple(name for name in self.list_commands(ctx) if name not in listed)
+        for title, names in {**SECTIONS, "Other": others}.items():
+            with formatter.section(title):
+                commands = [(name, self.commands[name]) for name in names if name in self.commands]
+                formatter.write_dl([(n, c.get_short_help_str(formatter.width)) for n, c in commands])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = click.utils.make_str(args[0])
         if self.get_command(ctx, name) is None and not name.startswith("-"):
-            ctx.fail(f"no such command {name!r}{hint(name, self.list_commands(ctx))}")
+            ctx.fail(f"no such command {name!r}{did_you_mean(name, self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -61,7 +85,12 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Start with:  u3v run acA4096-40um -- arv-tool-0.8",
+    epilog="""\b
+Start with:
+  u3v models                            which cameras there are
+  u3v grab acA4096-40um -n 5 -o out     five pictures from one, as files
+  u3v run acA4096-40um -- CMD           your own program with one plugged in
+Each command explains itself: u3v run --help""",
 )
 @click.version_option(package_name="u3v", prog_name="u3v")
 def cli() -> None:
@@ -74,18 +103,21 @@ for command in (
     plug_command,
     models_command,
     show_command,
-    xml_command,
+    features_command,
     scenes_command,
+    xml_command,
+    completion_command,
 ):
     cli.add_command(command)
 
 
 def save(picture: "Image.Image", path: Path) -> None:
-    """Write a picture. Raises ValueError, one line."""
+    """Write a picture, of the kind its name says, and say so. Raises Mistake."""
     try:
         picture.save(path)
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:
+        raise Mistake(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    click.echo(f"wrote {path}", err=True)
 
 
 @cli.command(
@@ -251,12 +283,33 @@ def power_command(
 
 def main() -> None:
     """The console script."""
+    status = _run()
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
+        status = 1  # quietly, as click does, where the reader had read enough: `u3v models | head -1`
+        if not isinstance(error, BrokenPipeError):
+            click.echo(f"u3v: standard output: {error.strerror}", err=True)
+            status = 2
+    sys.exit(status)
+
+
+def _run() -> int:
+    """Do what the arguments say; the exit code."""
+    try:
+        return int(cli.main(prog_name="u3v", standalone_mode=False) or 0)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0
     except click.Abort:
-        sys.exit(130)
+        return 130
     except click.ClickException as error:
         click.echo(f"u3v: {error.format_message()}", err=True)
-        sys.exit(2)
+        return error.status if isinstance(error, CannotRun) else 2
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            click.echo(f"u3v: cannot write: {error.strerror}", err=True)
+            return 2
+        traceback.print_exc()
+        click.echo(f"u3v: internal error, please report the lines above: {type(error).__name__}", err=True)
+        return INTERNAL_ERROR

@@ -8,9 +8,12 @@ import click
 
 from gadget.budget.bus import parse_bus
 from gadget.budget.power import Supply
-from gadget.feature_text import parse_assignment, parse_defects
+from gadget.cli.completion import SCENE, SETTING
+from gadget.feature_text import parse_cameras, parse_defects, parse_settings
 from gadget.runner import DEFAULT_SCENE, CameraSpec
 from gadget.time.simulated import CLOCKS
+from u3v.errors import Mistake
+from u3v.model import load_file, model_names
 from u3v.wire.usb import Speed
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -99,6 +102,7 @@ def camera_options(command: F) -> F:
         (
             click.option(
                 "--scene",
+                type=SCENE,
                 default="",
                 metavar="NAME[:key=value,...]",
                 help="What the camera sees (see `u3v scenes`).",
@@ -113,9 +117,11 @@ def camera_options(command: F) -> F:
             click.option(
                 "--set",
                 "settings",
+                type=SETTING,
                 multiple=True,
                 metavar="FEATURE=VALUE",
-                help="A feature's value from the start on; may be given often.",
+                help="A feature's value from the start on, for all cameras (see `u3v features MODEL`); may be "
+                "given often. For one camera: MODEL:FEATURE=VALUE.",
             ),
             click.option(
                 "--serial",
@@ -133,9 +139,7 @@ def camera_options(command: F) -> F:
             click.option(
                 "--speed",
                 type=click.Choice(["super", "high"]),
-                default="super",
-                show_default=True,
-                help="Speed of the USB port.",
+                help="Speed of the USB port; default: that of --bus, or super.",
             ),
             click.option(
                 "--clock",
@@ -184,26 +188,39 @@ def camera_options(command: F) -> F:
     return model_file_option(supply_options(bus_option(command)))
 
 
-def specs(models: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]:
-    """Camera descriptions from what was typed."""
-    if options["state"] is not None and len(models) > 1:
-        raise ValueError("--state keeps the user sets of one camera: give one model")
-    serial = options["serial"]
-    serials = [serial] * len(models)
-    if serial and len(models) > 1:
-        if not serial.isdigit():
-            raise ValueError(f"--serial {serial!r}: several cameras count on from a number; give digits")
-        serials = [str(int(serial) + index) for index in range(len(models))]
-    if not serial.isascii() or len(serial) > 63:
-        raise ValueError("--serial takes up to 63 ASCII characters")
-    settings = dict(parse_assignment(text) for text in options["settings"])
+def the_model(cameras: tuple[str, ...], files: tuple[Path, ...]) -> tuple[str, ...]:
+    """The cameras that were meant: where none was named, the one of the only --model-file. Raises Mistake."""
+    if cameras:
+        return cameras
+    if len(files) != 1:
+        raise Mistake(f"MODEL is missing: one of {', '.join(model_names())}")
+    return (load_file(files[0]).name,)
+
+
+def specs(cameras: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]:
+    """Camera descriptions from what was typed. Raises Mistake where a part of it would have no effect."""
+    files = tuple(options["model_file"])
+    wanted = parse_cameras(the_model(cameras, files))
+    models = {name.lower() for name, _ in wanted}
+    for path in files:
+        if (own := load_file(path).name).lower() not in models:
+            raise Mistake(f"--model-file {path}: its camera {own} is not used; give MODEL {own}")
+    if options["state"] is not None and len(wanted) > 1:
+        raise Mistake("--state keeps the user sets of one camera: give one model")
+    serials = _serials(options["serial"], len(wanted))
+    if not options["name"].isascii() or len(options["name"]) > 63:
+        raise Mistake("--name takes up to 63 ASCII characters")
+    settings = parse_settings(options["settings"])
     speed = Speed.HIGH if options["speed"] == "high" else Speed.SUPER
     bus = parse_bus(options["bus"]) if options["bus"] else None
     if bus is not None:
         if not options["pacing"]:
-            raise ValueError("--bus is about real rates: it does not go with --no-pacing")
-        if speed is Speed.HIGH and bus.speed is not Speed.HIGH:
-            raise ValueError(f"--bus {bus.name}: a High-Speed camera has other wires: use --bus 480mbps")
+            raise Mistake("--bus is about real rates: it does not go with --no-pacing")
+        if options["speed"] is not None and bus.speed is not speed:
+            right = "a High-Speed camera has other wires: use --bus 480mbps"
+            if bus.speed is Speed.HIGH:
+                right = "all its ports are High-Speed: leave --speed super out"
+            raise Mistake(f"--bus {bus.name}: {right}")
         speed = bus.speed
     return [
         CameraSpec(
@@ -220,13 +237,24 @@ def specs(models: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]:
             clock=options["clock"],
             supply=supply(options),
             state=options["state"],
-            settings=settings,
+            settings=settings | own,
             defects=parse_defects(options["defects"]),
             threads=options["threads"],
-            model_files=tuple(options["model_file"]),
+            model_files=files,
         )
-        for model, each in zip(models, serials, strict=True)
+        for (model, own), each in zip(wanted, serials, strict=True)
     ]
+
+
+def _serials(first: str, count: int) -> list[str]:
+    """The serial numbers of several cameras, counted on from the first: "0009", "0010". Empty: the default ones."""
+    if not first.isascii() or len(first) > 63:
+        raise Mistake("--serial takes up to 63 ASCII characters")
+    if not first or count == 1:
+        return [first] * count
+    if not first.isdigit():
+        raise Mistake(f"--serial {first!r}: several cameras count on from a number; give digits")
+    return [str(int(first) + index).zfill(len(first)) for index in range(count)]
 
 
 def as_arguments(options: Mapping[str, Any]) -> list[str]:
@@ -238,8 +266,6 @@ def as_arguments(options: Mapping[str, Any]) -> list[str]:
             arguments.append("--pacing" if value else "--no-pacing")
         elif name == "strict":
             arguments.append("--strict" if value else "--lenient")
-        elif name == "speed":
-            arguments += [option, value.label if isinstance(value, Speed) else value]
         elif isinstance(value, tuple):
             arguments += [part for each in value for part in (option, str(each))]
         elif value not in (None, "", ()):

@@ -6,6 +6,7 @@
 
 import contextlib
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,21 +14,62 @@ from typing import Any
 
 import click
 
+from gadget.cli.completion import AFTER_DASHES, CAMERA
 from gadget.cli.options import camera_options, specs
 from gadget.runner import Bench, BuiltCamera, tell_refusals
+from gadget.time.signals import handled
+from u3v.errors import Mistake
+
+
+class WithProgram(click.Command):
+    """A command with another program's command line behind `--`: `u3v run [OPTIONS] MODEL... -- CMD [ARG...]`.
+
+    What stands there goes to the parameter `command`, as it is.
+    """
+
+    def __init__(self, *args: Any, program: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._program = program
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        at = args.index("--") if "--" in args else len(args)
+        ctx.meta[AFTER_DASHES] = "--" in args
+        rest = super().parse_args(ctx, args[:at])
+        ctx.params["command"] = tuple(args[at + 1 :])
+        return rest
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return [*super().collect_usage_pieces(ctx), self._program]
+
+
+class CannotRun(click.ClickException):
+    """The program cannot be run; `status` is the exit code a shell would give."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+cameras_argument = click.argument("cameras", nargs=-1, type=CAMERA, metavar="MODEL[:FEATURE=VALUE,...]...")
+
+
+@contextlib.contextmanager
+def as_a_shell() -> Iterator[None]:
+    """Give a program that cannot be run a shell's exit code: 127 where it is not found, 126 otherwise."""
+    from gadget.local.launch import LaunchError
+
+    try:
+        yield
+    except LaunchError as error:
+        raise CannotRun(str(error), error.status) from error
 
 
 @contextlib.contextmanager
 def until_signalled(bench: Bench) -> Iterator[None]:
     """Ctrl-C and SIGTERM stop the loop, so that everything is cleaned up."""
-    previous = {}
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        previous[number] = signal.signal(number, lambda *_: bench.loop.call_threadsafe(bench.loop.stop))
-    try:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    with handled(numbers, lambda *_: bench.loop.call_threadsafe(bench.loop.stop)):
         yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def report(cameras: list[BuiltCamera]) -> None:
@@ -44,15 +86,18 @@ def report(cameras: list[BuiltCamera]) -> None:
 
 @click.command(
     "run",
+    cls=WithProgram,
+    program="-- CMD [ARG...]",
+    short_help="Run a program that sees virtual cameras.",
     epilog="""\b
 Examples:
   u3v run acA4096-40um -- arv-tool-0.8
   u3v run acA4096-40um -- lsusb -v
-  u3v run acA4096-40um,acA4096-40um --scene bar -- python my_program.py
+  u3v run acA4096-40um:ExposureTime=2000,Gain=6 IDS-IMX412 -- arv-tool-0.8
+  u3v run acA4096-40um acA4096-40um --scene bar -- python my_program.py
   u3v run acA4096-40um --pcap trace.pcap -- arv-tool-0.8 features""",
 )
-@click.argument("models", metavar="MODEL[,MODEL...]")
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD [ARG...]")
+@cameras_argument
 @click.option(
     "--preload",
     type=click.Choice(["auto", "own", "umockdev"]),
@@ -62,36 +107,44 @@ Examples:
 )
 @camera_options
 def run_command(
-    models: str, command: tuple[str, ...], preload: str, pcap: Path | None, **options: Any
+    cameras: tuple[str, ...], command: tuple[str, ...], preload: str, pcap: Path | None, **options: Any
 ) -> None:
     """Run CMD with virtual cameras plugged in: no root, no kernel USB, no hardware.
 
-    Only CMD and its children see the cameras. Exit code: CMD's.
+    Only CMD and its children see the cameras. MODEL is one of `u3v models`, several of them several cameras.
+    Exit code: CMD's, or a shell's where CMD cannot be run (127, 126).
     """
     from gadget.local.hotplug import connect
-    from gadget.local.launch import run_local
+    from gadget.local.launch import find_program, run_local
 
-    with Bench(specs(tuple(models.split(",")), options), pcap) as bench:
-        status = run_local(
-            [c.device for c in bench.cameras],
-            list(command),
-            preload=preload,
-            loop=bench.loop,
-            on_start=lambda server: connect(server, [c.port for c in bench.cameras]),
-        )
-        report(bench.cameras)
+    described = specs(cameras, options)
+    if not command:
+        raise Mistake("CMD is missing: it stands behind --, as in u3v run acA4096-40um -- lsusb -v")
+    with as_a_shell():
+        find_program(command)  # before the cameras are made, which takes a second
+        with Bench(described, pcap) as bench:
+            status = run_local(
+                [c.device for c in bench.cameras],
+                list(command),
+                preload=preload,
+                loop=bench.loop,
+                on_start=lambda server: connect(server, [c.port for c in bench.cameras]),
+            )
+            report(bench.cameras)
     sys.exit(status)
 
 
 @click.command(
     "serve",
+    short_help="Export virtual cameras over the network (USB/IP).",
     epilog="""\b
 Examples:
   u3v serve acA4096-40um
-  u3v serve acA4096-40um acA4096-40um --port 3241
-  sudo usbip attach -r 127.0.0.1 -b 1-1      (in another terminal)""",
+  u3v serve acA4096-40um:Gain=6 acA4096-40um --port 3241
+  sudo usbip attach -r 127.0.0.1 -b 1-1      (in another terminal)
+  u3v grab usbip://127.0.0.1:3240/1-1 -o out (or without root)""",
 )
-@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@cameras_argument
 @click.option(
     "--host",
     default="127.0.0.1",
@@ -106,12 +159,17 @@ Examples:
     help="TCP port; 0 picks a free one.",
 )
 @camera_options
-def serve_command(models: tuple[str, ...], host: str, port: int, pcap: Path | None, **options: Any) -> None:
-    """Export virtual cameras over USB/IP, until Ctrl-C."""
+def serve_command(cameras: tuple[str, ...], host: str, port: int, pcap: Path | None, **options: Any) -> None:
+    """Export virtual cameras over USB/IP, until Ctrl-C.
+
+    Whoever attaches one has it as if it were plugged into his machine. MODEL is one of `u3v models`.
+    """
     from gadget.usbip.server import UsbipServer
     from gadget.usbip.session import export
 
-    with Bench(specs(models, options), pcap) as bench, until_signalled(bench):
+    described = specs(cameras, options)
+    _check_host(host)
+    with Bench(described, pcap) as bench, until_signalled(bench):
         exported = export(*(c.device for c in bench.cameras))
         tell_refusals(bench.cameras)
         with UsbipServer(bench.loop, exported, host, port) as server:
@@ -127,24 +185,44 @@ def serve_command(models: tuple[str, ...], host: str, port: int, pcap: Path | No
         report(bench.cameras)
 
 
+def _check_host(host: str) -> None:
+    """Raises Mistake for a name that nothing answers for."""
+    try:
+        socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no host name"
+        raise Mistake(f"--host {host!r} does not resolve to an address: {reason}") from None
+
+
 @click.command(
     "plug",
+    cls=WithProgram,
+    program="[-- CMD [ARG...]]",
+    short_help="Plug virtual cameras into this machine's kernel (root).",
     epilog="""\b
 Examples:
   sudo modprobe vhci-hcd && sudo u3v plug acA4096-40um
+  sudo u3v plug acA4096-40um:Gain=6 IDS-IMX412
   sudo u3v plug acA4096-40um -- lsusb -d 2676:""",
 )
-@click.argument("models", metavar="MODEL[,MODEL...]")
-@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- CMD [ARG...]]")
+@cameras_argument
 @camera_options
-def plug_command(models: str, command: tuple[str, ...], pcap: Path | None, **options: Any) -> None:
+def plug_command(
+    cameras: tuple[str, ...], command: tuple[str, ...], pcap: Path | None, **options: Any
+) -> None:
     """Plug virtual cameras into this machine's kernel (root and vhci-hcd), until Ctrl-C or the end of CMD.
 
-    All programs of the machine see them.
+    All programs of the machine see them. MODEL is one of `u3v models`.
+    Exit code: CMD's, or a shell's where CMD cannot be run (127, 126).
     """
+    from gadget.local.launch import find_program
     from gadget.usbip.plug import plugged_in
 
-    with Bench(specs(tuple(models.split(",")), options), pcap) as bench, until_signalled(bench):
+    described = specs(cameras, options)
+    if command:
+        with as_a_shell():
+            find_program(command)
+    with Bench(described, pcap) as bench, until_signalled(bench):
         status = plugged_in(bench, list(command))
         report(bench.cameras)
     sys.exit(status)

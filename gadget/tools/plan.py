@@ -16,7 +16,7 @@ from frames.sensor import Sensor
 from gadget.budget.bus import BusSpec, fair_shares
 from gadget.budget.power import PowerModel, Supply
 from gadget.catalogue import find_model
-from gadget.feature_text import parse_assignment
+from gadget.feature_text import parse_camera
 from gadget.runner import check_bus, set_feature
 from gadget.tools.plots import COLOURS, GREY, LOST, Bars, bars
 from u3v.camera import Camera, Options
@@ -170,18 +170,12 @@ def draw_plan(plan: Plan) -> Image.Image:
     return bars(title, [link, frames, power], [note for note in notes if not note.endswith(": ")])
 
 
-def parse_camera(text: str) -> tuple[str, dict[str, str]]:
-    """ "MODEL[:Feature=value,...]". Raises ValueError."""
-    name, _, rest = text.partition(":")
-    return name, dict(parse_assignment(part) for part in rest.split(",")) if rest else {}
-
-
 def plan(
     wanted: Sequence[str], bus: BusSpec, supply: Supply | None = None, files: Sequence[Path] = ()
 ) -> Plan:
     """What becomes of cameras "MODEL[:Feature=value,...]" on one bus. `files`: models besides the built-in ones.
 
-    Raises ModelError or ValueError, each one line for a person.
+    Raises Mistake, each one line for a person.
     """
     known = []
     for text in wanted:

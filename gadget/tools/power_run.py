@@ -15,9 +15,10 @@ from PIL import Image
 from gadget.budget.bus import BusSpec
 from gadget.budget.power import PowerModel, Supply
 from gadget.catalogue import find_model
+from gadget.feature_text import parse_camera
 from gadget.runner import check_bus
 from gadget.time.simulated import SimulatedTime
-from gadget.tools.plan import camera_core, parse_camera
+from gadget.tools.plan import camera_core
 from gadget.tools.plots import COLOURS, Curve, curves
 from gadget.usb.device import UsbDevice
 from gadget.usb.port import Port
@@ -162,7 +163,7 @@ class _Host:
 def power_run(
     wanted: str, bus: BusSpec, supply: Supply, duration_s: float, files: Sequence[Path] = ()
 ) -> PowerRun:
-    """A run of "MODEL[:Feature=value,...]". Raises ModelError or ValueError, each one line for a person."""
+    """A run of "MODEL[:Feature=value,...]". Raises Mistake, each one line for a person."""
     name, settings = parse_camera(wanted)
     model, sensor = find_model(name, files)
     check_bus(model, bus)

@@ -42,7 +42,8 @@ def own(tmp_path: Path) -> Path:
 
 
 def test_models_are_listed_with_their_wire() -> None:
-    lines = u3v("models").splitlines()
+    header, *lines = u3v("models").splitlines()
+    assert header.split() == ["MODEL", "MAKER", "PIXELS", "FPS", "SENSOR", "WIRE"]
     assert [line.split()[0] for line in lines] == model_names()
     assert len(lines) == 6
     for line, name in zip(lines, model_names(), strict=True):
