@@ -145,12 +145,11 @@ def features_command(model: str, model_file: tuple[Path, ...], as_json: bool) ->
         click.echo(category)
         for f in listed:
             if f["category"] == category:
-                click.echo(f"  {f['name']:{wide}}  {f['type']:11}  {f['access']}  {_state(f)}".rstrip())
+                head = f"  {f['name']:{wide}}  {f['type']:11}  {f['access']}  "
+                _echo_wrapped(f"{head}{_state(f)}", len(head))
                 for line in (_limits(f), f["tooltip"]):
                     if line:
-                        click.echo(
-                            textwrap.fill(line, width(), initial_indent=" " * 6, subsequent_indent=" " * 6)
-                        )
+                        _echo_wrapped(f"      {line}", 6)
 
 
 def feature_json(camera: Camera, feature: Feature) -> dict[str, Any]:
@@ -306,4 +305,4 @@ def _shown(value: float | str | None) -> str:
 
 
 def _echo_wrapped(line: str, indent: int) -> None:
-    click.echo(textwrap.fill(line, width(), subsequent_indent=" " * indent))
+    click.echo(textwrap.fill(line, width(), subsequent_indent=" " * indent).rstrip())
