@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 from frames.source import Defects
 from u3v.camera import Camera
-from u3v.errors import Mistake, did_you_mean
+from u3v.did_you_mean import hint as hint
+from u3v.errors import Mistake
 from u3v.features import Boolean, Command, Enumeration, Feature, Float, Integer, String, Value
 
 
@@ -65,7 +66,7 @@ def parse_value(camera: Camera, name: str, text: str) -> tuple[Feature, Value]:
     """A writable feature and a value for it."""
     feature = camera.features.declared.get(name)
     if feature is None:
-        near = did_you_mean(name, camera.features.declared)
+        near = hint(name, camera.features.declared)
         raise Mistake(f"{camera.model.name} has no feature {name!r}{near}")
     if "W" not in feature.access or isinstance(feature, Command):
         raise Mistake(f"{name} cannot be set")
@@ -77,7 +78,7 @@ def parse_value(camera: Camera, name: str, text: str) -> tuple[Feature, Value]:
     if isinstance(feature, Enumeration):
         if text not in feature.entries:
             entries = ", ".join(feature.entries)
-            raise Mistake(f"{name} = {text!r}: not one of {entries}{did_you_mean(text, feature.entries)}")
+            raise Mistake(f"{name} = {text!r}: not one of {entries}{hint(text, feature.entries)}")
         return feature, text
     if isinstance(feature, Integer | Float):
         try:
@@ -105,7 +106,7 @@ def parse_defects(text: str) -> Defects:
     for part in filter(None, text.split(",")):
         key, equals, number = part.partition("=")
         if key not in _DEFECTS or not equals:
-            near = did_you_mean(key, _DEFECTS) if key not in _DEFECTS else ""
+            near = hint(key, _DEFECTS) if key not in _DEFECTS else ""
             raise Mistake(f"defect {part!r}: must be one of {', '.join(_DEFECTS)}, with =NUMBER{near}")
         if key in values:
             raise Mistake(f"defect {key} is given twice")

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from u3v.camera import Camera
-from u3v.errors import GenCPError, Mistake, did_you_mean
+from u3v.did_you_mean import hint
+from u3v.errors import GenCPError, Mistake
 from u3v.features import Feature, Value
 from u3v.sfnc.user_set_control import STARTUP
 
@@ -69,7 +70,7 @@ class UserSetFile:
                 camera.features.restore(before)
         startup = str(sets.get(STARTUP, {}).get("name", known[0]))
         if startup not in known:
-            wrong = f"{STARTUP} = {startup}: not one of {', '.join(known)}{did_you_mean(startup, known)}"
+            wrong = f"{STARTUP} = {startup}: not one of {', '.join(known)}{hint(startup, known)}"
             raise Mistake(f"{self._path}: {wrong}")
 
     def save(self, changed: Mapping[str, Mapping[str, Value]]) -> None:
@@ -111,9 +112,7 @@ def _try(camera: Camera, values: Mapping[str, Value]) -> None:
         name, _, labels = key.removesuffix("]").partition("[")
         feature = features.declared.get(name)
         if feature is None:
-            raise Mistake(
-                f"{camera.model.name} has no feature {name!r}{did_you_mean(name, features.declared)}"
-            )
+            raise Mistake(f"{camera.model.name} has no feature {name!r}{hint(name, features.declared)}")
         wanted = type(feature.initial())
         if type(value) is not wanted and not (wanted is float and type(value) is int):
             raise Mistake(f"{key} = {value!r}: must be {_KINDS[wanted]}")

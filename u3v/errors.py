@@ -4,8 +4,6 @@ A `Mistake` is a person's: its text is one line that says what is wrong and what
 ValueError, KeyError ... is ours: a bug, which shows as a traceback and never as a line that blames the user.
 """
 
-from collections.abc import Iterable
-from difflib import get_close_matches
 from enum import IntEnum
 
 
@@ -64,14 +62,3 @@ class ModelError(Mistake):
         super().__init__(f"{path}: {key}: {message}")
         self.path = path
         self.key = key
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The tail of an error about an unknown word: `; did you mean Width?`, or nothing where none is near.
-
-    `frames` has the same words in `frames._words`: the two packages know nothing of each other, and four lines
-    are less than a package for both to depend on. A test holds them to the same answers.
-    """
-    spelled = {k.lower(): k for k in known}
-    near = get_close_matches(word.lower(), spelled, n=1, cutoff=0.5)
-    return f"; did you mean {spelled[near[0]]}?" if near else ""

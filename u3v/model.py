@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from u3v.errors import ModelError, did_you_mean
+from u3v.did_you_mean import hint
+from u3v.errors import ModelError
 from u3v.wire.pfnc import PIXEL_FORMATS
 from u3v.wire.usb import Identity
 
@@ -189,9 +190,7 @@ def load_model(name: str, extra: Sequence[Model] = ()) -> Model:
     for known, model in models.items():
         if known.lower() == name.lower():
             return model
-    raise ModelError(
-        "models", name, f"no such camera{did_you_mean(name, models)}; known: {', '.join(models)}"
-    )
+    raise ModelError("models", name, f"no such camera{hint(name, models)}; known: {', '.join(models)}")
 
 
 def load_file(path: Path) -> Model:
@@ -221,7 +220,7 @@ def load_text(text: str, path: str) -> Model:
     for name in formats:
         if name not in PIXEL_FORMATS:
             raise ModelError(
-                path, "pixel_formats", f"unknown format {name!r}{did_you_mean(str(name), PIXEL_FORMATS)}"
+                path, "pixel_formats", f"unknown format {name!r}{hint(str(name), PIXEL_FORMATS)}"
             )
     for key in ("vid", "pid"):
         number = identity[key]
@@ -231,7 +230,7 @@ def load_text(text: str, path: str) -> Model:
     texts |= {k: _text(path, f"identity.{k}", identity[k]) for k in _IDENTITY if k not in ("vid", "pid")}
     for key, choices in (("features", FAMILIES), ("wire", WIRES)):
         if texts[key] not in choices:
-            wrong = f"{texts[key]!r} is not one of {', '.join(choices)}{did_you_mean(texts[key], choices)}"
+            wrong = f"{texts[key]!r} is not one of {', '.join(choices)}{hint(texts[key], choices)}"
             raise ModelError(path, key, wrong)
     if not all(part.isdigit() for part in texts["sfnc_version"].split(".")) or (
         texts["sfnc_version"].count(".") != 1
@@ -340,7 +339,7 @@ def _keys(
         raise ModelError(path, prefix.rstrip("."), "must be a table")
     for key in table:
         if key not in known:
-            raise ModelError(path, prefix + key, f"unknown key{did_you_mean(key, known)}")
+            raise ModelError(path, prefix + key, f"unknown key{hint(key, known)}")
     for key in known:
         if key not in table and key not in optional:
             raise ModelError(path, prefix + key, "missing")

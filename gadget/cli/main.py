@@ -34,7 +34,8 @@ from gadget.cli.options import (
 )
 from gadget.cli.run_serve_plug import CannotRun, plug_command, run_command, serve_command
 from gadget.feature_text import parse_assignment
-from u3v.errors import Mistake, U3VError, did_you_mean
+from u3v.did_you_mean import hint
+from u3v.errors import Mistake, U3VError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -68,7 +69,7 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = click.utils.make_str(args[0])
         if self.get_command(ctx, name) is None and not name.startswith("-"):
-            ctx.fail(f"no such command {name!r}{did_you_mean(name, self.list_commands(ctx))}")
+            ctx.fail(f"no such command {name!r}{hint(name, self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -28,7 +28,7 @@ from gadget.runner import Bench, CameraSpec
 from gadget.usbip.server import UsbipServer
 from gadget.usbip.session import export
 from u3v.camera import Camera
-from u3v.errors import did_you_mean
+from u3v.did_you_mean import hint
 from u3v.host.assembler import DEFAULT_TRANSFER_BYTES
 
 FORMATS = ("Mono8", "Mono12p")
@@ -429,7 +429,7 @@ def main(argv: list[str], text: str) -> int:
     asked = parser.parse_args(argv)
     unknown = [name for name in asked.group if name not in GROUPS]
     if unknown:
-        parser.error(f"no benchmark {unknown[0]!r}{did_you_mean(unknown[0], GROUPS)}")
+        parser.error(f"no benchmark {unknown[0]!r}{hint(unknown[0], GROUPS)}")
     if asked.bare:
         print(json.dumps({"mb_per_s": hosts.bare_socket(asked.bare, pieces({}), 100)}))
         return 0

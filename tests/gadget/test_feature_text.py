@@ -17,7 +17,8 @@ from gadget.feature_text import (
 from gadget.runner import set_feature
 from tests.u3v.rig import make_camera
 from u3v.camera import Camera
-from u3v.errors import Mistake, U3VError, did_you_mean
+from u3v.did_you_mean import hint
+from u3v.errors import Mistake, U3VError
 
 
 @pytest.fixture(scope="module")
@@ -27,15 +28,15 @@ def camera() -> Camera:
 
 def test_hints() -> None:
     known = ("Mono8", "Mono12", "Mono12p")
-    assert did_you_mean("mono12P", known) == "; did you mean Mono12p?"
-    assert did_you_mean("xyzzy", known) == ""
-    assert did_you_mean("", ()) == ""
+    assert hint("mono12P", known) == ", did you mean 'Mono12p'?"
+    assert hint("xyzzy", known) == ""
+    assert hint("", ()) == ""
 
 
 @pytest.mark.parametrize("word", ["widht", "WIDTH", "Heigth", "Offset", "Gian", "", "xyzzy", "PixelFormatt"])
 def test_s13_both_packages_suggest_the_same_in_the_same_words(word: str) -> None:
     known = ("Width", "Height", "OffsetX", "OffsetY", "Gain", "PixelFormat")
-    in_core = did_you_mean(word, known)
+    in_core = hint(word, known)
     assert frames_hint(word, known) == (in_core or f"; known: {', '.join(known)}")
 
 
@@ -116,7 +117,7 @@ def test_values(camera: Camera, name: str, text: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("widht", "8", "acA4096-40um has no feature 'widht'; did you mean Width?"),
+        ("widht", "8", "acA4096-40um has no feature 'widht', did you mean 'Width'?"),
         ("Xyzzy", "8", "acA4096-40um has no feature 'Xyzzy'"),
         ("PayloadSize", "8", "PayloadSize cannot be set"),
         ("AcquisitionStart", "1", "AcquisitionStart cannot be set"),
@@ -125,7 +126,7 @@ def test_values(camera: Camera, name: str, text: str, value: object) -> None:
         ("Width", "", "Width = '': not a number"),
         ("Gain", "six", "Gain = 'six': not a number"),
         ("ReverseX", "2", "ReverseX = '2': not 0 or 1"),
-        ("TriggerMode", "on", "TriggerMode = 'on': not one of Off, On; did you mean On?"),
+        ("TriggerMode", "on", "TriggerMode = 'on': not one of Off, On, did you mean 'On'?"),
         ("TriggerMode", "7", "TriggerMode = '7': not one of Off, On"),
         ("DeviceUserID", "Müller", "DeviceUserID = 'Müller': not ASCII of at most 63 characters"),
     ],
@@ -161,7 +162,7 @@ def test_defects() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("hott=1", "did you mean hot?"),
+        ("hott=1", "did you mean 'hot'?"),
         ("hot", "with =NUMBER"),
         ("row=x", "defect row = 'x': not a number"),
         ("hot=1.5", "defect hot = 1.5: must be a whole number, it counts pixels"),

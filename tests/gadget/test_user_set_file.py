@@ -151,7 +151,7 @@ def test_b9_a_save_is_on_the_disk_before_it_replaces_the_old_file(
         ("UserSet1", {"Width": 10**30}, f"UserSet1: Width = {10**30}: the camera has no such value"),
         ("UserSet1", {"TriggerMode[Nonsense]": "On"}, "TriggerMode[Nonsense] = 'On': the camera has no such value"),
         ("UserSet1", {"TriggerMode": "On"}, "UserSet1: TriggerMode = 'On': the camera has no such value"),
-        ("UserSet1", {"Gian": 6.0}, "UserSet1: acA4096-40um has no feature 'Gian'; did you mean Gain?"),
+        ("UserSet1", {"Gian": 6.0}, "UserSet1: acA4096-40um has no feature 'Gian', did you mean 'Gain'?"),
         ("UserSetDefault", {"name": "UserSet9"}, "UserSetDefault = UserSet9: not one of Default, UserSet1"),
     ],
 )  # fmt: skip

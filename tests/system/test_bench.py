@@ -27,4 +27,4 @@ def test_a_figure_stands_beside_its_limit() -> None:
 def test_a_name_that_is_none() -> None:
     ended = run("sensr")
     assert ended.returncode == 2
-    assert "no benchmark 'sensr'; did you mean sensor?" in ended.stderr
+    assert "no benchmark 'sensr', did you mean 'sensor'?" in ended.stderr

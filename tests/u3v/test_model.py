@@ -71,7 +71,7 @@ def test_names_in_any_case_and_the_nearest_one() -> None:
     with pytest.raises(ModelError) as caught:
         load_model("acA4096-40uc")
     assert str(caught.value).startswith(
-        "models: acA4096-40uc: no such camera; did you mean acA4096-40um?; known: "
+        "models: acA4096-40uc: no such camera, did you mean 'acA4096-40um'?; known: "
     )
     with pytest.raises(ModelError, match=r"^models: xyzzy: no such camera; known: "):
         load_model("xyzzy")
@@ -81,9 +81,9 @@ def test_keys_are_strict() -> None:
     extra = changed(
         r"^\[figures\]", '[figures]\nwidth_maximum_px = { value = 1, kind = "printed", source = "x" }'
     )
-    assert refusal(extra) == "figures.width_maximum_px: unknown key; did you mean width_max_px?"
+    assert refusal(extra) == "figures.width_maximum_px: unknown key, did you mean 'width_max_px'?"
     assert refusal('colour = "red"\n' + TEXT) == "colour: unknown key"
-    assert refusal(changed(r"^maker", "Maker")) == "Maker: unknown key; did you mean maker?"
+    assert refusal(changed(r"^maker", "Maker")) == "Maker: unknown key, did you mean 'maker'?"
     assert refusal(changed(r"^maker.*\n", "")) == "maker: missing"
     assert refusal(changed(r"^power_w .*\n", "")) == "figures.power_w: missing"
     assert refusal(changed(r"^vid.*\n", "")) == "identity.vid: missing"
@@ -104,7 +104,7 @@ def test_keys_are_strict() -> None:
         (
             r"^pixel_formats = .*",
             'pixel_formats = ["mono12P"]',
-            "pixel_formats: unknown format 'mono12P'; did you mean Mono12p?",
+            "pixel_formats: unknown format 'mono12P', did you mean 'Mono12p'?",
         ),
         (r"value = 42\.7", 'value = "42.7"', "figures.frame_rate_fps.value: must be a number"),
         (r"value = 42\.7", "value = true", "figures.frame_rate_fps.value: must be a number"),

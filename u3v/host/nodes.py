@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from u3v.errors import GenCPError, Malformed, U3VError, did_you_mean
+from u3v.did_you_mean import hint
+from u3v.errors import GenCPError, Malformed, U3VError
 from u3v.host.client import U3VClient, XmlFile
 
 FeatureValue = bool | int | float | str
@@ -145,7 +146,7 @@ class DeviceNodes:
     def _node(self, name: str) -> Any:
         if self._map.has_node(name):
             return self._map.get_node(name)
-        raise FeatureError(f"the camera has no feature {name!r}{did_you_mean(name, self.names())}")
+        raise FeatureError(f"the camera has no feature {name!r}{hint(name, self.names())}")
 
     def _access(self, node: Any) -> str:
         mode = self._run(node.node.name, node.node.get_access_mode)
@@ -160,7 +161,7 @@ class DeviceNodes:
         if kind == "Enumeration":
             entries = self._entries(node)
             if wanted not in entries:
-                near = did_you_mean(wanted, list(entries))
+                near = hint(wanted, list(entries))
                 raise FeatureError(f"{what}: must be one of {', '.join(entries)}{near}")
         elif kind in ("Integer", "Float"):
             low, high = self._run(what, lambda: (node.min, node.max))

@@ -12,16 +12,16 @@ from gadget.cli.main import SECTIONS, cli
 from tests.gadget.cli.shell import Shell
 
 MISTAKES = {
-    "grap": "no such command 'grap'; did you mean grab?",
-    "serve acA4096-40um --set Widht=640": "acA4096-40um has no feature 'Widht'; did you mean Width?",
-    "serve acA4096-40um:Widht=640": "acA4096-40um has no feature 'Widht'; did you mean Width?",
+    "grap": "no such command 'grap', did you mean 'grab'?",
+    "serve acA4096-40um --set Widht=640": "acA4096-40um has no feature 'Widht', did you mean 'Width'?",
+    "serve acA4096-40um:Widht=640": "acA4096-40um has no feature 'Widht', did you mean 'Width'?",
     "serve acA4096-40um --set Width=641": "Width = 641: not 8..4112 in steps of 4",
-    "serve acA4096-40um --set PixelFormat=Mono12P": "did you mean Mono12p?",
+    "serve acA4096-40um --set PixelFormat=Mono12P": "did you mean 'Mono12p'?",
     "serve acA4096-40um --set Gain": "'Gain' is not of the form Feature=Value",
     "serve acA4096-40um --set PayloadSize=1": "PayloadSize cannot be set",
     "serve acA4096-40um --port 99999": "99999 is not in the range",
     "serve acA4096-40um --host 192.0.2.1 --port 0": "cannot listen on 192.0.2.1",
-    "serve acA4096-40um --scene unifrom": "did you mean uniform?",
+    "serve acA4096-40um --scene unifrom": "did you mean 'uniform'?",
     "serve acA4096-40um --scene image:path=/no/such.png": "/no/such.png: no such file",
     "serve acA4096-40um --state /no/such/file": "/no/such/file: no such folder",
     "serve acA4096-40um acA4096-40um --state file": "give one model",
@@ -29,12 +29,12 @@ MISTAKES = {
     "serve acA4096-40um --name Müller": "--name takes up to 63 ASCII characters",
     "grab acA4096-40um -n 0": "0 is not in the range",
     "grab acA4096-40um --pcap /no/such/file": "/no/such/file",
-    "grab acA4096-40um --set Exposuretime=3": "did you mean ExposureTime?",
+    "grab acA4096-40um --set Exposuretime=3": "did you mean 'ExposureTime'?",
     "grab usbip://127.0.0.1:1/1-1": "no USB/IP server at 127.0.0.1:1",
     "grab usb:12": "hexadecimal",
     "xml nope": "no such camera",
     "show": "MODEL is missing: one of IDS-IMX412, VCXG-124M, ",
-    "features acA4096-40um:Gian=1": "acA4096-40um has no feature 'Gian'; did you mean Gain?",
+    "features acA4096-40um:Gian=1": "acA4096-40um has no feature 'Gian', did you mean 'Gain'?",
     "completion tcsh": "'tcsh' is not one of 'bash', 'zsh', 'fish'",
 }
 U13 = {
@@ -42,7 +42,7 @@ U13 = {
     "run": "MODEL is missing: one of IDS-IMX412, VCXG-124M, ",
     "run acA4096-40um": "CMD is missing: it stands behind --, as in u3v run acA4096-40um -- lsusb -v",
     "run acA4096-40um --": "CMD is missing: it stands behind --",
-    "run acA4096-40umm -- true": "no such camera; did you mean acA4096-40um?",
+    "run acA4096-40umm -- true": "no such camera, did you mean 'acA4096-40um'?",
     "serve acA4096-40um --host nohost.invalid": "--host 'nohost.invalid' does not resolve to an address: ",
     "serve acA4096-40um --defects hot=1000000000": "defect hot = 1000000000: must be from 0 to 100000",
 }

@@ -82,11 +82,11 @@ def test_settings_are_checked() -> None:
     assert parse_camera("X:A=1,B=2") == ("X", {"A": "1", "B": "2"})
     assert default_bus([ACE]) == "5gbps"
     bus = parse_bus("5gbps")
-    with pytest.raises(ValueError, match=r"no feature 'Widht'; did you mean Width\?"):
+    with pytest.raises(ValueError, match=r"no feature 'Widht', did you mean 'Width'\?"):
         plan([f"{ACE}:Widht=3"], bus)
     with pytest.raises(GenCPError, match="Width = 3"):
         plan([f"{ACE}:Width=3"], bus)
-    with pytest.raises(ModelError, match="no such camera; did you mean acA4096-40um"):
+    with pytest.raises(ModelError, match="no such camera, did you mean 'acA4096-40um'"):
         plan(["acA4096-40u"], bus)
     with pytest.raises(ValueError, match="1gbe is an Ethernet bus"):
         plan([ACE], parse_bus("1gbe"))
