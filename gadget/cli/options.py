@@ -18,6 +18,30 @@ from u3v.wire.usb import Speed
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+SECTIONS = {
+    "Which camera": ("model_file", "settings", "serial", "name", "state"),
+    "What it sees": ("scene", "defects", "seed"),
+    "Bus and time": ("bus", "speed", "pacing", "clock", "strict"),
+    "Supply and heat": ("port_ma", "supply_v", "cable_ohm", "load_ma", "ambient"),
+    "This machine": ("threads", "pcap"),
+}
+
+
+class CameraCommand(click.Command):
+    """A command with the options of a virtual camera: its help lists them by what they are about."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        section_of = {name: title for title, names in SECTIONS.items() for name in names}
+        rows: dict[str, list[tuple[str, str]]] = {title: [] for title in ("Options", *SECTIONS)}
+        for parameter in self.get_params(ctx):
+            row = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
+            if row is not None:
+                rows[section_of.get(parameter.name or "", "Options")].append(row)
+        for title, listed in rows.items():
+            if listed:
+                with formatter.section(title):
+                    formatter.write_dl(listed)
+
 
 bus_option = click.option(
     "--bus",
@@ -56,6 +80,7 @@ def supply_options(command: F) -> F:
                 "--load-ma",
                 type=click.FloatRange(0, 5000),
                 default=0.0,
+                show_default=True,
                 metavar="MA",
                 help="Current drawn from the camera's own supply pin by something else.",
             ),
@@ -92,7 +117,8 @@ def model_file_option(command: F) -> F:
         multiple=True,
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help="A model file of your own; MODEL is then the name in it. May be given often.",
+        help="A model file of your own; MODEL is then the name in it. May be given often, and MODEL left out "
+        "where there is one.",
     )(command)
 
 
@@ -127,9 +153,14 @@ def camera_options(command: F) -> F:
                 "--serial",
                 default="",
                 metavar="TEXT",
-                help="Serial number; several cameras count on from it.",
+                help="Serial number; several cameras count on from it. Default: 40000001.",
             ),
-            click.option("--name", default="", metavar="TEXT", help="User-defined name (DeviceUserID)."),
+            click.option(
+                "--name",
+                default="",
+                metavar="TEXT",
+                help="Name that hosts show for the camera (DeviceUserID).",
+            ),
             click.option(
                 "--seed",
                 type=int,
@@ -139,23 +170,22 @@ def camera_options(command: F) -> F:
             click.option(
                 "--speed",
                 type=click.Choice(["super", "high"]),
-                help="Speed of the USB port; default: that of --bus, or super.",
+                help="Speed of the USB port: super (5 Gbit/s) or high (480 Mbit/s); default: super, or that of --bus.",
             ),
             click.option(
                 "--clock",
                 type=click.Choice(CLOCKS),
                 default="real",
                 show_default=True,
-                help="real: the wall's. simulated: jumps to the next thing that happens, so that everything is as "
-                "fast as the machine can, with the same frames, timestamps and counters (`grab MODEL`: bit for "
-                "bit the same each time; other commands: as for a host that is never too slow). lockstep: moves "
-                "only when the host asks (`grab`: 1 ms at a time while it waits; other programs: by writing "
-                "nanoseconds to the feature VirtualClockAdvance).",
+                help="Time the camera lives in. real: the wall's. simulated: jumps to the next thing that happens: "
+                "the same frames, timestamps and counters as fast as the machine can (`grab MODEL`: bit for bit "
+                "the same each time). lockstep: moves only when the host asks, by writing nanoseconds to the "
+                "feature VirtualClockAdvance (`grab`: 1 ms at a time while it waits).",
             ),
             click.option(
                 "--pacing/--no-pacing",
                 default=True,
-                help="Frames at the camera's real rate, or as fast as the host reads.",
+                help="Frames at the camera's real rate, or as fast as the host reads.  [default: pacing]",
             ),
             click.option(
                 "--threads",
@@ -168,13 +198,14 @@ def camera_options(command: F) -> F:
             click.option(
                 "--strict/--lenient",
                 default=False,
-                help="Refuse what the standard calls wrong in the SI registers.",
+                help="Refuse what the standard calls wrong in the SI registers (how a host wants frames cut into "
+                "transfers), or be as patient as most cameras.  [default: lenient]",
             ),
             click.option(
                 "--state",
                 type=click.Path(path_type=Path, dir_okay=False),
                 metavar="FILE",
-                help="Keep user sets here between runs (one camera).",
+                help="Keep what UserSetSave stores here between runs, for one camera. Processes may share it.",
             ),
             click.option(
                 "--pcap",

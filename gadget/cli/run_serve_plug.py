@@ -15,13 +15,13 @@ from typing import Any
 import click
 
 from gadget.cli.completion import AFTER_DASHES, CAMERA
-from gadget.cli.options import camera_options, specs
+from gadget.cli.options import CameraCommand, camera_options, specs
 from gadget.runner import Bench, BuiltCamera, tell_refusals
 from gadget.time.signals import handled
 from u3v.errors import Mistake
 
 
-class WithProgram(click.Command):
+class WithProgram(CameraCommand):
     """A command with another program's command line behind `--`: `u3v run [OPTIONS] MODEL... -- CMD [ARG...]`.
 
     What stands there goes to the parameter `command`, as it is.
@@ -136,6 +136,7 @@ def run_command(
 
 @click.command(
     "serve",
+    cls=CameraCommand,
     short_help="Export virtual cameras over the network (USB/IP).",
     epilog="""\b
 Examples:
