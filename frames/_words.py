@@ -7,7 +7,8 @@ from collections.abc import Iterable
 def hint(word: str, known: Iterable[str]) -> str:
     """`, did you mean 'X'?` for the nearest known word, else `; known: ...`.
 
-    The same words as `u3v.did_you_mean`, see there.
+    `u3v.did_you_mean` says the same for cameras and features: the two packages know nothing of each other, and a
+    few lines twice are less than a package for both to depend on. A test holds them to the same words.
     """
     words = list(known)
     by_lower = {w.lower(): w for w in reversed(words)}

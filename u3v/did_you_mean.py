@@ -1,8 +1,4 @@
-"""The suggestion behind a word that nobody knows: one wording for models, features, faults and commands.
-
-`frames._words` says the same for scenes and sensors: the two packages know nothing of each other, and a few lines
-twice are less than a package for both to depend on. A test holds them to the same words.
-"""
+"""The suggestion behind a word that nobody knows: one wording for models, features, faults and commands."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches

@@ -14,7 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from frames.packing import PIXEL_FORMATS, unpack
-from u3v.errors import Mistake, U3VError
+from u3v.errors import U3VError
 from u3v.wire.pfnc import BY_CODE
 from u3v.wire.stream import Leader
 
@@ -87,7 +87,7 @@ def write_image(path: Path, image_format: str, leader: Leader, payload: memoryvi
             metadata=None,
         )
     else:
-        raise Mistake(f"image format {image_format!r}: must be one of {', '.join(IMAGE_FORMATS)}")
+        raise ValueError(f"image format {image_format!r}: must be one of {', '.join(IMAGE_FORMATS)}")
 
 
 def _unpack(data: npt.NDArray[np.uint8], count: int, name: str) -> Any:

@@ -105,23 +105,6 @@ def test_output_that_nobody_reads_to_its_end() -> None:
     assert (result.returncode, result.stderr) == (1, "")
 
 
-CTRL_C_WHILE_IMPORTING = """
-import runpy, sys
-class Impatient:
-    def find_spec(self, name, *rest):
-        if name == "gadget.cli.main":
-            raise KeyboardInterrupt
-sys.meta_path.insert(0, Impatient())
-runpy.run_module("gadget", run_name="__main__")
-"""
-
-
-def test_b17_ctrl_c_while_it_starts_is_quiet() -> None:
-    command = [sys.executable, "-c", CTRL_C_WHILE_IMPORTING]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert (result.returncode, result.stdout, result.stderr) == (130, "", "")
-
-
 @pytest.mark.parametrize("module", ["gadget", "u3v"])
 def test_u14_python_m(module: str) -> None:
     command = [sys.executable, "-m", module, "show", "nope"]
