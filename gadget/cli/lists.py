@@ -9,7 +9,7 @@ import click
 
 from gadget.catalogue import find_model
 from gadget.cli.completion import CAMERA
-from gadget.cli.options import model_file_option, the_model
+from gadget.cli.options import check_files_used, model_file_option, the_model
 from gadget.cli.tables import echo_table, number, width
 from gadget.feature_text import parse_camera
 from gadget.runner import FIRST_SERIAL, CameraSpec, build
@@ -83,7 +83,10 @@ def show_command(model: str, model_file: tuple[Path, ...], as_json: bool) -> Non
     "printed": by the maker; "measured": by somebody; "assumed": by us, for want of both. MODEL may be left out
     where there is one --model-file.
     """
-    facts, sensor = find_model(_name(model, model_file), model_file)
+    name, settings = _wanted(model, model_file)
+    if settings:
+        raise Mistake(f"a data sheet knows no settings: u3v show {name}, or u3v features {model}")
+    facts, sensor = find_model(name, model_file)
     sheet = facts.sheet()
     if as_json:
         shown = {
@@ -219,12 +222,15 @@ def xml_command(model: str, model_file: tuple[Path, ...]) -> None:
 
 def _camera(text: str, files: tuple[Path, ...]) -> Camera:
     """A camera as it is just plugged in, with the settings that were typed behind its name."""
-    name, settings = parse_camera(_name(text, files))
+    name, settings = _wanted(text, files)
     return build(CameraSpec(name, settings=settings, model_files=files), str(FIRST_SERIAL)).camera
 
 
-def _name(model: str, files: tuple[Path, ...]) -> str:
-    return the_model((model,) if model else (), files)[0]
+def _wanted(text: str, files: tuple[Path, ...]) -> tuple[str, dict[str, str]]:
+    """The camera that was meant, and its settings."""
+    name, settings = parse_camera(the_model((text,) if text else (), files)[0])
+    check_files_used(files, [name])
+    return name, settings
 
 
 @click.command(

@@ -1,6 +1,6 @@
 """The options that describe a virtual camera, shared by all commands that make one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -228,14 +228,19 @@ def the_model(cameras: tuple[str, ...], files: tuple[Path, ...]) -> tuple[str, .
     return (load_file(files[0]).name,)
 
 
+def check_files_used(files: Iterable[Path], names: Iterable[str]) -> None:
+    """Raises Mistake for a --model-file whose camera is none of `names`: it would be ignored."""
+    wanted = {name.lower() for name in names}
+    for path in files:
+        if (own := load_file(path).name).lower() not in wanted:
+            raise Mistake(f"--model-file {path}: its camera {own} is not used; give MODEL {own}")
+
+
 def specs(cameras: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]:
     """Camera descriptions from what was typed. Raises Mistake where a part of it would have no effect."""
     files = tuple(options["model_file"])
     wanted = parse_cameras(the_model(cameras, files))
-    models = {name.lower() for name, _ in wanted}
-    for path in files:
-        if (own := load_file(path).name).lower() not in models:
-            raise Mistake(f"--model-file {path}: its camera {own} is not used; give MODEL {own}")
+    check_files_used(files, [name for name, _ in wanted])
     if options["state"] is not None and len(wanted) > 1:
         raise Mistake("--state keeps the user sets of one camera: give one model")
     serials = _serials(options["serial"], len(wanted))
