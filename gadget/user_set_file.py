@@ -57,7 +57,7 @@ class UserSetFile:
             raise Mistake(f"{self._path}: belongs to {model}, not {self._model}")
         return clean
 
-    def check(self, camera: Camera, sets: UserSets) -> None:
+    def check(self, camera: Camera, sets: Mapping[str, Mapping[str, Value]]) -> None:
         """Raises Mistake, naming set and feature, where a value of `sets` is none that `camera` can have."""
         known = camera.family.user_sets
         before = camera.features.snapshot()

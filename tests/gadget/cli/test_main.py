@@ -33,13 +33,13 @@ MISTAKES = {
     "grab usbip://127.0.0.1:1/1-1": "no USB/IP server at 127.0.0.1:1",
     "grab usb:12": "hexadecimal",
     "xml nope": "no such camera",
-    "show": "MODEL is missing: one of IDS-IMX412, VCXG-124M, ",
+    "show": "MODEL is missing: one of IDS-IMX412, ",
     "features acA4096-40um:Gian=1": "acA4096-40um has no feature 'Gian', did you mean 'Gain'?",
     "completion tcsh": "'tcsh' is not one of 'bash', 'zsh', 'fish'",
 }
 U13 = {
-    "run -- lsusb": "MODEL is missing: one of IDS-IMX412, VCXG-124M, ",
-    "run": "MODEL is missing: one of IDS-IMX412, VCXG-124M, ",
+    "run -- lsusb": "MODEL is missing: one of IDS-IMX412, ",
+    "run": "MODEL is missing: one of IDS-IMX412, ",
     "run acA4096-40um": "CMD is missing: it stands behind --, as in u3v run acA4096-40um -- lsusb -v",
     "run acA4096-40um --": "CMD is missing: it stands behind --",
     "run acA4096-40umm -- true": "no such camera, did you mean 'acA4096-40um'?",
