@@ -45,11 +45,17 @@ DEFAULT_SCENE = "target"
 
 @dataclass(frozen=True)
 class Parameter:
-    """One key of a scene's text form, for listings. `default` is None where a value must be given."""
+    """One key of a scene's text form, for listings. `default` is None where a value must be given.
+
+    `choices`: the words it takes, where it takes only some. `low` and `high`: the bounds of a number.
+    """
 
     name: str
     default: float | str | None
     doc: str
+    choices: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
 
 
 def scene_doc(name: str) -> str:
@@ -68,7 +74,10 @@ def common_parameters() -> list[Parameter]:
 
 
 def _parameter(f: Field[Any]) -> Parameter:
-    return Parameter(f.name, None if f.default is MISSING else f.default, f.metadata["doc"])
+    facts = f.metadata
+    default = None if f.default is MISSING else f.default
+    choices = tuple(facts.get("options", ()))
+    return Parameter(f.name, default, facts["doc"], choices, facts.get("low"), facts.get("high"))
 
 
 def parse_scene(description: str) -> Scene:

@@ -31,6 +31,7 @@ from gadget.usb.pcap import PcapWriter
 from gadget.usb.port import Port
 from gadget.user_set_file import UserSetFile
 from u3v.camera import Camera, Options
+from u3v.errors import Mistake
 from u3v.function import Function
 from u3v.model import Model
 from u3v.usb3v.bootstrap import USB3_VISION, WireOptions
@@ -111,7 +112,7 @@ def build_core(
     advance_clock: Callable[[int], None] | None = None,
     scene: Scene | None = None,
 ) -> Core:
-    """One camera for a wire like this. Raises ModelError, SceneError, SensorError or ValueError, one line each."""
+    """One camera for a wire like this. Raises Mistake, SceneError or SensorError, one line each."""
     model, sensor = find_model(spec.model, spec.model_files)
     if spec.bus is not None:
         check_bus(model, spec.bus)
@@ -127,6 +128,8 @@ def build_core(
     )
     power = PowerModel(model, speed=spec.speed, supply=spec.supply)
     camera = Camera(model, sensor.timing, power, wire, options)
+    if store is not None:
+        store.check(camera, options.user_sets)
     for name, text in spec.settings.items():
         set_feature(camera, name, text)
     width, height = model.integer("width_max_px"), model.integer("height_max_px")
@@ -181,11 +184,11 @@ def build(
 
 
 def check_bus(model: Model, bus: BusSpec) -> None:
-    """Raises ValueError where a camera does not fit a bus."""
+    """Raises Mistake where a camera does not fit a bus."""
     if bus.ethernet != model.wire.startswith("GigE"):
         kind = "an Ethernet" if bus.ethernet else "a USB"
         fitting = "5gbps, 10gbps or 480mbps" if bus.ethernet else "1gbe or 100mbe"
-        raise ValueError(f"{model.name} has {model.wire}, {bus.name} is {kind} bus: use --bus {fitting}")
+        raise Mistake(f"{model.name} has {model.wire}, {bus.name} is {kind} bus: use --bus {fitting}")
 
 
 def _enter_defects(camera: Camera, source: FrameSource) -> None:
@@ -198,7 +201,7 @@ def _enter_defects(camera: Camera, source: FrameSource) -> None:
 
 
 def set_feature(camera: Camera, name: str, text: str) -> None:
-    """Set a feature from text, as a host would. Raises ValueError or GenCPError, one line."""
+    """Set a feature from text, as a host would. Raises Mistake or GenCPError, one line."""
     feature, value = parse_value(camera, name, text)
     camera.features.host_set(feature.name, value)
 

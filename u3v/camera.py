@@ -41,7 +41,7 @@ class Options:
     `paced`: frames come at the modelled rate; otherwise as fast as the host reads them.
     `slow_link`: the camera's own wire at its lower speed (100 Mbit/s Ethernet); for models that have one.
     `advance_clock`: lets a clock in lockstep go on by some ns, once the request that asked for it is answered.
-    `user_sets`: saved sets by name; `save_user_sets` is called with all of them after each save.
+    `user_sets`: saved sets by name; `save_user_sets` is called with the one that is saved.
     """
 
     serial: str = "40000001"
@@ -316,13 +316,13 @@ class Camera:
 
     def store_user_set(self, key: str, values: Mapping[str, Any]) -> None:
         """Remember `values` under `key`, or nothing at all. Raises GenCPError where they cannot be stored."""
-        sets = {**self.user_sets, key: dict(values)}
+        changed = {key: dict(values)}
         if self.options.save_user_sets is not None:
             try:
-                self.options.save_user_sets(sets)
+                self.options.save_user_sets(changed)
             except OSError as error:
                 raise GenCPError(Status.ERROR, f"user sets could not be stored: {error}") from error
-        self.user_sets = sets
+        self.user_sets |= changed
 
     def advance_clock(self, duration_ns: int) -> None:
         """VirtualClockAdvance was written."""

@@ -1,4 +1,8 @@
-"""The errors of the core. Each carries its answer on the wire and is caught in one place."""
+"""The errors of the core. Each carries its answer on the wire and is caught in one place.
+
+A `Mistake` is a person's: its text is one line that says what is wrong and what would be right. Every other
+ValueError, KeyError ... is ours: a bug, which shows as a traceback and never as a line that blames the user.
+"""
 
 from enum import IntEnum
 
@@ -51,7 +55,7 @@ class Stall(U3VError):
     """The endpoint answers STALL."""
 
 
-class ModelError(U3VError):
+class ModelError(Mistake):
     """A model file that cannot be used: `path` is the file, `key` the offending key."""
 
     def __init__(self, path: str, key: str, message: str) -> None:

@@ -10,11 +10,12 @@ import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
-from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
+from u3v.did_you_mean import hint
 from u3v.errors import ModelError
 from u3v.wire.pfnc import PIXEL_FORMATS
 from u3v.wire.usb import Identity
@@ -150,7 +151,8 @@ class Model:
         return self.wire == USB
 
     def identity(self, serial: str, user_defined_name: str = "") -> Identity:
-        """What the bus shows. The GUID is the VID and eight hex digits of the serial (USB3 Vision)."""
+        """What the bus shows. The GUID is the VID (USB3 Vision) and eight hex digits that differ between any two
+        cameras of one vendor: hosts take two with the same GUID for one camera."""
         return Identity(
             vid=self.vid,
             pid=self.pid,
@@ -161,21 +163,19 @@ class Model:
             device_version=self.device_version,
             manufacturer_info=self.manufacturer_info,
             serial=serial,
-            guid=f"{self.vid:04X}{_unique(serial):08X}",
+            guid=f"{self.vid:04X}{_unique(self.maker, self.name, serial):08X}",
             user_defined_name=user_defined_name,
             max_power_ma=self.integer("max_power_ma"),
             max_power_high_speed_ma=self.integer("max_power_high_speed_ma"),
         )
 
 
-def _unique(serial: str) -> int:
-    """Eight hex digits of a serial: the number itself, or a hash of any other text (FNV-1a)."""
-    if serial.isascii() and serial.isdigit() and int(serial) < 2**32:
-        return int(serial)
-    value = 0x811C9DC5
-    for byte in serial.encode():
-        value = (value ^ byte) * 0x01000193 & 0xFFFFFFFF
-    return value
+def _unique(maker: str, name: str, serial: str) -> int:
+    """32 bits of a camera's maker, model and serial, as text: "1" and "01" are two cameras.
+
+    A CRC, because it tells serials apart for certain that differ in their last four characters only.
+    """
+    return crc32("\0".join((maker, name, serial)).encode())
 
 
 def model_names() -> list[str]:
@@ -190,7 +190,7 @@ def load_model(name: str, extra: Sequence[Model] = ()) -> Model:
     for known, model in models.items():
         if known.lower() == name.lower():
             return model
-    raise ModelError("models", name, f"no such camera{_hint(name, list(models))}; known: {', '.join(models)}")
+    raise ModelError("models", name, f"no such camera{hint(name, models)}; known: {', '.join(models)}")
 
 
 def load_file(path: Path) -> Model:
@@ -220,7 +220,7 @@ def load_text(text: str, path: str) -> Model:
     for name in formats:
         if name not in PIXEL_FORMATS:
             raise ModelError(
-                path, "pixel_formats", f"unknown format {name!r}{_hint(str(name), list(PIXEL_FORMATS))}"
+                path, "pixel_formats", f"unknown format {name!r}{hint(str(name), PIXEL_FORMATS)}"
             )
     for key in ("vid", "pid"):
         number = identity[key]
@@ -230,7 +230,7 @@ def load_text(text: str, path: str) -> Model:
     texts |= {k: _text(path, f"identity.{k}", identity[k]) for k in _IDENTITY if k not in ("vid", "pid")}
     for key, choices in (("features", FAMILIES), ("wire", WIRES)):
         if texts[key] not in choices:
-            wrong = f"{texts[key]!r} is not one of {', '.join(choices)}{_hint(texts[key], list(choices))}"
+            wrong = f"{texts[key]!r} is not one of {', '.join(choices)}{hint(texts[key], choices)}"
             raise ModelError(path, key, wrong)
     if not all(part.isdigit() for part in texts["sfnc_version"].split(".")) or (
         texts["sfnc_version"].count(".") != 1
@@ -332,12 +332,6 @@ def _files() -> list[tuple[str, str]]:
     return sorted((f.name, f.read_text("utf-8")) for f in folder.iterdir() if f.name.endswith(".toml"))
 
 
-def _hint(name: str, known: list[str]) -> str:
-    folded = {k.lower(): k for k in known}
-    close = get_close_matches(name.lower(), list(folded), 1, 0.5)
-    return f", did you mean {folded[close[0]]!r}?" if close else ""
-
-
 def _keys(
     path: str, prefix: str, table: object, known: list[str], optional: Sequence[str] = ()
 ) -> Mapping[str, Any]:
@@ -345,7 +339,7 @@ def _keys(
         raise ModelError(path, prefix.rstrip("."), "must be a table")
     for key in table:
         if key not in known:
-            raise ModelError(path, prefix + key, f"unknown key{_hint(key, known)}")
+            raise ModelError(path, prefix + key, f"unknown key{hint(key, known)}")
     for key in known:
         if key not in table and key not in optional:
             raise ModelError(path, prefix + key, "missing")

@@ -25,6 +25,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from u3v.errors import Mistake
 from u3v.wire.usb import Speed
 
 SUPER_BYTES_PER_S = 479_000_000.0
@@ -67,25 +68,27 @@ BUS_NAMES = ("5gbps", "10gbps", "480mbps", "1gbe", "100mbe")
 
 
 def parse_bus(text: str) -> BusSpec:
-    """ "5gbps[,other=100MB/s]" or "1gbe[,packet=1500][,other=10MB/s]". Raises ValueError, one line."""
+    """ "5gbps[,other=100MB/s]" or "1gbe[,packet=1500][,other=10MB/s]". Raises Mistake, one line."""
     name, *rest = (part.strip().lower() for part in text.split(","))
     settings: dict[str, str] = {}
     for part in rest:
         key, equals, value = part.partition("=")
         if not equals or key not in ("other", "packet"):
-            raise ValueError(f"--bus: {part!r} is neither other=RATE (other=100MB/s) nor packet=BYTES")
+            raise Mistake(f"--bus: {part!r} is neither other=RATE (other=100MB/s) nor packet=BYTES")
+        if key in settings:
+            raise Mistake(f"--bus: {key}= is given twice")
         settings[key] = value
     if name not in BUS_NAMES:
-        raise ValueError(f"--bus {name!r}: must be one of {', '.join(BUS_NAMES)}")
+        raise Mistake(f"--bus {name!r}: must be one of {', '.join(BUS_NAMES)}")
     other = parse_rate(settings["other"]) if "other" in settings else 0.0
     if name in ("1gbe", "100mbe"):
         packet_text = settings.get("packet", str(ETHERNET_PACKET_BYTES))
         if not packet_text.isdecimal() or not 576 <= int(packet_text) <= 16110:
-            raise ValueError(f"--bus: packet={packet_text}: bytes from 576 to 16110, usually 1500 or 8192")
+            raise Mistake(f"--bus: packet={packet_text}: bytes from 576 to 16110, usually 1500 or 8192")
         rate = ethernet_bytes_per_s(1e9 if name == "1gbe" else 1e8, int(packet_text))
         return BusSpec(text, rate, rate, True, Speed.SUPER, other)
     if "packet" in settings:
-        raise ValueError("--bus: packet= is about Ethernet (1gbe, 100mbe)")
+        raise Mistake("--bus: packet= is about Ethernet (1gbe, 100mbe)")
     rates = {
         "5gbps": (SUPER_BYTES_PER_S, SUPER_BYTES_PER_S, Speed.SUPER),
         "10gbps": (SUPER_PLUS_BYTES_PER_S, SUPER_BYTES_PER_S, Speed.SUPER),
@@ -96,7 +99,7 @@ def parse_bus(text: str) -> BusSpec:
 
 
 def parse_rate(text: str) -> float:
-    """ "100MB/s", "250 kB/s", "1Gbit/s": bytes per second. Raises ValueError."""
+    """ "100MB/s", "250 kB/s", "1Gbit/s": bytes per second. Raises Mistake."""
     folded = text.strip().lower().removesuffix("/s")
     for suffix, factor in _UNITS.items():
         number = folded.removesuffix(suffix)
@@ -108,7 +111,7 @@ def parse_rate(text: str) -> float:
             if 0 <= rate < math.inf:
                 return rate
             break
-    raise ValueError(f"{text!r} is no rate such as 100MB/s or 500Mbit/s")
+    raise Mistake(f"{text!r} is no rate such as 100MB/s or 500Mbit/s")
 
 
 _UNITS = {

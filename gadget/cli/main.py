@@ -1,11 +1,17 @@
-"""The command line: `u3v`. Every mistake of a person is one line on stderr and exit code 2."""
+"""The command line: `u3v`.
+
+Every mistake of a person is one line on stderr and exit code 2. What else goes wrong is ours: a traceback, a line
+that asks for a report, and exit code 70 (EX_SOFTWARE), so that nobody looks for the mistake in what he typed.
+"""
 
 import contextlib
+import errno
 import json
-import signal
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,30 +20,45 @@ import click
 from frames.scene import SceneError
 from frames.sensor import SensorError
 from gadget.catalogue import find_model
+from gadget.cli.completion import completion_command
+from gadget.cli.lists import features_command, models_command, scenes_command, show_command, xml_command
 from gadget.cli.options import (
     as_arguments,
     camera_options,
-    model_file_option,
     specs,
 )
 from gadget.cli.plan import plan_command
 from gadget.cli.power import power_command
 from gadget.cli.ptc import ptc_command
-from gadget.feature_text import hint, parse_assignment
-from gadget.runner import Bench, BuiltCamera, CameraSpec, build, tell_refusals
+from gadget.cli.run_serve_plug import CannotRun, plug_command, run_command, serve_command
+from gadget.feature_text import parse_assignment
+from u3v.did_you_mean import hint
 from u3v.errors import U3VError
-from u3v.model import load_file, load_model, model_names
-from u3v.usb3v.bootstrap import xml_text
 
 if TYPE_CHECKING:
-    from frames.scene import Parameter
     from u3v.host.bus import HostBus
 
-MISTAKES = (U3VError, SceneError, SensorError, ValueError)
+MISTAKES = (U3VError, SceneError, SensorError)
+INTERNAL_ERROR = 70
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+SECTIONS = {
+    "Give programs a camera": ("run", "serve", "plug"),
+    "Use one without a program": ("grab",),
+    "Know beforehand": ("plan", "power", "ptc"),
+    "Look up": ("models", "show", "features", "scenes", "xml"),
+}
 
 
 class Commands(click.Group):
-    """A group that suggests the command that was meant."""
+    """A group that lists its commands by purpose and suggests the one that was meant."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        listed = set().union(*SECTIONS.values())
+        others = tuple(name for name in self.list_commands(ctx) if name not in listed)
+        for title, names in {**SECTIONS, "Other": others}.items():
+            with formatter.section(title):
+                commands = [(name, self.commands[name]) for name in names if name in self.commands]
+                formatter.write_dl([(n, c.get_short_help_str(formatter.width)) for n, c in commands])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -61,144 +82,33 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Start with:  u3v run acA4096-40um -- arv-tool-0.8",
+    epilog="""\b
+Start with:
+  u3v models                            which cameras there are
+  u3v grab acA4096-40um -n 5 -o out     five pictures from one, as files
+  u3v run acA4096-40um -- CMD           your own program with one plugged in
+Each command explains itself: u3v run --help""",
 )
 @click.version_option(package_name="u3v", prog_name="u3v")
 def cli() -> None:
     """A virtual USB3 Vision camera that unmodified host programs enumerate, open, configure and stream from."""
 
 
-@contextlib.contextmanager
-def until_signalled(bench: Bench) -> Iterator[None]:
-    """Ctrl-C and SIGTERM stop the loop, so that everything is cleaned up."""
-    previous = {}
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        previous[number] = signal.signal(number, lambda *_: bench.loop.call_threadsafe(bench.loop.stop))
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def report(cameras: list[BuiltCamera]) -> None:
-    """What became of the frames, one line a camera, on stderr."""
-    for built in cameras:
-        stream = built.camera.frames
-        if stream.offered:
-            click.echo(
-                f"{built.model.name} {built.camera.options.serial}: {stream.offered} frames offered = "
-                f"{stream.delivered} delivered + {stream.discarded} discarded + {stream.in_flight} held",
-                err=True,
-            )
-
-
-@cli.command(
-    "run",
-    epilog="""\b
-Examples:
-  u3v run acA4096-40um -- arv-tool-0.8
-  u3v run acA4096-40um -- lsusb -v
-  u3v run acA4096-40um,acA4096-40um --scene bar -- python my_program.py
-  u3v run acA4096-40um --pcap trace.pcap -- arv-tool-0.8 features""",
-)
-@click.argument("models", metavar="MODEL[,MODEL...]")
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD [ARG...]")
-@click.option(
-    "--preload",
-    type=click.Choice(["auto", "own", "umockdev"]),
-    default="auto",
-    show_default=True,
-    help="Library put in front of CMD's system calls.",
-)
-@camera_options
-def run_command(
-    models: str, command: tuple[str, ...], preload: str, pcap: Path | None, **options: Any
-) -> None:
-    """Run CMD with virtual cameras plugged in: no root, no kernel USB, no hardware.
-
-    Only CMD and its children see the cameras. Exit code: CMD's.
-    """
-    from gadget.local.hotplug import connect
-    from gadget.local.launch import run_local
-
-    with Bench(specs(tuple(models.split(",")), options), pcap) as bench:
-        status = run_local(
-            [c.device for c in bench.cameras],
-            list(command),
-            preload=preload,
-            loop=bench.loop,
-            on_start=lambda server: connect(server, [c.port for c in bench.cameras]),
-        )
-        report(bench.cameras)
-    sys.exit(status)
-
-
-@cli.command(
-    "serve",
-    epilog="""\b
-Examples:
-  u3v serve acA4096-40um
-  u3v serve acA4096-40um acA4096-40um --port 3241
-  sudo usbip attach -r 127.0.0.1 -b 1-1      (in another terminal)""",
-)
-@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
-@click.option(
-    "--host",
-    default="127.0.0.1",
-    show_default=True,
-    help="Address to listen on. USB/IP has no passwords: beyond loopback, anyone can take the camera.",
-)
-@click.option(
-    "--port",
-    default=3240,
-    show_default=True,
-    type=click.IntRange(0, 65535),
-    help="TCP port; 0 picks a free one.",
-)
-@camera_options
-def serve_command(models: tuple[str, ...], host: str, port: int, pcap: Path | None, **options: Any) -> None:
-    """Export virtual cameras over USB/IP, until Ctrl-C."""
-    from gadget.usbip.server import UsbipServer
-    from gadget.usbip.session import export
-
-    with Bench(specs(models, options), pcap) as bench, until_signalled(bench):
-        exported = export(*(c.device for c in bench.cameras))
-        tell_refusals(bench.cameras)
-        with UsbipServer(bench.loop, exported, host, port) as server:
-            click.echo(f"listening on {server.host} port {server.port}")
-            tool = "usbip" if server.port == 3240 else f"usbip --tcp-port {server.port}"
-            for busid, built in zip(exported, bench.cameras, strict=True):
-                click.echo(
-                    f"  {busid}  {built.model.maker} {built.model.name}  serial {built.camera.options.serial}"
-                    f"   (sudo {tool} attach -r {server.host} -b {busid})"
-                )
-            sys.stdout.flush()
-            bench.loop.run()
-        report(bench.cameras)
-
-
-@cli.command(
-    "plug",
-    epilog="""\b
-Examples:
-  sudo modprobe vhci-hcd && sudo u3v plug acA4096-40um
-  sudo u3v plug acA4096-40um -- lsusb -d 2676:""",
-)
-@click.argument("models", metavar="MODEL[,MODEL...]")
-@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- CMD [ARG...]]")
-@camera_options
-def plug_command(models: str, command: tuple[str, ...], pcap: Path | None, **options: Any) -> None:
-    """Plug virtual cameras into this machine's kernel (root and vhci-hcd), until Ctrl-C or the end of CMD.
-
-    All programs of the machine see them.
-    """
-    from gadget.usbip.plug import plugged_in
-
-    with Bench(specs(tuple(models.split(",")), options), pcap) as bench, until_signalled(bench):
-        status = plugged_in(bench, list(command))
-        report(bench.cameras)
-    sys.exit(status)
+for command in (
+    run_command,
+    serve_command,
+    plug_command,
+    models_command,
+    show_command,
+    features_command,
+    scenes_command,
+    xml_command,
+    completion_command,
+    plan_command,
+    power_command,
+    ptc_command,
+):
+    cli.add_command(command)
 
 
 @cli.command(
@@ -287,150 +197,35 @@ def grab_command(
     sys.exit(0 if result.ok else 1)
 
 
-cli.add_command(plan_command)
-cli.add_command(power_command)
-cli.add_command(ptc_command)
-
-
-@cli.command("models")
-@model_file_option
-@click.option("--json", "as_json", is_flag=True, help="A list of objects.")
-def models_command(model_file: tuple[Path, ...], as_json: bool) -> None:
-    """List the cameras there are, with their wire."""
-    models = [load_model(name) for name in model_names()] + [load_file(path) for path in model_file]
-    if as_json:
-        rows = [
-            {
-                "name": m.name,
-                "maker": m.maker,
-                "family": m.family,
-                "sensor": m.sensor,
-                "wire": m.wire,
-                "wire_text": m.wire_text,
-                "width": m.integer("width_default_px"),
-                "height": m.integer("height_default_px"),
-                "frame_rate_fps": m.number("frame_rate_fps"),
-                "pixel_formats": list(m.pixel_formats),
-            }
-            for m in models
-        ]
-        click.echo(json.dumps(rows, indent=2))
-        return
-    for m in models:
-        size = f"{m.integer('width_default_px')}x{m.integer('height_default_px')}"
-        click.echo(
-            f"{m.name:16} {m.maker:8} {m.sensor_text}; {size}, {m.number('frame_rate_fps')} fps; {m.wire_text}"
-        )
-
-
-@cli.command("show")
-@click.argument("model", default="")
-@model_file_option
-@click.option("--json", "as_json", is_flag=True, help="One object.")
-def show_command(model: str, model_file: tuple[Path, ...], as_json: bool) -> None:
-    """Print a camera's data sheet: every figure, who says so, and from where.
-
-    MODEL may be left out where there is one --model-file.
-    """
-    facts, sensor = find_model(_name(model, model_file), model_file)
-    sheet = facts.sheet()
-    if as_json:
-        click.echo(
-            json.dumps(
-                {
-                    "name": facts.name,
-                    "maker": facts.maker,
-                    "family": facts.family,
-                    "title": facts.title,
-                    "wire": facts.wire,
-                    "wire_text": facts.wire_text,
-                    "sensor": facts.sensor,
-                    "pixel_formats": list(facts.pixel_formats),
-                    "usb": f"{facts.vid:04x}:{facts.pid:04x}",
-                    "figures": {
-                        k: {"value": v.value, "kind": v.kind, "source": v.source} for k, v in sheet.items()
-                    },
-                    "sensor_figures": {
-                        k: {"value": v.value, "kind": v.kind, "source": v.source}
-                        for k, v in sensor.figures.items()
-                    },
-                },
-                indent=2,
-            )
-        )
-        return
-    click.echo(
-        f"{facts.title} ({facts.name}, {facts.family}), USB {facts.vid:04x}:{facts.pid:04x}\n{facts.wire_text}"
-    )
-    click.echo(f"{facts.sensor_text}; {', '.join(facts.pixel_formats)}\n")
-    for title, rows in (("Camera", sheet), (f"Sensor {sensor.name}", dict(sensor.figures))):
-        click.echo(title)
-        for key, figure in rows.items():
-            click.echo(f"  {key:36} {figure.value:>12g}  {figure.kind:8}  {figure.source}")
-        click.echo()
-
-
-@cli.command("xml")
-@click.argument("model", default="")
-@model_file_option
-def xml_command(model: str, model_file: tuple[Path, ...]) -> None:
-    """Print a camera's GenICam XML, as a host reads it from the device."""
-    spec = CameraSpec(_name(model, model_file), model_files=model_file)
-    click.echo(xml_text(build(spec, "40000001").camera), nl=False)
-
-
-def _name(model: str, files: tuple[Path, ...]) -> str:
-    """The model that was meant: the one of the only file, where nothing else was said."""
-    if model:
-        return model
-    if len(files) != 1:
-        raise ValueError(f"Missing argument 'MODEL': one of {', '.join(model_names())}")
-    return load_file(files[0]).name
-
-
-@cli.command("scenes")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    metavar="FILE",
-    help="Write a picture of all scenes (PNG, JPEG or TIFF) instead.",
-)
-def scenes_command(output: Path | None) -> None:
-    """List what a camera can see, for --scene."""
-    from frames.scene import SCENES, common_parameters, scene_doc, scene_parameters
-
-    if output is not None:
-        from frames.contact import write_contact_sheet
-
-        try:
-            write_contact_sheet(output)
-        except (OSError, ValueError) as error:
-            raise click.ClickException(f"{output}: {error}") from None
-        return
-    for name in SCENES:
-        click.echo(f"{name:12} {scene_doc(name)}")
-        for parameter in scene_parameters(name):
-            _echo_parameter(parameter)
-    click.echo("all scenes")
-    for parameter in common_parameters():
-        _echo_parameter(parameter)
-
-
-def _echo_parameter(parameter: "Parameter") -> None:
-    default = parameter.default
-    shown = f"{default:g}" if isinstance(default, float | int) else default
-    click.echo(f"    {parameter.name}: {parameter.doc}{'' if default is None else f' (default {shown})'}")
-
-
 def main() -> None:
     """The console script."""
+    status = _run()
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
+        status = 1  # quietly, as click does, where the reader had read enough: `u3v models | head -1`
+        if not isinstance(error, BrokenPipeError):
+            click.echo(f"u3v: standard output: {error.strerror}", err=True)
+            status = 2
+    sys.exit(status)
+
+
+def _run() -> int:
+    """Do what the arguments say; the exit code."""
+    try:
+        return int(cli.main(prog_name="u3v", standalone_mode=False) or 0)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0
     except click.Abort:
-        sys.exit(130)
+        return 130
     except click.ClickException as error:
         click.echo(f"u3v: {error.format_message()}", err=True)
-        sys.exit(2)
+        return error.status if isinstance(error, CannotRun) else 2
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            click.echo(f"u3v: cannot write: {error.strerror}", err=True)
+            return 2
+        traceback.print_exc()
+        click.echo(f"u3v: internal error, please report the lines above: {type(error).__name__}", err=True)
+        return INTERNAL_ERROR

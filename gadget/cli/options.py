@@ -1,6 +1,6 @@
 """The options that describe a virtual camera, shared by all commands that make one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -8,12 +8,39 @@ import click
 
 from gadget.budget.bus import parse_bus
 from gadget.budget.power import Supply
-from gadget.feature_text import parse_assignment, parse_defects
+from gadget.cli.completion import SCENE, SETTING
+from gadget.feature_text import parse_cameras, parse_defects, parse_settings
 from gadget.runner import DEFAULT_SCENE, CameraSpec
 from gadget.time.simulated import CLOCKS
+from u3v.errors import Mistake
+from u3v.model import load_file, model_names
 from u3v.wire.usb import Speed
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+SECTIONS = {
+    "Which camera": ("model_file", "settings", "serial", "name", "state"),
+    "What it sees": ("scene", "defects", "seed"),
+    "Bus and time": ("bus", "speed", "pacing", "clock", "strict"),
+    "Supply and heat": ("port_ma", "supply_v", "cable_ohm", "load_ma", "ambient"),
+    "This machine": ("threads", "pcap"),
+}
+
+
+class CameraCommand(click.Command):
+    """A command with the options of a virtual camera: its help lists them by what they are about."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        section_of = {name: title for title, names in SECTIONS.items() for name in names}
+        rows: dict[str, list[tuple[str, str]]] = {title: [] for title in ("Options", *SECTIONS)}
+        for parameter in self.get_params(ctx):
+            row = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
+            if row is not None:
+                rows[section_of.get(parameter.name or "", "Options")].append(row)
+        for title, listed in rows.items():
+            if listed:
+                with formatter.section(title):
+                    formatter.write_dl(listed)
 
 
 bus_option = click.option(
@@ -53,6 +80,7 @@ def supply_options(command: F) -> F:
                 "--load-ma",
                 type=click.FloatRange(0, 5000),
                 default=0.0,
+                show_default=True,
                 metavar="MA",
                 help="Current drawn from the camera's own supply pin by something else.",
             ),
@@ -89,7 +117,8 @@ def model_file_option(command: F) -> F:
         multiple=True,
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help="A model file of your own; MODEL is then the name in it. May be given often.",
+        help="A model file of your own; MODEL is then the name in it. May be given often, and MODEL left out "
+        "where there is one.",
     )(command)
 
 
@@ -99,6 +128,7 @@ def camera_options(command: F) -> F:
         (
             click.option(
                 "--scene",
+                type=SCENE,
                 default="",
                 metavar="NAME[:key=value,...]",
                 help="What the camera sees (see `u3v scenes`).",
@@ -113,17 +143,24 @@ def camera_options(command: F) -> F:
             click.option(
                 "--set",
                 "settings",
+                type=SETTING,
                 multiple=True,
                 metavar="FEATURE=VALUE",
-                help="A feature's value from the start on; may be given often.",
+                help="A feature's value from the start on, for all cameras (see `u3v features MODEL`); may be "
+                "given often. For one camera: MODEL:FEATURE=VALUE.",
             ),
             click.option(
                 "--serial",
                 default="",
                 metavar="TEXT",
-                help="Serial number; several cameras count on from it.",
+                help="Serial number; several cameras count on from it. Default: 40000001.",
             ),
-            click.option("--name", default="", metavar="TEXT", help="User-defined name (DeviceUserID)."),
+            click.option(
+                "--name",
+                default="",
+                metavar="TEXT",
+                help="Name that hosts show for the camera (DeviceUserID).",
+            ),
             click.option(
                 "--seed",
                 type=int,
@@ -133,25 +170,22 @@ def camera_options(command: F) -> F:
             click.option(
                 "--speed",
                 type=click.Choice(["super", "high"]),
-                default="super",
-                show_default=True,
-                help="Speed of the USB port.",
+                help="Speed of the USB port: super (5 Gbit/s) or high (480 Mbit/s); default: super, or that of --bus.",
             ),
             click.option(
                 "--clock",
                 type=click.Choice(CLOCKS),
                 default="real",
                 show_default=True,
-                help="real: the wall's. simulated: jumps to the next thing that happens, so that everything is as "
-                "fast as the machine can, with the same frames, timestamps and counters (`grab MODEL`: bit for "
-                "bit the same each time; other commands: as for a host that is never too slow). lockstep: moves "
-                "only when the host asks (`grab`: 1 ms at a time while it waits; other programs: by writing "
-                "nanoseconds to the feature VirtualClockAdvance).",
+                help="Time the camera lives in. real: the wall's. simulated: jumps to the next thing that happens: "
+                "the same frames, timestamps and counters as fast as the machine can (`grab MODEL`: bit for bit "
+                "the same each time). lockstep: moves only when the host asks, by writing nanoseconds to the "
+                "feature VirtualClockAdvance (`grab`: 1 ms at a time while it waits).",
             ),
             click.option(
                 "--pacing/--no-pacing",
                 default=True,
-                help="Frames at the camera's real rate, or as fast as the host reads.",
+                help="Frames at the camera's real rate, or as fast as the host reads.  [default: pacing]",
             ),
             click.option(
                 "--threads",
@@ -164,13 +198,14 @@ def camera_options(command: F) -> F:
             click.option(
                 "--strict/--lenient",
                 default=False,
-                help="Refuse what the standard calls wrong in the SI registers.",
+                help="Refuse what the standard calls wrong in the SI registers (how a host wants frames cut into "
+                "transfers), or be as patient as most cameras.  [default: lenient]",
             ),
             click.option(
                 "--state",
                 type=click.Path(path_type=Path, dir_okay=False),
                 metavar="FILE",
-                help="Keep user sets here between runs (one camera).",
+                help="Keep what UserSetSave stores here between runs, for one camera. Processes may share it.",
             ),
             click.option(
                 "--pcap",
@@ -184,26 +219,44 @@ def camera_options(command: F) -> F:
     return model_file_option(supply_options(bus_option(command)))
 
 
-def specs(models: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]:
-    """Camera descriptions from what was typed."""
-    if options["state"] is not None and len(models) > 1:
-        raise ValueError("--state keeps the user sets of one camera: give one model")
-    serial = options["serial"]
-    serials = [serial] * len(models)
-    if serial and len(models) > 1:
-        if not serial.isdigit():
-            raise ValueError(f"--serial {serial!r}: several cameras count on from a number; give digits")
-        serials = [str(int(serial) + index) for index in range(len(models))]
-    if not serial.isascii() or len(serial) > 63:
-        raise ValueError("--serial takes up to 63 ASCII characters")
-    settings = dict(parse_assignment(text) for text in options["settings"])
+def the_model(cameras: tuple[str, ...], files: tuple[Path, ...]) -> tuple[str, ...]:
+    """The cameras that were meant: where none was named, the one of the only --model-file. Raises Mistake."""
+    if cameras:
+        return cameras
+    if len(files) != 1:
+        raise Mistake(f"MODEL is missing: one of {', '.join(model_names())}")
+    return (load_file(files[0]).name,)
+
+
+def check_files_used(files: Iterable[Path], names: Iterable[str]) -> None:
+    """Raises Mistake for a --model-file whose camera is none of `names`: it would be ignored."""
+    wanted = {name.lower() for name in names}
+    for path in files:
+        if (own := load_file(path).name).lower() not in wanted:
+            raise Mistake(f"--model-file {path}: its camera {own} is not used; give MODEL {own}")
+
+
+def specs(cameras: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]:
+    """Camera descriptions from what was typed. Raises Mistake where a part of it would have no effect."""
+    files = tuple(options["model_file"])
+    wanted = parse_cameras(the_model(cameras, files))
+    check_files_used(files, [name for name, _ in wanted])
+    if options["state"] is not None and len(wanted) > 1:
+        raise Mistake("--state keeps the user sets of one camera: give one model")
+    serials = _serials(options["serial"], len(wanted))
+    if not options["name"].isascii() or len(options["name"]) > 63:
+        raise Mistake("--name takes up to 63 ASCII characters")
+    settings = parse_settings(options["settings"])
     speed = Speed.HIGH if options["speed"] == "high" else Speed.SUPER
     bus = parse_bus(options["bus"]) if options["bus"] else None
     if bus is not None:
         if not options["pacing"]:
-            raise ValueError("--bus is about real rates: it does not go with --no-pacing")
-        if speed is Speed.HIGH and bus.speed is not Speed.HIGH:
-            raise ValueError(f"--bus {bus.name}: a High-Speed camera has other wires: use --bus 480mbps")
+            raise Mistake("--bus is about real rates: it does not go with --no-pacing")
+        if options["speed"] is not None and bus.speed is not speed:
+            right = "a High-Speed camera has other wires: use --bus 480mbps"
+            if bus.speed is Speed.HIGH:
+                right = "all its ports are High-Speed: leave --speed super out"
+            raise Mistake(f"--bus {bus.name}: {right}")
         speed = bus.speed
     return [
         CameraSpec(
@@ -220,13 +273,24 @@ def specs(models: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]:
             clock=options["clock"],
             supply=supply(options),
             state=options["state"],
-            settings=settings,
+            settings=settings | own,
             defects=parse_defects(options["defects"]),
             threads=options["threads"],
-            model_files=tuple(options["model_file"]),
+            model_files=files,
         )
-        for model, each in zip(models, serials, strict=True)
+        for (model, own), each in zip(wanted, serials, strict=True)
     ]
+
+
+def _serials(first: str, count: int) -> list[str]:
+    """The serial numbers of several cameras, counted on from the first: "0009", "0010". Empty: the default ones."""
+    if not first.isascii() or len(first) > 63:
+        raise Mistake("--serial takes up to 63 ASCII characters")
+    if not first or count == 1:
+        return [first] * count
+    if not first.isdigit():
+        raise Mistake(f"--serial {first!r}: several cameras count on from a number; give digits")
+    return [str(int(first) + index).zfill(len(first)) for index in range(count)]
 
 
 def as_arguments(options: Mapping[str, Any]) -> list[str]:
@@ -238,8 +302,6 @@ def as_arguments(options: Mapping[str, Any]) -> list[str]:
             arguments.append("--pacing" if value else "--no-pacing")
         elif name == "strict":
             arguments.append("--strict" if value else "--lenient")
-        elif name == "speed":
-            arguments += [option, value.label if isinstance(value, Speed) else value]
         elif isinstance(value, tuple):
             arguments += [part for each in value for part in (option, str(each))]
         elif value not in (None, "", ()):

@@ -21,6 +21,7 @@ from gadget.local.build import PreloadError, choose
 from gadget.local.server import LocalServer
 from gadget.time.loop import READ, Loop
 from gadget.time.sigkill_guard import Keeper
+from gadget.time.signals import handled
 from gadget.usb.device import UsbDevice
 from u3v.errors import U3VError
 
@@ -54,7 +55,8 @@ def run_local(
     `preload`: "auto", "own" or "umockdev". `on_start(server)` is called when the client is about to start
     (keep the server to plug and unplug from the loop's thread). Raises LaunchError.
     """
-    program = _check(argv)
+    program = find_program(argv)
+    _refuse_unpreloadable(argv[0], program)
     try:
         library = choose(preload)
     except PreloadError as error:
@@ -160,12 +162,8 @@ def _signals(loop: Loop) -> Iterator[Callable[["subprocess.Popen[bytes]"], None]
     if threading.current_thread() is not threading.main_thread():
         yield forward_to
         return
-    before = {number: signal.signal(number, handler) for number in _FORWARDED}
-    try:
+    with handled(_FORWARDED, handler):
         yield forward_to
-    finally:
-        for number, action in before.items():
-            signal.signal(number, action)
 
 
 def _in_foreground() -> bool:
@@ -187,8 +185,8 @@ def _no_timer_slack() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)
 
 
-def _check(argv: Sequence[str]) -> str:
-    """The path of the program. Raises LaunchError where it cannot be found or cannot be preloaded into."""
+def find_program(argv: Sequence[str]) -> str:
+    """The path of the program. Raises LaunchError, with a shell's status, where there is none."""
     if not argv:
         raise LaunchError("no command to run")
     path = shutil.which(argv[0])
@@ -196,7 +194,6 @@ def _check(argv: Sequence[str]) -> str:
         if os.path.exists(argv[0]):
             raise LaunchError(f"{argv[0]}: not executable", 126)
         raise LaunchError(f"{argv[0]}: command not found", 127)
-    _refuse_unpreloadable(argv[0], path)
     return path
 
 

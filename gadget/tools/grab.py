@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gadget.tools.images import IMAGE_FORMATS, format_name, write_image
-from u3v.errors import U3VError
+from u3v.errors import Mistake, U3VError
 from u3v.host.assembler import DEFAULT_TRANSFER_BYTES, Frame, FrameAssembler
 from u3v.host.bus import HostBus, UsbError, UsbTimeout
 from u3v.host.client import U3VClient
@@ -53,13 +53,13 @@ class GrabOptions:
 
     def __post_init__(self) -> None:
         if self.frames < 1:
-            raise ValueError(f"{self.frames} frames: at least one is needed")
+            raise Mistake(f"{self.frames} frames: at least one is needed")
         if self.keep is not None and self.keep < 1:
-            raise ValueError(f"keep {self.keep} frames: at least one is needed")
+            raise Mistake(f"keep {self.keep} frames: at least one is needed")
         if self.image_format not in IMAGE_FORMATS:
-            raise ValueError(f"image format {self.image_format!r}: must be one of {', '.join(IMAGE_FORMATS)}")
+            raise Mistake(f"image format {self.image_format!r}: must be one of {', '.join(IMAGE_FORMATS)}")
         if not self.timeout_s > 0:
-            raise ValueError(f"a timeout of {self.timeout_s:g} s: must be more than 0")
+            raise Mistake(f"a timeout of {self.timeout_s:g} s: must be more than 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,14 +384,14 @@ def progress_bar(frames: int, enabled: bool) -> Iterator[Callable[[Progress], No
 def open_target(target: str) -> HostBus:
     """The camera at `usbip://HOST[:PORT][/BUSID]` or `usb:VID:PID[:SERIAL]` (hexadecimal ids).
 
-    Raises ValueError for anything else, UsbGone where there is no such camera.
+    Raises Mistake for anything else, UsbGone where there is no such camera.
     """
     kind, _, rest = target.partition(":")
     if kind == "usbip" and rest.startswith("//"):
         return _open_usbip(target, rest[2:])
     if kind == "usb":
         return _open_usb(target, rest)
-    raise ValueError(f"{target!r} is no address: usbip://HOST:PORT/BUSID or usb:VID:PID")
+    raise Mistake(f"{target!r} is no address: usbip://HOST:PORT/BUSID or usb:VID:PID")
 
 
 def is_address(target: str) -> bool:
@@ -408,7 +408,7 @@ def _open_usbip(target: str, rest: str) -> HostBus:
     if place.endswith("]") or not colon:
         host, port_text = place, str(wire.PORT)
     if not port_text.isdecimal() or not 0 < int(port_text) < 65536:
-        raise ValueError(f"{target!r}: {port_text!r} is no TCP port")
+        raise Mistake(f"{target!r}: {port_text!r} is no TCP port")
     return UsbipClient.connect(host.strip("[]") or "127.0.0.1", int(port_text), busid or "1-1")
 
 
@@ -420,5 +420,5 @@ def _open_usb(target: str, rest: str) -> HostBus:
     try:
         numbers = int(vid, 16), int(pid, 16)
     except ValueError:
-        raise ValueError(f"{target!r}: give two hexadecimal numbers, such as usb:2676:ba02") from None
+        raise Mistake(f"{target!r}: give two hexadecimal numbers, such as usb:2676:ba02") from None
     return UsbBus.open(*numbers, serial)

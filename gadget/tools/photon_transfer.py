@@ -24,9 +24,9 @@ from frames.packing import unpack
 from frames.patterns import Uniform
 from frames.sensor import Sensor
 from gadget.catalogue import find_model
+from gadget.feature_text import parse_camera
 from gadget.runner import CameraSpec
 from gadget.tools.in_process import in_process
-from gadget.tools.plan import parse_camera
 from u3v.errors import Mistake, U3VError
 from u3v.host.client import U3VClient
 from u3v.host.nodes import DeviceNodes

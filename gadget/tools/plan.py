@@ -19,7 +19,7 @@ from frames.sensor import Sensor
 from gadget.budget.bus import BusSpec, fair_shares
 from gadget.budget.power import PowerModel, Supply
 from gadget.catalogue import find_model
-from gadget.feature_text import parse_assignment
+from gadget.feature_text import parse_camera
 from gadget.runner import check_bus, set_feature
 from gadget.usb.device import UsbDevice
 from gadget.usb.endpoint0 import SET_CONFIGURATION
@@ -147,12 +147,6 @@ def default_bus(wanted: Sequence[str], files: Sequence[Path] = ()) -> str:
     return "1gbe" if model.wire.startswith("GigE") else "5gbps"
 
 
-def parse_camera(text: str) -> tuple[str, dict[str, str]]:
-    """ "MODEL[:Feature=value,...]". Raises ValueError."""
-    name, _, rest = text.partition(":")
-    return name, dict(parse_assignment(part) for part in rest.split(",")) if rest else {}
-
-
 @dataclass(frozen=True, slots=True)
 class Plugged:
     """A camera without pixels on a port that has power."""
@@ -190,7 +184,7 @@ def plan(
 ) -> Plan:
     """What becomes of cameras "MODEL[:Feature=value,...]" on one bus. `files`: models besides the built-in ones.
 
-    Raises ModelError or ValueError, each one line for a person.
+    Raises Mistake, each one line for a person.
     """
     cameras = [plug(text, bus, supply, files) for text in wanted]
     refusals = [plugged.configure(0) for plugged in cameras]

@@ -24,11 +24,11 @@ from benchmarks.hosts import BenchError, Host, Pinger, Server, Window, host, qua
 from frames.scene import parse_scene
 from frames.sensor import load_sensor
 from frames.source import FrameSettings, FrameSource
-from gadget.feature_text import hint
 from gadget.runner import Bench, CameraSpec
 from gadget.usbip.server import UsbipServer
 from gadget.usbip.session import export
 from u3v.camera import Camera
+from u3v.did_you_mean import hint
 from u3v.host.assembler import DEFAULT_TRANSFER_BYTES
 
 FORMATS = ("Mono8", "Mono12p")

@@ -91,7 +91,7 @@ class Parser(argparse.ArgumentParser):
             import difflib
 
             near = difflib.get_close_matches(unknown[1], self._option_string_actions, n=1)
-            message = f"unknown option {unknown[1]}" + (f"; did you mean {near[0]}?" if near else "")
+            message = f"unknown option {unknown[1]}" + (f", did you mean {near[0]!r}?" if near else "")
         elif message.startswith("unrecognized arguments: "):
             message = f"the command has to come after --, for example: {self.prog} -- lsusb"
         raise RigError(message)

@@ -102,7 +102,7 @@ def test_payload_rounds_the_whole_frame_up_not_each_line() -> None:
 
 
 def test_unknown_format_names_the_nearest() -> None:
-    with pytest.raises(PixelFormatError, match=r"^unknown pixel format 'Mono12P'; did you mean Mono12p\?$"):
+    with pytest.raises(PixelFormatError, match=r"^unknown pixel format 'Mono12P', did you mean 'Mono12p'\?$"):
         pixel_format("Mono12P")
     with pytest.raises(PixelFormatError, match=r"^unknown pixel format 'xyz'; known: Mono8, Mono10, "):
         pixel_format("xyz")

@@ -132,9 +132,9 @@ def test_light_must_be_finite() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("targt", "unknown scene 'targt'; did you mean target?"),
+        ("targt", "unknown scene 'targt', did you mean 'target'?"),
         ("xyz", "unknown scene 'xyz'; known: " + ", ".join(SCENES)),
-        ("uniform:photon=1", "scene uniform: unknown key 'photon'; did you mean photons?"),
+        ("uniform:photon=1", "scene uniform: unknown key 'photon', did you mean 'photons'?"),
         ("uniform:photons", "scene uniform: 'photons' must be key=value"),
         ("uniform:photons=a", "scene uniform: photons=a is not a number"),
         ("uniform:photons=-1", "scene uniform: photons=-1 must be in 0 .. 1e+12"),

@@ -65,7 +65,7 @@ def test_one_chip_two_data_sheets() -> None:
 
 
 def test_a_base_must_exist() -> None:
-    message = r"^x.toml: base is 'imx305', no known sensor; did you mean imx304\?$"
+    message = r"^x.toml: base is 'imx305', no known sensor, did you mean 'imx304'\?$"
     with pytest.raises(SensorError, match=message):
         parse_sensor('name = "X"\nbase = "imx305"', "x.toml")
 
@@ -105,8 +105,8 @@ def test_dark_current_doubles() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("dsnu_e =", "dnsu_e =", "x.toml: unknown key dark.dnsu_e; did you mean dsnu_e?"),
-        ("[timing]", "[timming]", "x.toml: unknown key timming; did you mean timing?"),
+        ("dsnu_e =", "dnsu_e =", "x.toml: unknown key dark.dnsu_e, did you mean 'dsnu_e'?"),
+        ("[timing]", "[timming]", "x.toml: unknown key timming, did you mean 'timing'?"),
         ('kind = "measured"', 'kind = "guessed"', "x.toml: light.saturation_e.kind is 'guessed', must be"),
         ("value = 10700, ", "", "x.toml: light.saturation_e.value is missing"),
         ("value = 10700", 'value = "10700"', "x.toml: light.saturation_e.value must be a number"),
@@ -134,7 +134,7 @@ def test_dark_current_doubles() -> None:
         (
             'source = "same fit"',
             'src = ""',
-            "x.toml: unknown key timing.extra_lines.src; did you mean source?",
+            "x.toml: unknown key timing.extra_lines.src, did you mean 'source'?",
         ),
         ("[geometry]", "[geometry", "x.toml: not valid TOML: "),
     ],
@@ -148,5 +148,5 @@ def test_faulty_files_are_refused(old: str, new: str, message: str) -> None:
 
 
 def test_unknown_sensor() -> None:
-    with pytest.raises(SensorError, match=r"^unknown sensor 'imx2555'; did you mean imx255\?$"):
+    with pytest.raises(SensorError, match=r"^unknown sensor 'imx2555', did you mean 'imx255'\?$"):
         load_sensor("imx2555")

@@ -235,7 +235,7 @@ def test_warm_up_needs_no_buffer() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"pixel_format": "Mono12P"}, "unknown pixel format 'Mono12P'; did you mean Mono12p?"),
+        ({"pixel_format": "Mono12P"}, "unknown pixel format 'Mono12P', did you mean 'Mono12p'?"),
         ({"offset_x": 1}, "region 1+1024 in x is not within the 1024 pixels there are"),
         ({"binning_vertical": 2}, "region 0+512 in y is not within the 256 pixels there are"),
         ({"binning_horizontal": 5}, "horizontal binning is 5, must be in 1 .. 4"),

@@ -83,7 +83,10 @@ def test_basler_6_in_colour() -> None:
     [
         (7, "test image 7 is unknown, must be in 0 .. 6"),
         (-1, "test image -1 is unknown, must be in 0 .. 6"),
-        ("GrayHorizontalRamp", "unknown test pattern 'GrayHorizontalRamp'; did you mean GreyHorizontalRamp?"),
+        (
+            "GrayHorizontalRamp",
+            "unknown test pattern 'GrayHorizontalRamp', did you mean 'GreyHorizontalRamp'?",
+        ),
     ],
 )
 def test_refusals(image: int | str, message: str) -> None:

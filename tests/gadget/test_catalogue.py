@@ -42,7 +42,8 @@ def own(tmp_path: Path) -> Path:
 
 
 def test_models_are_listed_with_their_wire() -> None:
-    lines = u3v("models").splitlines()
+    header, *lines = u3v("models").splitlines()
+    assert header.split() == ["MODEL", "MAKER", "PIXELS", "FPS", "SENSOR", "WIRE"]
     assert [line.split()[0] for line in lines] == model_names()
     assert len(lines) == 6
     for line, name in zip(lines, model_names(), strict=True):
@@ -108,6 +109,28 @@ def test_mistakes_in_a_model_file(own: Path, old: str, new: str, says: str) -> N
     message = str(caught.value)
     assert says in message
     assert message.startswith(f"{own}: ") and "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("width_max_px = { value = 4056", "width_max_px = { value = 4068",
+         "figures.width_max_px.value: is 4068, sensor IMX412 has 4056"),
+        ("height_max_px = { value = 3040", "height_max_px = { value = 3048",
+         "figures.height_max_px.value: is 3048, sensor IMX412 has 3040"),
+        ("binning_max = { value = 2", "binning_max = { value = 8",
+         "figures.binning_max.value: is 8, the sensor engine adds up to 4"),
+        ('"BayerGR12g24IDS"', '"BayerRG8"', "pixel_formats: BayerRG8: sensor IMX412 has the Bayer pattern GR"),
+        ('sensor = "IMX412"', 'sensor = "IMX304"', "figures.height_max_px.value: is 3040, sensor IMX304 has 3008"),
+    ],
+)  # fmt: skip
+def test_u6_a_camera_that_wants_more_than_its_sensor_has(own: Path, old: str, new: str, says: str) -> None:
+    text = own.read_text("utf-8")
+    assert old in text
+    own.write_text(text.replace(old, new))
+    with pytest.raises(ModelError) as caught:
+        find_model("Mine", [own])
+    assert str(caught.value) == f"Mine: {says}"
 
 
 def test_a_model_file_that_is_none(tmp_path: Path) -> None:

@@ -4,12 +4,21 @@ import re
 
 import pytest
 
+from frames._words import hint as frames_hint
 from frames.source import Defects
-from gadget.feature_text import hint, parse_assignment, parse_defects, parse_value
+from gadget.feature_text import (
+    parse_assignment,
+    parse_camera,
+    parse_cameras,
+    parse_defects,
+    parse_settings,
+    parse_value,
+)
 from gadget.runner import set_feature
 from tests.u3v.rig import make_camera
 from u3v.camera import Camera
-from u3v.errors import U3VError
+from u3v.did_you_mean import hint
+from u3v.errors import Mistake, U3VError
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +33,66 @@ def test_hints() -> None:
     assert hint("", ()) == ""
 
 
+@pytest.mark.parametrize("word", ["widht", "WIDTH", "Heigth", "Offset", "Gian", "", "xyzzy", "PixelFormatt"])
+def test_s13_both_packages_suggest_the_same_in_the_same_words(word: str) -> None:
+    known = ("Width", "Height", "OffsetX", "OffsetY", "Gain", "PixelFormat")
+    in_core = hint(word, known)
+    assert frames_hint(word, known) == (in_core or f"; known: {', '.join(known)}")
+
+
 def test_assignments() -> None:
     assert parse_assignment("Gain=6") == ("Gain", "6")
     assert parse_assignment("DeviceUserID=a=b") == ("DeviceUserID", "a=b")
     assert parse_assignment("DeviceUserID=") == ("DeviceUserID", "")
     for wrong in ("Gain", "=6", ""):
-        with pytest.raises(ValueError, match="is not of the form Feature=Value, such as ExposureTime=5000"):
+        with pytest.raises(Mistake, match="is not of the form Feature=Value, such as ExposureTime=5000"):
             parse_assignment(wrong)
+
+
+def test_u6_a_feature_that_is_given_twice_is_refused() -> None:
+    assert parse_settings(["Gain=1", "Width=8"]) == {"Gain": "1", "Width": "8"}
+    with pytest.raises(Mistake, match=r"^Gain is given twice: Gain=1 and Gain=2$"):
+        parse_settings(["Gain=1", "Gain=2"])
+
+
+@pytest.mark.parametrize(
+    ("words", "cameras"),
+    [
+        (["A"], [("A", {})]),
+        (["A", "B"], [("A", {}), ("B", {})]),
+        (["A,B"], [("A", {}), ("B", {})]),
+        (["A:Gain=6,Width=640,B", "C"], [("A", {"Gain": "6", "Width": "640"}), ("B", {}), ("C", {})]),
+        (["A:Gain=6,B:Gain=7"], [("A", {"Gain": "6"}), ("B", {"Gain": "7"})]),
+        (["A:DeviceUserID=x:y=z"], [("A", {"DeviceUserID": "x:y=z"})]),
+    ],
+)
+def test_u12_one_way_to_write_cameras(words: list[str], cameras: list[tuple[str, dict[str, str]]]) -> None:
+    assert parse_cameras(words) == cameras
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("A,", "'A,': write cameras as A B or as A,B, without a space at the comma"),
+        ("A, B", "'A, B': write cameras as A B or as A,B, without a space at the comma"),
+        ("", "'': write cameras as A B or as A,B, without a space at the comma"),
+        ("A:", "'A:' is not of the form MODEL:Feature=Value, such as acA4096-40um:Gain=6"),
+        (":Gain=6", "':Gain=6' is not of the form MODEL:Feature=Value, such as acA4096-40um:Gain=6"),
+        ("A:Gain", "'Gain' is not of the form Feature=Value, such as ExposureTime=5000"),
+        ("A,Gain=6", "'A,Gain=6': settings come after a colon: MODEL:Gain=6"),
+        ("Gain=6", "'Gain=6': settings come after a colon: MODEL:Gain=6"),
+    ],
+)
+def test_u12_what_is_no_camera(word: str, message: str) -> None:
+    with pytest.raises(Mistake) as caught:
+        parse_cameras([word])
+    assert str(caught.value) == message
+
+
+def test_u12_one_camera_where_one_is_possible() -> None:
+    assert parse_camera("A:Gain=6") == ("A", {"Gain": "6"})
+    with pytest.raises(Mistake, match=r"^'A,B' is 2 cameras, only one is possible here$"):
+        parse_camera("A,B")
 
 
 @pytest.mark.parametrize(
@@ -70,13 +132,13 @@ def test_values(camera: Camera, name: str, text: str, value: object) -> None:
     ],
 )
 def test_mistakes(camera: Camera, name: str, text: str, message: str) -> None:
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(Mistake) as caught:
         parse_value(camera, name, text)
     assert str(caught.value) == message
 
 
 def test_too_long_a_name(camera: Camera) -> None:
-    with pytest.raises(ValueError, match=r"not ASCII of at most 63 characters$"):
+    with pytest.raises(Mistake, match=r"not ASCII of at most 63 characters$"):
         parse_value(camera, "DeviceUserID", "a" * 64)
 
 
@@ -94,6 +156,7 @@ def test_settings_are_checked_as_a_host_is() -> None:
 def test_defects() -> None:
     assert parse_defects("") == Defects()
     assert parse_defects("hot=20,row=0.5") == Defects(hot_pixels=20, row_noise_e=0.5)
+    assert parse_defects("hot=1,row=1000000000") == Defects(hot_pixels=1, row_noise_e=1e9)
 
 
 @pytest.mark.parametrize(
@@ -102,11 +165,15 @@ def test_defects() -> None:
         ("hott=1", "did you mean 'hot'?"),
         ("hot", "with =NUMBER"),
         ("row=x", "defect row = 'x': not a number"),
-        ("hot=1.5", "not a whole number"),
-        ("column=-1", "not from 0 to"),
-        ("row=nan", "not from 0 to"),
+        ("hot=1.5", "defect hot = 1.5: must be a whole number, it counts pixels"),
+        ("hot=1000000000", "defect hot = 1000000000: must be from 0 to 100000"),
+        ("row=1000000001", "defect row = 1000000001: must be from 0 to 1000000000"),
+        ("column=-1", "must be from 0 to"),
+        ("row=nan", "must be from 0 to"),
+        ("hot=1,hot=2", "defect hot is given twice"),
+        ("hot_e_per_s=9", "defect hot_e_per_s is about hot pixels: say how many, such as hot=200"),
     ],
 )
-def test_defects_that_cannot_be(text: str, message: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(message)):
+def test_u13_defects_that_cannot_be(text: str, message: str) -> None:
+    with pytest.raises(Mistake, match=re.escape(message)):
         parse_defects(text)

@@ -79,7 +79,7 @@ def test_formats_agree(tmp_path: Path) -> None:
     [
         (["--set", "Exposure=5"], "no feature 'Exposure'"),
         (["--set", "ExposureTime=1"], "ExposureTime = 1: must be 24 to 10000000 us"),
-        (["--set", "PixelFormat=Mono13"], "did you mean Mono1"),
+        (["--set", "PixelFormat=Mono13"], "did you mean 'Mono1"),
         (["-n", "0"], "0"),
     ],
 )

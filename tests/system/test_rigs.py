@@ -175,7 +175,7 @@ def test_a_timeout_kills_the_guest_and_says_so(rig: str) -> None:
     [
         ([], "no command; write it after --, for example: {rig} -- lsusb"),
         (["lsusb"], "the command has to come after --, for example: {rig} -- lsusb"),
-        (["--dmseg", "x", "--", "true"], "unknown option --dmseg; did you mean --dmesg?"),
+        (["--dmseg", "x", "--", "true"], "unknown option --dmseg, did you mean '--dmesg'?"),
         (["--mem", "3T", "--", "true"], "--mem 3T: a number and M or G is needed, for example 3G"),
         (["--timeout", "0", "--", "true"], "--timeout 0.0: seconds above 0 are needed"),
         (["--env", "1=2", "--", "true"], "--env 1=2: NAME=VALUE is needed, or NAME to pass on the caller's"),

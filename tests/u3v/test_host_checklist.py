@@ -130,7 +130,7 @@ def test_item_04_strings(host: Host) -> None:
     guid, vendor, model, family, version, information, serial, user = (
         usb.get_string(host.bus, index) if index else None for index in info[11:19]
     )
-    assert (guid, vendor, model, family) == ("26760262" + "5A01", "Basler", "acA4096-40um", "ace")
+    assert (guid, vendor, model, family) == ("2676BBB6C642", "Basler", "acA4096-40um", "ace")
     assert (version, information, serial, user) == ("107204-10", "virtual camera", "40000001", None)
 
 

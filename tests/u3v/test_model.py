@@ -133,10 +133,9 @@ def test_no_toml() -> None:
     assert refusal("name = ").startswith("TOML: ")
 
 
-def test_unique_parts_of_serials() -> None:
-    model = load_model("acA4096-40um")
-    guids = {serial: model.identity(serial).guid for serial in ("0", "40000001", "4294967296", "abc", "")}
-    assert guids["0"] == "267600000000"
-    assert guids["40000001"] == "267602625A01"
-    assert len(set(guids.values())) == len(guids)
-    assert all(len(guid) == 12 for guid in guids.values())
+def test_b16_no_two_cameras_have_the_same_guid() -> None:
+    serials = ["", "0", "1", "01", "001", "abc", "4294967296", *map(str, range(40000001, 40001001))]
+    guids = [load_model(name).identity(serial).guid for name in model_names() for serial in serials]
+    assert len(set(guids)) == len(guids)
+    assert all(re.fullmatch("[0-9A-F]{12}", guid) for guid in guids)
+    assert load_model("acA4096-40um").identity("40000001").guid == "2676BBB6C642"

@@ -16,7 +16,7 @@ Sets = dict[str, dict[str, Any]]
 
 
 class Disk:
-    """What `save_user_sets` got, as it was then."""
+    """All that `save_user_sets` had got, after each time."""
 
     def __init__(self) -> None:
         self.saved: list[Sets] = []
@@ -25,7 +25,8 @@ class Disk:
     def save(self, sets: Mapping[str, Mapping[str, Any]]) -> None:
         if self.full:
             raise OSError(28, "No space left on device")
-        self.saved.append(copy.deepcopy({k: dict(v) for k, v in sets.items()}))
+        before = self.saved[-1] if self.saved else {}
+        self.saved.append(before | copy.deepcopy({k: dict(v) for k, v in sets.items()}))
 
 
 def power_on(disk: Disk | None = None, sets: Sets | None = None) -> Host:

@@ -9,9 +9,9 @@ import importlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
+from u3v.did_you_mean import hint
 from u3v.errors import GenCPError, Malformed, U3VError
 from u3v.host.client import U3VClient, XmlFile
 
@@ -146,7 +146,7 @@ class DeviceNodes:
     def _node(self, name: str) -> Any:
         if self._map.has_node(name):
             return self._map.get_node(name)
-        raise FeatureError(f"the camera has no feature {name!r}{_did_you_mean(name, self.names())}")
+        raise FeatureError(f"the camera has no feature {name!r}{hint(name, self.names())}")
 
     def _access(self, node: Any) -> str:
         mode = self._run(node.node.name, node.node.get_access_mode)
@@ -161,7 +161,7 @@ class DeviceNodes:
         if kind == "Enumeration":
             entries = self._entries(node)
             if wanted not in entries:
-                near = _did_you_mean(wanted, list(entries))
+                near = hint(wanted, list(entries))
                 raise FeatureError(f"{what}: must be one of {', '.join(entries)}{near}")
         elif kind in ("Integer", "Float"):
             low, high = self._run(what, lambda: (node.min, node.max))
@@ -255,12 +255,6 @@ def _explain(access: str) -> str:
         "WO": "it is write-only",
         "RO": "it is read-only, or locked while the camera streams",
     }.get(access, access)
-
-
-def _did_you_mean(word: str, known: list[str]) -> str:
-    lower = {name.lower(): name for name in known}
-    near = get_close_matches(word.lower(), lower, n=1, cutoff=0.6)
-    return f"; did you mean {lower[near[0]]}?" if near else ""
 
 
 def _first_line(error: BaseException) -> str:

@@ -195,7 +195,7 @@ def test_an_unplugged_camera_leaves_what_there_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"Widht": "8"}, "the camera has no feature 'Widht'; did you mean Width?"),
+        ({"Widht": "8"}, "the camera has no feature 'Widht', did you mean 'Width'?"),
         ({"Width": "9"}, "Width = 9: must be 8 to 4096 px in steps of 8"),
     ],
 )

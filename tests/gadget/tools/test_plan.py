@@ -11,7 +11,8 @@ from gadget.budget.bus import parse_bus
 from gadget.budget.power import Supply
 from gadget.cli.plan import plan_command
 from gadget.cli.power import power_command
-from gadget.tools.plan import default_bus, parse_camera, plan
+from gadget.feature_text import parse_camera
+from gadget.tools.plan import default_bus, plan
 from tests.gadget.eager import rig
 from u3v.errors import GenCPError, ModelError
 

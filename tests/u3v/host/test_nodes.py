@@ -70,8 +70,8 @@ def test_commands(camera: FakeCamera, nodes: DeviceNodes) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("Widht", 8, "the camera has no feature 'Widht'; did you mean Width?"),
-        ("exposuretime", 8, "the camera has no feature 'exposuretime'; did you mean ExposureTime?"),
+        ("Widht", 8, "the camera has no feature 'Widht', did you mean 'Width'?"),
+        ("exposuretime", 8, "the camera has no feature 'exposuretime', did you mean 'ExposureTime'?"),
         ("Zzzz", 8, "the camera has no feature 'Zzzz'"),
         ("Width", 9, "Width = 9: must be 8 to 4096 px in steps of 8"),
         ("Width", -8, "Width = -8: must be 8 to 4096 px in steps of 8"),
@@ -81,7 +81,7 @@ def test_commands(camera: FakeCamera, nodes: DeviceNodes) -> None:
         ("ExposureTime", 5, "ExposureTime = 5: must be 10 to 1000000 us"),
         ("ExposureTime", "nan", "ExposureTime = nan: must be a number"),
         ("ExposureTime", "inf", "ExposureTime = inf: must be a number"),
-        ("PixelFormat", "Mono12", "PixelFormat = Mono12: must be one of Mono8, Mono12p; did you mean Mono12p?"),
+        ("PixelFormat", "Mono12", "PixelFormat = Mono12: must be one of Mono8, Mono12p, did you mean 'Mono12p'?"),
         ("Flip", "maybe", "Flip = maybe: must be true or false"),
         (
             "DeviceModelName",

@@ -1,0 +1,229 @@
+"""`u3v run`, `serve` and `plug`: three ways to give programs a virtual camera while this process lives.
+
+`run`: one program and its children, without root. `serve`: whoever attaches it over the network (USB/IP).
+`plug`: all programs of this machine, through the kernel.
+"""
+
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gadget.cli.completion import AFTER_DASHES, CAMERA
+from gadget.cli.options import CameraCommand, camera_options, specs
+from gadget.runner import Bench, BuiltCamera, tell_refusals
+from gadget.time.signals import handled
+from u3v.errors import Mistake
+
+
+class WithProgram(CameraCommand):
+    """A command with another program's command line behind `--`: `u3v run [OPTIONS] MODEL... -- CMD [ARG...]`.
+
+    What stands there goes to the parameter `command`, as it is.
+    """
+
+    def __init__(self, *args: Any, program: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._program = program
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        at = args.index("--") if "--" in args else len(args)
+        ctx.meta[AFTER_DASHES] = "--" in args
+        rest = super().parse_args(ctx, args[:at])
+        ctx.params["command"] = tuple(args[at + 1 :])
+        return rest
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return [*super().collect_usage_pieces(ctx), self._program]
+
+
+class CannotRun(click.ClickException):
+    """The program cannot be run; `status` is the exit code a shell would give."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+cameras_argument = click.argument("cameras", nargs=-1, type=CAMERA, metavar="MODEL[:FEATURE=VALUE,...]...")
+
+
+@contextlib.contextmanager
+def as_a_shell() -> Iterator[None]:
+    """Give a program that cannot be run a shell's exit code: 127 where it is not found, 126 otherwise."""
+    from gadget.local.launch import LaunchError
+
+    try:
+        yield
+    except LaunchError as error:
+        raise CannotRun(str(error), error.status) from error
+
+
+@contextlib.contextmanager
+def until_signalled(bench: Bench) -> Iterator[None]:
+    """Ctrl-C and SIGTERM stop the loop, so that everything is cleaned up."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    with handled(numbers, lambda *_: bench.loop.call_threadsafe(bench.loop.stop)):
+        yield
+
+
+def report(cameras: list[BuiltCamera]) -> None:
+    """What became of the frames, one line a camera, on stderr."""
+    for built in cameras:
+        stream = built.camera.frames
+        if stream.offered:
+            click.echo(
+                f"{built.model.name} {built.camera.options.serial}: {stream.offered} frames offered = "
+                f"{stream.delivered} delivered + {stream.discarded} discarded + {stream.in_flight} held",
+                err=True,
+            )
+
+
+@click.command(
+    "run",
+    cls=WithProgram,
+    program="-- CMD [ARG...]",
+    short_help="Run a program that sees virtual cameras.",
+    epilog="""\b
+Examples:
+  u3v run acA4096-40um -- arv-tool-0.8
+  u3v run acA4096-40um -- lsusb -v
+  u3v run acA4096-40um:ExposureTime=2000,Gain=6 IDS-IMX412 -- arv-tool-0.8
+  u3v run acA4096-40um acA4096-40um --scene bar -- python my_program.py
+  u3v run acA4096-40um --pcap trace.pcap -- arv-tool-0.8 features""",
+)
+@cameras_argument
+@click.option(
+    "--preload",
+    type=click.Choice(["auto", "own", "umockdev"]),
+    default="auto",
+    show_default=True,
+    help="Library put in front of CMD's system calls.",
+)
+@camera_options
+def run_command(
+    cameras: tuple[str, ...], command: tuple[str, ...], preload: str, pcap: Path | None, **options: Any
+) -> None:
+    """Run CMD with virtual cameras plugged in: no root, no kernel USB, no hardware.
+
+    Only CMD and its children see the cameras. MODEL is one of `u3v models`, several of them several cameras.
+    Exit code: CMD's, or a shell's where CMD cannot be run (127, 126).
+    """
+    from gadget.local.hotplug import connect
+    from gadget.local.launch import find_program, run_local
+
+    described = specs(cameras, options)
+    if not command:
+        raise Mistake("CMD is missing: it stands behind --, as in u3v run acA4096-40um -- lsusb -v")
+    with as_a_shell():
+        find_program(command)  # before the cameras are made, which takes a second
+        with Bench(described, pcap) as bench:
+            status = run_local(
+                [c.device for c in bench.cameras],
+                list(command),
+                preload=preload,
+                loop=bench.loop,
+                on_start=lambda server: connect(server, [c.port for c in bench.cameras]),
+            )
+            report(bench.cameras)
+    sys.exit(status)
+
+
+@click.command(
+    "serve",
+    cls=CameraCommand,
+    short_help="Export virtual cameras over the network (USB/IP).",
+    epilog="""\b
+Examples:
+  u3v serve acA4096-40um
+  u3v serve acA4096-40um:Gain=6 acA4096-40um --port 3241
+  sudo usbip attach -r 127.0.0.1 -b 1-1      (in another terminal)
+  u3v grab usbip://127.0.0.1:3240/1-1 -o out (or without root)""",
+)
+@cameras_argument
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on. USB/IP has no passwords: beyond loopback, anyone can take the camera.",
+)
+@click.option(
+    "--port",
+    default=3240,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="TCP port; 0 picks a free one.",
+)
+@camera_options
+def serve_command(cameras: tuple[str, ...], host: str, port: int, pcap: Path | None, **options: Any) -> None:
+    """Export virtual cameras over USB/IP, until Ctrl-C.
+
+    Whoever attaches one has it as if it were plugged into his machine. MODEL is one of `u3v models`.
+    """
+    from gadget.usbip.server import UsbipServer
+    from gadget.usbip.session import export
+
+    described = specs(cameras, options)
+    _check_host(host)
+    with Bench(described, pcap) as bench, until_signalled(bench):
+        exported = export(*(c.device for c in bench.cameras))
+        tell_refusals(bench.cameras)
+        with UsbipServer(bench.loop, exported, host, port) as server:
+            click.echo(f"listening on {server.host} port {server.port}")
+            tool = "usbip" if server.port == 3240 else f"usbip --tcp-port {server.port}"
+            for busid, built in zip(exported, bench.cameras, strict=True):
+                click.echo(
+                    f"  {busid}  {built.model.maker} {built.model.name}  serial {built.camera.options.serial}"
+                    f"   (sudo {tool} attach -r {server.host} -b {busid})"
+                )
+            sys.stdout.flush()
+            bench.loop.run()
+        report(bench.cameras)
+
+
+def _check_host(host: str) -> None:
+    """Raises Mistake for a name that nothing answers for."""
+    try:
+        socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no host name"
+        raise Mistake(f"--host {host!r} does not resolve to an address: {reason}") from None
+
+
+@click.command(
+    "plug",
+    cls=WithProgram,
+    program="[-- CMD [ARG...]]",
+    short_help="Plug virtual cameras into this machine's kernel (root).",
+    epilog="""\b
+Examples:
+  sudo modprobe vhci-hcd && sudo u3v plug acA4096-40um
+  sudo u3v plug acA4096-40um:Gain=6 IDS-IMX412
+  sudo u3v plug acA4096-40um -- lsusb -d 2676:""",
+)
+@cameras_argument
+@camera_options
+def plug_command(
+    cameras: tuple[str, ...], command: tuple[str, ...], pcap: Path | None, **options: Any
+) -> None:
+    """Plug virtual cameras into this machine's kernel (root and vhci-hcd), until Ctrl-C or the end of CMD.
+
+    All programs of the machine see them. MODEL is one of `u3v models`.
+    Exit code: CMD's, or a shell's where CMD cannot be run (127, 126).
+    """
+    from gadget.local.launch import find_program
+    from gadget.usbip.plug import plugged_in
+
+    described = specs(cameras, options)
+    if command:
+        with as_a_shell():
+            find_program(command)
+    with Bench(described, pcap) as bench, until_signalled(bench):
+        status = plugged_in(bench, list(command))
+        report(bench.cameras)
+    sys.exit(status)
