@@ -1,11 +1,12 @@
 """The command line: `u3v`. Every mistake of a person is one line on stderr and exit code 2."""
 
 import contextlib
+import errno
 import json
+import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,8 @@ import click
 from frames.scene import SceneError
 from frames.sensor import SensorError
 from gadget.catalogue import find_model
+from gadget.cli.grab import grab_command
 from gadget.cli.options import (
-    as_arguments,
     camera_options,
     model_file_option,
     specs,
@@ -23,7 +24,7 @@ from gadget.cli.options import (
 from gadget.cli.plan import plan_command
 from gadget.cli.power import power_command
 from gadget.cli.ptc import ptc_command
-from gadget.feature_text import hint, parse_assignment
+from gadget.feature_text import hint
 from gadget.runner import Bench, BuiltCamera, CameraSpec, build, tell_refusals
 from u3v.errors import U3VError
 from u3v.model import load_file, load_model, model_names
@@ -31,7 +32,6 @@ from u3v.usb3v.bootstrap import xml_text
 
 if TYPE_CHECKING:
     from frames.scene import Parameter
-    from u3v.host.bus import HostBus
 
 MISTAKES = (U3VError, SceneError, SensorError, ValueError)
 
@@ -201,92 +201,7 @@ def plug_command(models: str, command: tuple[str, ...], pcap: Path | None, **opt
     sys.exit(status)
 
 
-@cli.command(
-    "grab",
-    epilog="""\b
-Examples:
-  u3v grab acA4096-40um -n 10 -o out
-  u3v grab acA4096-40um -n 300 --set PixelFormat=Mono12p --set Gain=12 --json
-  u3v grab usbip://127.0.0.1:3240/1-1 -n 5 -o out --format tiff
-  u3v grab usb:2676:ba02 -n 5""",
-)
-@click.argument("target", default="acA4096-40um", metavar="[MODEL | usbip://HOST:PORT/BUSID | usb:VID:PID]")
-@click.option("-n", "frames", default=1, show_default=True, type=click.IntRange(1), help="Frames to take.")
-@click.option(
-    "-o",
-    "output",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Write images here; without it frames are only counted.",
-)
-@click.option(
-    "--keep", type=click.IntRange(1), metavar="N", help="Write only the first N frames; default: all."
-)
-@click.option(
-    "--format", "image_format", type=click.Choice(["png", "tiff", "raw"]), default="png", show_default=True
-)
-@click.option(
-    "--timeout",
-    default=5.0,
-    show_default=True,
-    metavar="S",
-    help="Longest wait for a frame, besides exposure.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the summary.")
-@camera_options
-def grab_command(
-    target: str,
-    frames: int,
-    output: Path | None,
-    keep: int | None,
-    image_format: str,
-    timeout: float,
-    as_json: bool,
-    **options: Any,
-) -> None:
-    """Take frames from a camera: a virtual one of MODEL, one exported over USB/IP, or one on this machine's USB.
-
-    --set works on all three. The options about the virtual camera (--scene, --speed ...) are for MODEL only.
-    Exit code: 0 if all frames were delivered whole, 1 if not.
-    """
-    from gadget.tools.grab import GrabOptions, grab, is_address, open_target, progress_bar
-    from gadget.tools.in_process import in_process
-    from gadget.tools.served import served
-
-    settings = dict(parse_assignment(text) for text in options["settings"])
-    options["settings"] = ()  # the host sets them, as it would at any other camera
-    wanted = GrabOptions(
-        frames=frames,
-        output=output,
-        keep=keep,
-        image_format=image_format,
-        settings=settings,
-        timeout_s=timeout,
-    )
-    clock_s: Callable[[], float] = time.monotonic
-    bus: HostBus
-    with contextlib.ExitStack() as stack:
-        if is_address(target):
-            bus = stack.enter_context(contextlib.closing(open_target(target)))
-        elif options["clock"] != "real":
-            (spec,) = specs((target,), options)
-            host = stack.enter_context(in_process(spec, options["pcap"]))
-            bus, clock_s = host, lambda: host.now_ns / 1e9
-        else:
-            find_model(target, options["model_file"])
-            address = stack.enter_context(served(target, as_arguments(options)))
-            bus = stack.enter_context(contextlib.closing(open_target(address)))
-        show = stack.enter_context(progress_bar(frames, not as_json))
-        result = grab(bus, wanted, show, clock_s)
-    if as_json:
-        click.echo(json.dumps(result.as_json(), indent=2))
-    else:
-        click.echo("\n".join(result.lines()))
-    if result.error:
-        click.echo(f"u3v: {result.error}", err=True)
-    sys.exit(0 if result.ok else 1)
-
-
+cli.add_command(grab_command)
 cli.add_command(plan_command)
 cli.add_command(power_command)
 cli.add_command(ptc_command)
@@ -434,3 +349,10 @@ def main() -> None:
     except click.ClickException as error:
         click.echo(f"u3v: {error.format_message()}", err=True)
         sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EPIPE):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is buffered, at exit
+        if error.errno == errno.ENOSPC:
+            click.echo(f"u3v: standard output: {error.strerror}", err=True)
+        sys.exit(1)

@@ -49,7 +49,7 @@ def cut_between_packets(transfer: InTransfer) -> InTransfer:
 
 
 class Faulty:
-    """A function that passes everything on but transfer `piece` (0: leader, -1: trailer) of the frame sent as number `block`."""
+    """A function that passes everything on but transfer `piece` (0: leader, -1: trailer) of the `block`-th frame."""
 
     def __init__(self, inner: Function, piece: int, change: Change, pieces: int, block: int) -> None:
         self._inner = inner
