@@ -6,6 +6,7 @@ files, which look dark in a viewer, and mosaics as they are. Block id, time stam
 (PNG text, TIFF description). A file that cannot be written whole is not left behind.
 """
 
+import io
 import json
 from pathlib import Path
 
@@ -78,6 +79,8 @@ def _write(path: Path, image_format: str, leader: Leader, payload: memoryview, a
         import tifffile
 
         kind = "rgb" if pixels.ndim == 3 else "minisblack"
-        tifffile.imwrite(path, pixels, photometric=kind, description=json.dumps(facts), metadata=None)
+        file = io.BytesIO()  # a full disk is told apart only where Python writes
+        tifffile.imwrite(file, pixels, photometric=kind, description=json.dumps(facts), metadata=None)
+        path.write_bytes(file.getbuffer())
     else:
         raise ValueError(f"image format {image_format!r}: must be one of {', '.join(IMAGE_FORMATS)}")

@@ -10,7 +10,8 @@ from PIL import Image
 from gadget.loopback import LoopbackBus
 from gadget.time.loop import Loop
 from gadget.tools import images
-from gadget.tools.grab import GrabOptions, GrabResult, Progress, grab, is_address, open_target, progress_bar
+from gadget.tools.grab import GrabOptions, GrabResult, Progress, grab, progress_bar
+from gadget.tools.targets import is_address, open_target
 from gadget.usb.device import UsbDevice
 from gadget.usbip.server import UsbipServer
 from gadget.usbip.session import export
@@ -97,9 +98,9 @@ def test_slow_writers_hold_the_camera_back_and_lose_nothing(
     gate = threading.Semaphore(0)
     real = images.write_image
 
-    def slow(*arguments: object) -> None:
+    def slow(*arguments: object, **options: object) -> None:
         assert gate.acquire(timeout=10)
-        real(*arguments)  # type: ignore[arg-type]
+        real(*arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr("gadget.tools.grab.write_image", slow)
     asked: list[int] = []
@@ -122,7 +123,7 @@ def test_slow_writers_hold_the_camera_back_and_lose_nothing(
 def test_a_full_disk_is_an_error_that_keeps_the_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, *_: object) -> None:
+    def full(path: Path, *_: object, **__: object) -> None:
         if path.name.endswith("2.raw"):
             raise OSError(28, "No space left on device")
         path.touch()
@@ -130,7 +131,7 @@ def test_a_full_disk_is_an_error_that_keeps_the_counts(
     monkeypatch.setattr("gadget.tools.grab.write_image", full)
     result = loopback_grab(FakeCamera(), frames=4, output=tmp_path, image_format="raw")
     assert (result.delivered, len(result.files), result.ok) == (4, 3, False)
-    assert result.error == "block 2 was not written: [Errno 28] No space left on device"
+    assert result.error == "block 2 was not written: No space left on device"
 
 
 def test_gaps_and_incomplete_frames_are_told(tmp_path: Path) -> None:
