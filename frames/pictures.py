@@ -104,18 +104,20 @@ def to_8bit(dn: Pixels, depth: int) -> npt.NDArray[np.uint8]:
 
 
 def white_balance(rgb: Pixels, depth: int) -> Pixels:
-    """The same with red and blue raised to green's mean, as if the scene were grey on average.
+    """The same with red and blue raised to green, as if the bright parts of the scene were grey on average.
 
-    Green filters pass most light: without this, grey is green. Gains are 1 to `MAX_GAIN`, so what is red stays red.
-    They apply above black, which is the darkest that is seen here, and a 16th of the range at most.
+    Green filters pass most light: without this, grey is green. Bright parts count most (a mean of 6th powers: "shades
+    of grey", Finlayson and Trezzi 2004), for white things are bright. Gains are 1 to `MAX_GAIN`, so what is red stays
+    red. They apply above black, which is the darkest that is seen here, and a 16th of the range at most.
     """
-    sample = rgb[:: max(1, rgb.shape[0] // 512), :: max(1, rgb.shape[1] // 512)]
+    sample = rgb[:: max(1, rgb.shape[0] // 512), :: max(1, rgb.shape[1] // 512)].reshape(-1, 3)
     black = min(float(np.percentile(sample, 0.1)), 2**depth / 16)
-    red, green, blue = (float(mean) - black for mean in sample.reshape(-1, 3).mean(axis=0))
+    light = np.maximum(sample - black, 0.0)
+    red, green, blue = (light**6).mean(axis=0) ** (1 / 6)
     levels = np.arange(2**depth)
     out = rgb.copy()
     for channel, mean in ((0, red), (2, blue)):
-        gain = min(max(green / mean, 1.0), MAX_GAIN) if mean > 0 else 1.0
+        gain = min(max(float(green / mean), 1.0), MAX_GAIN) if mean > 0 else 1.0
         balanced = np.clip(black + (levels - black) * gain + 0.5, 0, 2**depth - 1).astype(rgb.dtype)
         out[:, :, channel] = balanced[rgb[:, :, channel]]
     return out

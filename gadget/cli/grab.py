@@ -62,8 +62,8 @@ Examples:
     "as_numbers",
     is_flag=True,
     help="PNG and TIFF files hold the camera's numbers: 10 and 12 bits unscaled in 16, Bayer patterns as they are. "
-    "Without it they are pictures: 8 bits, in colour where the camera is, balanced as if the scene were grey on "
-    "average.",
+    "Without it they are pictures: 8 bits, in colour where the camera is, balanced as if its bright parts "
+    "were grey.",
 )
 @click.option(
     "--timeout",
