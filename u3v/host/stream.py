@@ -156,25 +156,22 @@ class StreamReader:
         while not slot.stray_mark:
             self._read_on(slot, timeout_ms)
         self._astray = None
-        mark, came_late = slot.stray_mark, None
-        block_id = peek(mark, LEADER_MAGIC)
-        if block_id is not None:
-            self._early_leader = memoryview(bytes(mark))
-        else:
-            block_id = peek(mark, TRAILER_MAGIC)
-            if not slot.leader or peek(slot.leader, LEADER_MAGIC) == block_id:
-                slot.trailer = memoryview(bytes(mark))
-            else:
-                came_late = block_id
-        if not (slot.leader or slot.trailer) or (
-            self._early_leader and peek(slot.leader, LEADER_MAGIC) == block_id
-        ):  # nothing but debris before a leader, or the same leader twice
-            self.assembler.strays += 1
+        mark = memoryview(bytes(slot.stray_mark))
+        own_id = peek(slot.leader, LEADER_MAGIC)
+        leader_id = peek(mark, LEADER_MAGIC)
+        if leader_id is not None:
+            self._early_leader = mark
+            if own_id is not None and own_id != leader_id:
+                return self.assembler.finish(slot)
+            self.assembler.strays += 1  # nothing but debris before a leader, or the same leader twice
             self._recycle(slot)
             return None
+        trailer_id = peek(mark, TRAILER_MAGIC)
+        if own_id in (None, trailer_id):
+            slot.trailer = mark
+            return self.assembler.finish(slot)
         frame = self.assembler.finish(slot)
-        if came_late is not None:
-            self.assembler.count(came_late)
+        self.assembler.count(trailer_id)  # of a later frame, of which nothing else was seen
         return frame
 
     def _read_on(self, slot: Slot, timeout_ms: int) -> None:
