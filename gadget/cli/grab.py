@@ -146,7 +146,7 @@ def _taken(
         model = target or (load_file(files[0]).name if len(files) == 1 else DEFAULT_MODEL)
         if options["clock"] != "real":
             (spec,) = specs((model,), options)
-            host = stack.enter_context(in_process(spec, options["pcap"], words.append))
+            host = stack.enter_context(in_process(spec, options["pcap"], say=words.append))
             return grab(host, wanted, show, lambda: host.now_ns / 1e9)
         find_model(model, files)
         with (

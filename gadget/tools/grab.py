@@ -82,9 +82,10 @@ class GrabResult:
 
     `last_block_id` is None where no frame came. `reasons`: (block id, why) of incomplete frames, the first
     20. `strays`: pieces that belong to no new block id. `resyncs`: how often leaders and payload had got out
-    of step. `stale_acks`: acknowledges that came too late for their command. `duration_s`: from AcquisitionStart to
-    the last frame; `fps` and `mb_per_s` (10^6 bytes) between the first and the last frame. `error`: why it ended
-    early, or what else went wrong, or "".
+    of step. `stale_acks`: acknowledges that came too late for their command. `after_stop`: frames that came when
+    those asked for were there, beyond the sum. `duration_s`: from AcquisitionStart to the last frame; `fps` and
+    `mb_per_s` (10^6 bytes) between the first and the last frame. `error`: why it ended early, or what else went
+    wrong, or "".
     """
 
     vendor: str
@@ -102,6 +103,7 @@ class GrabResult:
     strays: int
     resyncs: int
     stale_acks: int
+    after_stop: int
     duration_s: float
     fps: float
     mb_per_s: float
@@ -120,10 +122,11 @@ class GrabResult:
     def lines(self) -> list[str]:
         """The summary for people."""
         blocks = "none" if self.last_block_id is None else f"{self.first_block_id} to {self.last_block_id}"
+        late = f"; {self.after_stop} more came before the camera had stopped" if self.after_stop else ""
         out = [
             f"{self.vendor} {self.model} {self.serial}: {self.width} x {self.height} {self.pixel_format}",
             f"block ids {blocks} = {self.delivered} delivered + {self.incomplete} incomplete"
-            f" + {self.discarded} discarded",
+            f" + {self.discarded} discarded{late}",
             f"{self.fps:.2f} fps, {self.mb_per_s:.1f} MB/s, {self.duration_s:.3f} s",
         ]
         if self.resyncs or self.strays:
@@ -366,6 +369,7 @@ class _Grab:
             strays=counts.strays,
             resyncs=self._reader.resyncs,
             stale_acks=self._client.stale_acks,
+            after_stop=self._reader.after_stop,
             duration_s=max(0.0, self._at_last - self._at_start),
             fps=fps,
             mb_per_s=fps * self._reader.setup.payload_size / 1e6,

@@ -60,6 +60,7 @@ class StreamReader:
         self.setup: StreamSetup = plan_stream(sirm, pipe.max_packet, transfer_bytes)
         self.assembler = FrameAssembler(self.setup)
         self.resyncs = 0
+        self.after_stop = 0
         self._running = False
         self._astray: Slot | None = None
         self._debris_bytes = 0
@@ -119,10 +120,15 @@ class StreamReader:
             self._post()
 
     def stop(self) -> None:
-        """Take all requests back and disable the stream. A frame that had begun counts as incomplete."""
+        """Take all requests back and disable the stream. A frame that had begun counts as incomplete.
+
+        Frames that came into requests nobody waited for any more are none of the assembler's: see `after_stop`.
+        """
         self._running = False
         begun = self._posted[0][0] if self._posted else None
+        waiting = [slot for slot, _ in self._posted if not slot.received]
         self._take_back()
+        self.after_stop = sum(peek(slot.views[0], LEADER_MAGIC) is not None for slot in waiting)
         if self._astray is not None:
             self.assembler.finish(self._astray)
         elif begun is not None and begun.received:
@@ -200,6 +206,8 @@ class StreamReader:
             if self._early_leader:
                 slot.begin_with(self._early_leader)
                 self._early_leader = memoryview(b"")
+            else:
+                slot.views[0][:4] = bytes(4)  # the leader that was there before
             views = slot.views[len(slot.received) :]
             self._posted.append((slot, deque(self._bus.submit_in(self._endpoint, view) for view in views)))
 

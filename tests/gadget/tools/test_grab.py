@@ -210,6 +210,20 @@ def test_frames_after_the_hosts_stop_are_no_loss() -> None:
     assert frames.discarded == frames.left_behind == frames.offered - frames.delivered
 
 
+def test_the_host_counts_what_it_did_not_ask_for_apart() -> None:
+    """U11: a camera that never waits fills the requests that are queued behind the last frame."""
+    camera = FakeCamera()
+    camera.frame_limit = 7
+    result = loopback_grab(camera, frames=5)
+    assert (result.delivered, result.discarded, result.last_block_id, result.after_stop) == (5, 0, 4, 2)
+    assert "5 delivered + 0 incomplete + 0 discarded; 2 more came before the camera had stopped" in "\n".join(
+        result.lines()
+    )
+    camera = FakeCamera()
+    camera.frame_limit = 5
+    assert loopback_grab(camera, frames=5).as_json()["after_stop"] == 0
+
+
 def test_gaps_and_incomplete_frames_are_told(tmp_path: Path) -> None:
     camera = FakeCamera()
 
