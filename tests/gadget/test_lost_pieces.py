@@ -116,21 +116,21 @@ CASES = ONE_TRANSFER + [("full", name) for name in PIECES if "damaged" not in na
 @contextmanager
 def faulty_camera(size: str, piece: str, block: int = BLOCK) -> Iterator[Faulty]:
     built = build(CameraSpec(MODEL), "1")
-    built.rendered.warm_up()
+    built.pixels.warm_up()
     try:
-        yield Faulty(built.rendered, *PIECES[piece], PAYLOADS[size] + 2, block)
+        yield Faulty(built.function, *PIECES[piece], PAYLOADS[size] + 2, block)
     finally:
-        built.rendered.source.close()
+        built.pixels.source.close()
 
 
 def check(result: GrabResult, block_id: int) -> None:
-    """The frame with the fault is told, and with it one more at most."""
+    """The frame with the fault is lost, and with it one more at most."""
     assert result.error == ""
     assert result.first_block_id == 0 and result.last_block_id is not None
     assert result.delivered + result.incomplete + result.discarded == result.last_block_id + 1
-    assert result.reasons[0][0] == block_id
-    assert result.incomplete <= 2, result.lines()
-    assert result.delivered == FRAMES - result.incomplete
+    assert {number for number, _ in result.reasons} <= {block_id, block_id + 1}, result.lines()
+    assert result.incomplete + result.discarded >= 1
+    assert result.delivered == FRAMES - len(result.reasons)
 
 
 @pytest.mark.parametrize(("size", "piece"), CASES)
@@ -138,6 +138,7 @@ def test_in_process(size: str, piece: str) -> None:
     with faulty_camera(size, piece) as camera:
         result = grab(LoopbackBus(camera), GrabOptions(frames=FRAMES, settings=SIZES[size], timeout_s=1))
         check(result, BLOCK)
+        assert result.reasons[0][0] == BLOCK
         assert result.incomplete + result.discarded <= 2, result.lines()
 
 

@@ -2,12 +2,12 @@
 
 State of a `StreamReader`: slots that are posted (oldest first, each with its unfinished request handles),
 free, or handed out in a `Frame` until `release`; the slot in which the stream went astray, and a leader that came
-too early, whose frame is the next.
-Not thread safe, no clock: a timeout is per transfer.
+too early, whose frame is the next. Not thread safe, no clock: a timeout is per transfer.
 
-A lost or doubled piece puts the stream out of step with the slots. Then all requests are taken back and single
-ones are made until a leader or a trailer ends one: after a trailer the slots are posted again, after a leader
-the rest of its slot is. So a lost piece costs its own frame, and the next one where that has begun to arrive.
+A lost or doubled piece puts the stream out of step with the slots. Then all requests are taken back (what has come
+into them meanwhile is lost) and single ones are made until a leader or a trailer ends one: after a trailer the slots
+are posted again, after a leader the rest of its slot is. So a lost piece costs its own frame, and the next one where
+that has begun to arrive.
 Always true: each call of `next_frame` ends, with a frame or an error, after `MAX_LOST_FRAMES` frames' worth of
 bytes at most.
 """
@@ -63,6 +63,7 @@ class StreamReader:
         self.after_stop = 0
         self._running = False
         self._astray: Slot | None = None
+        self._passed_id: int | None = None
         self._debris_bytes = 0
         self._early_leader = memoryview(b"")
         self._free: deque[Slot] = deque()
@@ -151,6 +152,9 @@ class StreamReader:
                 self.resyncs += 1
                 self._astray, self._debris_bytes = slot, 0
                 self._take_back()
+                self._passed_id = peek(slot.stray_mark, LEADER_MAGIC)
+                if self._passed_id is not None:  # what followed it may be in the requests just taken back
+                    slot.stray_mark = memoryview(b"")
                 return None
         self._posted.popleft()
         return slot
@@ -163,21 +167,21 @@ class StreamReader:
             self._read_on(slot, timeout_ms)
         self._astray = None
         mark = memoryview(bytes(slot.stray_mark))
-        own_id = peek(slot.leader, LEADER_MAGIC)
-        leader_id = peek(mark, LEADER_MAGIC)
-        if leader_id is not None:
-            self._early_leader = mark
-            if own_id is not None and own_id != leader_id:
-                return self.assembler.finish(slot)
-            self.assembler.strays += 1  # nothing but debris before a leader, or the same leader twice
-            self._recycle(slot)
-            return None
+        own_id, leader_id = peek(slot.leader, LEADER_MAGIC), peek(mark, LEADER_MAGIC)
         trailer_id = peek(mark, TRAILER_MAGIC)
-        if own_id in (None, trailer_id):
+        if leader_id is not None:
+            self._early_leader = mark  # no request is queued, so what follows it is still to come
+        elif own_id in (None, trailer_id):
             slot.trailer = mark
-            return self.assembler.finish(slot)
-        frame = self.assembler.finish(slot)
-        self.assembler.count(trailer_id)  # of a later frame, of which nothing else was seen
+        frame = None
+        if slot.trailer or own_id not in (None, leader_id):
+            frame = self.assembler.finish(slot)
+        else:  # nothing but debris before a leader, or the same leader twice
+            self.assembler.strays += 1
+            self._recycle(slot)
+        for block_id in (self._passed_id, trailer_id):  # of frames of which nothing else was seen
+            if block_id is not None and block_id > self.assembler.last_block_id:
+                self.assembler.count(block_id)
         return frame
 
     def _read_on(self, slot: Slot, timeout_ms: int) -> None:

@@ -149,20 +149,20 @@ FAULTS: dict[str, tuple[Fault, list[tuple[int, str]], int, int]] = {
     ),
     "leader magic": (at_5(lambda t: [(b"U3VX" + t[0][0][4:], 1024), *t[1:]]), [(5, NO_LEADER)], 1, 0),
     "trailer magic": (at_5(lambda t: [*t[:-1], (b"U3VX" + t[-1][0][4:], 1024)]), [(5, NO_TRAILER)], 1, 0),
-    "trailer lost": (
-        at_5(lambda t: t[:-1]),
-        [(5, NO_TRAILER), (6, EARLY_TRAILER), (7, NO_LEADER)],
-        3,
-        3,
-    ),
+    "trailer lost": (at_5(lambda t: t[:-1]), [(5, NO_TRAILER)], 2, 1),
     "transfer lost": (
         at_5(lambda t: [*t[:2], *t[3:]]),
         [(5, EARLY_TRAILER), (6, NO_LEADER)],
         2,
         2,
     ),
-    "two leaders": (at_5(lambda t: [(t[0][0], 1024), *t]), [], 0, 1),
-    "stray zero-length packet": (at_5(lambda t: [(b"", 1024), *t]), [], 0, 1),
+    "two leaders": (
+        at_5(lambda t: [(t[0][0], 1024), *t]),
+        [(5, "a leader where payload was due")],
+        1,
+        1,
+    ),
+    "stray zero-length packet": (at_5(lambda t: [(b"", 1024), *t]), [(5, NO_LEADER)], 1, 1),
     "babble": (at_5(lambda t: [*t[:-1], (bytes(1500), 0), t[-1]]), [(5, NO_TRAILER)], 2, 1),
 }
 
