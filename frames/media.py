@@ -4,7 +4,6 @@ A picture may have any size: it is scaled to the sensor. Values 0 .. 1 are relat
 pictures follow each other, all rows of a frame see the same one, also with a rolling shutter.
 """
 
-import importlib
 import mmap
 import struct
 import warnings
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from frames._user_modules import module_from_here
 from frames.light import (
     Eye,
     FloatMap,
@@ -281,7 +281,7 @@ class NamedFunction(Function):
         if not colon or not module or not attribute:
             raise SceneError(f"scene python: call={self.call} must be MODULE:NAME")
         try:
-            function = getattr(importlib.import_module(module), attribute)
+            function = getattr(module_from_here(module), attribute)
         except (ImportError, AttributeError) as error:
             raise SceneError(f"scene python: call={self.call}: {error}") from None
         if not callable(function):

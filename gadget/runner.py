@@ -245,9 +245,9 @@ class Bench:
         self._worker.shutdown(cancel_futures=True)
         for built in self.cameras:
             built.pixels.source.close()
+        self.loop.close()
         if self._pcap is not None:
             self._pcap.close()
-        self.loop.close()
 
     def _add(self, spec: CameraSpec, serial: str, bus: Bus | None) -> None:
         def arrived(_now_ns: int) -> None:

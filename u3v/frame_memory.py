@@ -36,7 +36,10 @@ class Frame:
 
 
 class FrameMemory:
-    """`memory_bytes`: its size. `slots()`: how many images it takes, None where only their bytes count."""
+    """`memory_bytes`: its size. `slots()`: how many images it takes, None where only their bytes count.
+
+    `left_behind`: those of the discarded frames that a host had not fetched when it stopped.
+    """
 
     def __init__(
         self,
@@ -49,6 +52,7 @@ class FrameMemory:
         self.offered = 0
         self.delivered = 0
         self.discarded = 0
+        self.left_behind = 0
         self.bytes_delivered = 0
         self.next_block_id = 0
         self._slots = slots
@@ -79,8 +83,9 @@ class FrameMemory:
         self.next_block_id = 0
 
     def close(self) -> None:
-        """No wire takes frames any more: everything held is discarded."""
+        """No wire takes frames any more: everything held is discarded, and counted apart."""
         self.enabled = False
+        self.left_behind += len(self._frames)
         self.flush()
 
     def flush(self) -> None:

@@ -4,39 +4,28 @@ Every mistake of a person is one line on stderr and exit code 2. What else goes 
 that asks for a report, and exit code 70 (EX_SOFTWARE), so that nobody looks for the mistake in what he typed.
 """
 
-import contextlib
 import errno
-import json
 import os
 import sys
-import time
 import traceback
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from frames.scene import SceneError
 from frames.sensor import SensorError
-from gadget.catalogue import find_model
 from gadget.cli.completion import completion_command
+from gadget.cli.grab import grab_command
 from gadget.cli.lists import features_command, models_command, scenes_command, show_command, xml_command
-from gadget.cli.options import (
-    as_arguments,
-    camera_options,
-    specs,
-)
 from gadget.cli.plan import plan_command
 from gadget.cli.power import power_command
 from gadget.cli.ptc import ptc_command
 from gadget.cli.run_serve_plug import CannotRun, plug_command, run_command, serve_command
-from gadget.feature_text import parse_assignment
 from u3v.did_you_mean import hint
 from u3v.errors import U3VError
 
 if TYPE_CHECKING:
-    from u3v.host.bus import HostBus
+    pass
 
 MISTAKES = (U3VError, SceneError, SensorError)
 INTERNAL_ERROR = 70
@@ -104,97 +93,12 @@ for command in (
     scenes_command,
     xml_command,
     completion_command,
+    grab_command,
     plan_command,
     power_command,
     ptc_command,
 ):
     cli.add_command(command)
-
-
-@cli.command(
-    "grab",
-    epilog="""\b
-Examples:
-  u3v grab acA4096-40um -n 10 -o out
-  u3v grab acA4096-40um -n 300 --set PixelFormat=Mono12p --set Gain=12 --json
-  u3v grab usbip://127.0.0.1:3240/1-1 -n 5 -o out --format tiff
-  u3v grab usb:2676:ba02 -n 5""",
-)
-@click.argument("target", default="acA4096-40um", metavar="[MODEL | usbip://HOST:PORT/BUSID | usb:VID:PID]")
-@click.option("-n", "frames", default=1, show_default=True, type=click.IntRange(1), help="Frames to take.")
-@click.option(
-    "-o",
-    "output",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Write images here; without it frames are only counted.",
-)
-@click.option(
-    "--keep", type=click.IntRange(1), metavar="N", help="Write only the first N frames; default: all."
-)
-@click.option(
-    "--format", "image_format", type=click.Choice(["png", "tiff", "raw"]), default="png", show_default=True
-)
-@click.option(
-    "--timeout",
-    default=5.0,
-    show_default=True,
-    metavar="S",
-    help="Longest wait for a frame, besides exposure.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the summary.")
-@camera_options
-def grab_command(
-    target: str,
-    frames: int,
-    output: Path | None,
-    keep: int | None,
-    image_format: str,
-    timeout: float,
-    as_json: bool,
-    **options: Any,
-) -> None:
-    """Take frames from a camera: a virtual one of MODEL, one exported over USB/IP, or one on this machine's USB.
-
-    --set works on all three. The options about the virtual camera (--scene, --speed ...) are for MODEL only.
-    Exit code: 0 if all frames were delivered whole, 1 if not.
-    """
-    from gadget.tools.grab import GrabOptions, grab, is_address, open_target, progress_bar
-    from gadget.tools.in_process import in_process
-    from gadget.tools.served import served
-
-    settings = dict(parse_assignment(text) for text in options["settings"])
-    options["settings"] = ()  # the host sets them, as it would at any other camera
-    wanted = GrabOptions(
-        frames=frames,
-        output=output,
-        keep=keep,
-        image_format=image_format,
-        settings=settings,
-        timeout_s=timeout,
-    )
-    clock_s: Callable[[], float] = time.monotonic
-    bus: HostBus
-    with contextlib.ExitStack() as stack:
-        if is_address(target):
-            bus = stack.enter_context(contextlib.closing(open_target(target)))
-        elif options["clock"] != "real":
-            (spec,) = specs((target,), options)
-            host = stack.enter_context(in_process(spec, options["pcap"]))
-            bus, clock_s = host, lambda: host.now_ns / 1e9
-        else:
-            find_model(target, options["model_file"])
-            address = stack.enter_context(served(target, as_arguments(options)))
-            bus = stack.enter_context(contextlib.closing(open_target(address)))
-        show = stack.enter_context(progress_bar(frames, not as_json))
-        result = grab(bus, wanted, show, clock_s)
-    if as_json:
-        click.echo(json.dumps(result.as_json(), indent=2))
-    else:
-        click.echo("\n".join(result.lines()))
-    if result.error:
-        click.echo(f"u3v: {result.error}", err=True)
-    sys.exit(0 if result.ok else 1)
 
 
 def main() -> None:

@@ -77,9 +77,11 @@ def report(cameras: list[BuiltCamera]) -> None:
     for built in cameras:
         stream = built.camera.frames
         if stream.offered:
+            lost = stream.discarded - stream.left_behind
             click.echo(
                 f"{built.model.name} {built.camera.options.serial}: {stream.offered} frames offered = "
-                f"{stream.delivered} delivered + {stream.discarded} discarded + {stream.in_flight} held",
+                f"{stream.delivered} delivered + {lost} discarded + {stream.left_behind} after the host's stop"
+                f" + {stream.in_flight} held",
                 err=True,
             )
 

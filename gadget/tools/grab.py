@@ -4,7 +4,8 @@
 delivered, incomplete (and why) or discarded (a gap in the ids). The hot path moves bytes into a ring of
 buffers made beforehand and nothing else: images are converted and written by worker threads, after the
 acquisition where the ring holds all frames, else meanwhile. If they cannot keep up, the camera finds no
-request for its data and discards frames, which the result shows.
+request for its data and discards frames: the result's `error` says so and what would be faster. The first file
+that cannot be written ends the run.
 """
 
 import sys
@@ -23,7 +24,7 @@ from u3v.host.assembler import DEFAULT_TRANSFER_BYTES, Frame, FrameAssembler
 from u3v.host.bus import HostBus, UsbError, UsbTimeout
 from u3v.host.client import U3VClient
 from u3v.host.nodes import DeviceNodes
-from u3v.host.stream import MAX_POSTED_FRAMES, StreamReader
+from u3v.host.stream import MAX_POSTED_FRAMES, StreamLost, StreamReader
 from u3v.wire.stream import Leader
 
 DEFAULT_TIMEOUT_S = 5.0
@@ -38,7 +39,8 @@ _PAGE_BYTES = 4096
 class GrabOptions:
     """`frames`: how many to take, complete or not. `output`: directory for image files; None writes none.
 
-    `keep`: write only that many, the first; None writes all. `settings`: features to set first, in order.
+    `keep`: write only that many, the first; None writes all. `as_numbers`: files hold the camera's numbers instead
+    of a picture for people. `settings`: features to set first, in order.
     `timeout_s`: how long to wait for a transfer, on top of the exposure time. `ring_bytes`: memory for frames.
     """
 
@@ -47,6 +49,7 @@ class GrabOptions:
     keep: int | None = None
     image_format: str = "png"
     settings: Mapping[str, str] = field(default_factory=dict)
+    as_numbers: bool = False
     timeout_s: float = DEFAULT_TIMEOUT_S
     transfer_bytes: int = DEFAULT_TRANSFER_BYTES
     ring_bytes: int = MAX_RING_BYTES
@@ -79,8 +82,10 @@ class GrabResult:
 
     `last_block_id` is None where no frame came. `reasons`: (block id, why) of incomplete frames, the first
     20. `strays`: pieces that belong to no new block id. `resyncs`: how often leaders and payload had got out
-    of step. `duration_s`: from AcquisitionStart to the last frame; `fps` and `mb_per_s` (10^6 bytes) between
-    the first and the last frame. `error`: why it ended early, or "".
+    of step. `stale_acks`: acknowledges that came too late for their command. `after_stop`: frames that came when
+    those asked for were there, beyond the sum. `duration_s`: from AcquisitionStart to the last frame; `fps` and
+    `mb_per_s` (10^6 bytes) between the first and the last frame. `error`: why it ended early, or what else went
+    wrong, or "".
     """
 
     vendor: str
@@ -97,6 +102,8 @@ class GrabResult:
     last_block_id: int | None
     strays: int
     resyncs: int
+    stale_acks: int
+    after_stop: int
     duration_s: float
     fps: float
     mb_per_s: float
@@ -115,14 +122,17 @@ class GrabResult:
     def lines(self) -> list[str]:
         """The summary for people."""
         blocks = "none" if self.last_block_id is None else f"{self.first_block_id} to {self.last_block_id}"
+        late = f"; {self.after_stop} more came before the camera had stopped" if self.after_stop else ""
         out = [
             f"{self.vendor} {self.model} {self.serial}: {self.width} x {self.height} {self.pixel_format}",
             f"block ids {blocks} = {self.delivered} delivered + {self.incomplete} incomplete"
-            f" + {self.discarded} discarded",
+            f" + {self.discarded} discarded{late}",
             f"{self.fps:.2f} fps, {self.mb_per_s:.1f} MB/s, {self.duration_s:.3f} s",
         ]
         if self.resyncs or self.strays:
             out.append(f"out of step {self.resyncs} times, {self.strays} stray pieces")
+        if self.stale_acks:
+            out.append(f"{self.stale_acks} acknowledges came too late for their command")
         for block_id, reason in self.reasons:
             out.append(f"  block {'?' if block_id is None else block_id}: {reason}")
         if self.incomplete > len(self.reasons):
@@ -185,7 +195,9 @@ class _Grab:
         self._reasons: list[tuple[int | None, str]] = []
         self._seen = 0
         self._leader: Leader | None = None
-        self._error = ""
+        self._error = self._error_of_files = ""
+        self._starved = False
+        self._began_writing_s = self._wrote_s = 0.0
         self._at_start = self._at_first = self._at_last = 0.0
         self._next_progress = 0.0
 
@@ -204,6 +216,10 @@ class _Grab:
             finally:
                 self._stop(started)
             for frame in self._kept:
+                while len(self._writing) > _WRITERS:
+                    self._collect()
+                if self._error_of_files:
+                    break
                 self._write(frame)
             while self._writing:
                 self._collect()
@@ -217,8 +233,9 @@ class _Grab:
         """The hot path. Ends with all frames, or with `error` set."""
         reader, wanted = self._reader, self._options.frames
         try:
-            while self._seen < wanted:
+            while self._seen < wanted and not self._error_of_files:
                 while self._writing and (self._writing[0][1].done() or not reader.posted):
+                    self._starved = self._starved or not reader.posted
                     self._collect()
                 frame = reader.next_frame(self._timeout_ms)
                 self._at_last = self._clock_s()
@@ -239,7 +256,7 @@ class _Grab:
         except UsbTimeout:
             waited = self._timeout_ms / 1000
             self._error = f"nothing came for {waited:g} s after {self._seen} of {wanted} frames"
-        except UsbError as error:
+        except (UsbError, StreamLost) as error:
             self._error = f"{error} after {self._seen} of {wanted} frames"
         except KeyboardInterrupt:
             self._error = f"interrupted after {self._seen} of {wanted} frames"
@@ -271,12 +288,13 @@ class _Grab:
         assert output is not None and leader is not None
         if self._writers is None:
             self._writers = ThreadPoolExecutor(_WRITERS, "write")
+            self._began_writing_s = time.monotonic()
         kind = self._options.image_format
         name = "".join(c if c.isalnum() or c in "-_." else "_" for c in self._client.abrm.model_name)
         path = output / f"{name or 'frame'}-{leader.block_id:06d}.{kind}"
 
         def work() -> Path:
-            write_image(path, kind, leader, frame.payload)
+            write_image(path, kind, leader, frame.payload, as_numbers=self._options.as_numbers)
             return path
 
         self._writing.append((frame, self._writers.submit(work)))
@@ -289,8 +307,10 @@ class _Grab:
         self._writing.popleft()
         try:
             self._files.append(str(future.result()))
+            self._wrote_s = time.monotonic()
         except (OSError, U3VError) as error:
-            self._error = self._error or f"block {frame.block_id} was not written: {error}"
+            reason = error.strerror if isinstance(error, OSError) else error
+            self._error_of_files = self._error_of_files or f"block {frame.block_id} was not written: {reason}"
         self._reader.release(frame)
         self._report()
 
@@ -304,6 +324,20 @@ class _Grab:
         to_write = min(to_write, self._options.keep or to_write)
         written = len(self._files)
         self._on_progress(Progress(counts.delivered, counts.incomplete, counts.discarded, written, to_write))
+
+    def _lost_to_writers(self) -> str:
+        """Why frames are missing, where all buffers were waiting for their files."""
+        discarded = self._reader.assembler.discarded
+        if not (self._starved and discarded):
+            return ""
+        kind = self._options.image_format
+        span_s = self._wrote_s - self._began_writing_s
+        rate = f" at {len(self._files) / span_s:.1f} a second" if span_s > 0 else ""
+        faster = {"png": "take --format tiff or raw, ", "tiff": "take --format raw, ", "raw": ""}[kind]
+        return (
+            f"the camera discarded {discarded} frames: {kind} files could only be written{rate};"
+            f" {faster}keep fewer, or lower AcquisitionFrameRate"
+        )
 
     def _exposure_s(self) -> float:
         if not self._nodes.has("ExposureTime"):
@@ -334,12 +368,14 @@ class _Grab:
             last_block_id=counts.last_block_id if some else None,
             strays=counts.strays,
             resyncs=self._reader.resyncs,
+            stale_acks=self._client.stale_acks,
+            after_stop=self._reader.after_stop,
             duration_s=max(0.0, self._at_last - self._at_start),
             fps=fps,
             mb_per_s=fps * self._reader.setup.payload_size / 1e6,
             reasons=tuple(self._reasons),
             files=tuple(self._files),
-            error=self._error,
+            error=self._error or self._error_of_files or self._lost_to_writers(),
         )
 
 
@@ -379,46 +415,3 @@ def progress_bar(frames: int, enabled: bool) -> Iterator[Callable[[Progress], No
                 bar.update(writing, completed=progress.written, total=progress.to_write, visible=True)
 
         yield show
-
-
-def open_target(target: str) -> HostBus:
-    """The camera at `usbip://HOST[:PORT][/BUSID]` or `usb:VID:PID[:SERIAL]` (hexadecimal ids).
-
-    Raises Mistake for anything else, UsbGone where there is no such camera.
-    """
-    kind, _, rest = target.partition(":")
-    if kind == "usbip" and rest.startswith("//"):
-        return _open_usbip(target, rest[2:])
-    if kind == "usb":
-        return _open_usb(target, rest)
-    raise Mistake(f"{target!r} is no address: usbip://HOST:PORT/BUSID or usb:VID:PID")
-
-
-def is_address(target: str) -> bool:
-    """Whether a target is an address for `open_target` rather than the name of a camera model."""
-    return target.startswith(("usbip:", "usb:"))
-
-
-def _open_usbip(target: str, rest: str) -> HostBus:
-    from gadget.usbip import wire
-    from gadget.usbip.client import UsbipClient
-
-    place, _, busid = rest.partition("/")
-    host, colon, port_text = place.rpartition(":")
-    if place.endswith("]") or not colon:
-        host, port_text = place, str(wire.PORT)
-    if not port_text.isdecimal() or not 0 < int(port_text) < 65536:
-        raise Mistake(f"{target!r}: {port_text!r} is no TCP port")
-    return UsbipClient.connect(host.strip("[]") or "127.0.0.1", int(port_text), busid or "1-1")
-
-
-def _open_usb(target: str, rest: str) -> HostBus:
-    from gadget.tools.pyusb_bus import UsbBus
-
-    vid, _, pid = rest.partition(":")
-    pid, _, serial = pid.partition(":")
-    try:
-        numbers = int(vid, 16), int(pid, 16)
-    except ValueError:
-        raise Mistake(f"{target!r}: give two hexadecimal numbers, such as usb:2676:ba02") from None
-    return UsbBus.open(*numbers, serial)

@@ -4,7 +4,7 @@ Frames are rendered before the clock moves on: results are bit for bit the same 
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from frames.scene import Scene
@@ -16,14 +16,22 @@ from gadget.usb.pcap import PcapWriter
 
 @contextlib.contextmanager
 def in_process(
-    spec: CameraSpec, pcap: Path | None = None, scene: Scene | None = None
+    spec: CameraSpec,
+    pcap: Path | None = None,
+    scene: Scene | None = None,
+    *,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Iterator[LoopbackBus]:
     """A host for the camera of `spec`, on a simulated clock (in lockstep where the spec says so).
 
-    `scene`: instead of the spec's, one that the caller may change between frames.
+    `scene`: instead of the spec's, one that the caller may change between frames. `say` gets what happens to the
+    camera, one line each, such as a supply that fails.
     """
     bus = spec.bus.bus() if spec.bus is not None else None
     built = build(spec, spec.serial or str(FIRST_SERIAL), scene=scene, bus=bus)
+    name = f"{built.model.name} {built.camera.options.serial}"
+    built.port.report = lambda line: say(f"{name} {line}")
+    built.device.ep0.on_refusal = lambda reason: say(f"{name} stays unconfigured: {reason}")
     lockstep = spec.clock == "lockstep"
     time = SimulatedTime(lockstep=lockstep, step_ns=LOCKSTEP_NS if lockstep else 0)
     host = LoopbackBus.to(built.device, time)

@@ -14,8 +14,10 @@ from types import SimpleNamespace
 import usb.backend
 import usb.core
 
+from u3v.errors import Malformed
 from u3v.host import bus as host
 from u3v.host.bus import HostBus
+from u3v.host.descriptors import DT_ENDPOINT, DT_INTERFACE, walk
 
 _DEVICE = struct.Struct("<BBHBBBBHHHBBBB")
 _CONFIGURATION = struct.Struct("<BBHBBBBB")
@@ -52,8 +54,7 @@ class BusBackend(usb.backend.IBackend):  # type: ignore[misc]
 
     def get_device_descriptor(self, dev: HostBus) -> SimpleNamespace:
         with _errors():
-            raw = host.get_device_descriptor(dev)
-        fields = _named(_DEVICE_FIELDS, _DEVICE, raw)
+            fields = _named(_DEVICE_FIELDS, _DEVICE, host.get_device_descriptor(dev))
         fields.bus, fields.address = 1, self._buses.index(dev) + 1
         fields.port_number, fields.port_numbers = fields.address, (fields.address,)
         fields.speed = _LIBUSB_SPEED_SUPER if fields.bcdUSB >= 0x0300 else _LIBUSB_SPEED_HIGH
@@ -158,30 +159,32 @@ def _errors() -> Iterator[None]:
         raise usb.core.USBError(str(error), _LIBUSB_NO_DEVICE, errno.ENODEV) from error
     except host.UsbError as error:
         raise usb.core.USBError(str(error), _LIBUSB_IO, -error.status) from error
+    except Malformed as error:
+        raise usb.core.USBError(str(error), _LIBUSB_IO, errno.EIO) from error
 
 
 def _named(names: str, layout: struct.Struct, raw: bytes) -> SimpleNamespace:
+    if len(raw) < layout.size:
+        raise Malformed(f"descriptor {raw.hex(' ')} is shorter than {layout.size} bytes")
     fields = dict(zip(names.split(), layout.unpack_from(raw), strict=True))
     return SimpleNamespace(**fields, extra_descriptors=[])
 
 
 def _parse(raw: bytes) -> SimpleNamespace:
-    configuration = current = _named(_CONFIGURATION_FIELDS, _CONFIGURATION, raw)
+    first, *others = [*walk(raw)] or [b""]
+    configuration = current = _named(_CONFIGURATION_FIELDS, _CONFIGURATION, first)
     by_number: dict[int, list[SimpleNamespace]] = {}
-    at = raw[0]
-    while at + 2 <= len(raw):
-        length, kind = max(raw[at], 2), raw[at + 1]
-        if kind == 4:
-            current = _named(_INTERFACE_FIELDS, _INTERFACE, raw[at:])
-            current.endpoints = []
-            by_number.setdefault(current.bInterfaceNumber, []).append(current)
-            interface = current
-        elif kind == 5:
-            current = _named(_ENDPOINT_FIELDS, _ENDPOINT, raw[at:])
+    interface = SimpleNamespace(endpoints=[])
+    for descriptor in others:
+        if descriptor[1] == DT_INTERFACE:
+            current = interface = _named(_INTERFACE_FIELDS, _INTERFACE, descriptor)
+            interface.endpoints = []
+            by_number.setdefault(interface.bInterfaceNumber, []).append(interface)
+        elif descriptor[1] == DT_ENDPOINT:
+            current = _named(_ENDPOINT_FIELDS, _ENDPOINT, descriptor)
             current.bRefresh = current.bSynchAddress = 0
             interface.endpoints.append(current)
         else:
-            current.extra_descriptors += raw[at : at + length]
-        at += length
+            current.extra_descriptors += descriptor
     configuration.interfaces = list(by_number.values())
     return configuration

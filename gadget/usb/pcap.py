@@ -13,6 +13,8 @@ endpoint is used (the local transport: the host reads sysfs; or a capture that b
 that exchange in front itself: two GET_DESCRIPTOR requests with the ids `SYNTHETIC_ID` and one more, which
 never were on the wire.
 
+A file that cannot be written to any more (a full disk) ends the capture, not the cameras: `close` raises what happened.
+
 One thread: that of the loop which owns the devices.
 """
 
@@ -57,6 +59,8 @@ class PcapWriter:
         self._epoch_ns = time.time_ns() - time.monotonic_ns() if epoch_ns is None else epoch_ns
         self._ports: list[_Port] = []
         self._next_id = 1
+        self._failure: OSError | None = None
+        self._path = path
         self._file = open(path, "wb", buffering=_BUFFER_BYTES)  # noqa: SIM115
         self._file.write(_FILE_HEADER.pack(_MAGIC, 2, 4, 0, 0, _MAX_RECORD_BYTES, LINKTYPE_USB_LINUX_MMAPPED))
 
@@ -81,11 +85,21 @@ class PcapWriter:
         self._file.flush()
 
     def close(self) -> None:
-        """Detach from all devices and complete the file."""
+        """Detach from all devices and complete the file. Raises OSError where the file lacks something."""
+        self._detach()
+        try:
+            self._file.close()
+        except OSError as error:
+            self._failure = self._failure or error
+        if self._failure is not None:
+            raise OSError(
+                self._failure.errno, f"{self._failure.strerror}: the capture is cut short", str(self._path)
+            )
+
+    def _detach(self) -> None:
         for port in self._ports:
             port.device.observer = None
         self._ports.clear()
-        self._file.close()
 
     def _observe(self, port: "_Port", kind: str, urb: Urb, now_ns: int) -> None:
         if kind == "S":
@@ -195,7 +209,11 @@ class PcapWriter:
             0,
         )
         record = _RECORD.pack(seconds & 0xFFFFFFFF, ns // 1000, _USBMON.size + len(payload), on_wire)
-        self._file.write(b"".join((record, header, payload)))
+        try:
+            self._file.write(b"".join((record, header, payload)))
+        except OSError as error:
+            self._failure = error
+            self._detach()
 
 
 class _Port:

@@ -8,6 +8,7 @@ request ends once, by RET_SUBMIT or by RET_UNLINK. After an error of the connect
 
 import select
 import socket
+import struct
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from u3v.host.bus import (
 )
 
 UNLINK_S = 5.0
+SEND_S = 5.0
 _CONNECT_S = 5.0
 _MAX_DEVICES = 1024
 _JOINED_BYTES = 65536
@@ -62,6 +64,7 @@ class UsbipClient:
         self._filling = self._header
         self._current: _Request | None = None
         sock.settimeout(None)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(SEND_S))
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -155,6 +158,9 @@ class UsbipClient:
             else:
                 self._sock.sendall(header)
                 self._sock.sendall(data)
+        except BlockingIOError:
+            self._end(f"the USB/IP server takes nothing for {SEND_S:g} s")
+            raise UsbGone(self._gone) from None
         except OSError as error:
             self._end(f"the USB/IP connection broke: {error.strerror or error}")
             raise UsbGone(self._gone) from None
@@ -283,6 +289,10 @@ def list_devices(host: str = "127.0.0.1", port: int = wire.PORT) -> list[Record]
         if count > _MAX_DEVICES:
             raise UsbGone(f"{host}:{port} offers {count} devices; that is no USB/IP server")
         return [_read_listed(sock) for _ in range(count)]
+
+
+def _timeval(seconds: float) -> bytes:
+    return struct.pack("@ll", int(seconds), int(seconds % 1 * 1e6))
 
 
 def _writable(buffer: WriteBuffer) -> memoryview:

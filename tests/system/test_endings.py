@@ -1,4 +1,4 @@
-"""However `u3v run` and `u3v serve` end, they leave no process, directory or socket (`u3v plug`: test_kernel)."""
+"""However `u3v run`, `serve` and `grab` end, they leave no process, directory or socket (`u3v plug`: test_kernel)."""
 
 import os
 import select
@@ -84,6 +84,22 @@ def test_serve(how: signal.Signals) -> None:
                 pass
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port))
+    finally:
+        end(program)
+        program.communicate()
+
+
+@pytest.mark.parametrize("how", SIGNALS)
+def test_grab(how: signal.Signals) -> None:
+    """B2: the camera's process goes with it, also when it is this program alone that is killed."""
+    program = start([*U3V, "grab", MODEL, "-n", "1000000", "--set", "Width=64", "--set", "Height=64"])
+    try:
+        while not descendants(program.pid):
+            assert program.poll() is None
+        pidfds = [os.pidfd_open(process) for process in descendants(program.pid)]
+        program.send_signal(how)
+        program.communicate(timeout=PATIENCE_S)
+        assert gone(pidfds)
     finally:
         end(program)
         program.communicate()

@@ -12,7 +12,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from gadget.tools.grab import GrabOptions, grab, open_target
+from gadget.tools.grab import GrabOptions, grab
+from gadget.tools.targets import open_target
 from tests.u3v.host.fake import pattern
 
 REPOSITORY = Path(__file__).parents[2]
@@ -34,7 +35,7 @@ def balanced(result: dict[str, Any]) -> bool:
 
 def test_images_of_a_virtual_camera(tmp_path: Path) -> None:
     settings = [*ROI, "--set", "PixelFormat=Mono12p"]
-    done = u3v("grab", "acA4096-40um", "-n", "4", "-o", str(tmp_path), "--json", *settings)
+    done = u3v("grab", "acA4096-40um", "-n", "4", "-o", str(tmp_path), "--raw", "--json", *settings)
     assert (done.returncode, done.stderr) == (0, "")
     result = json.loads(done.stdout)
     assert result["ok"] and result["delivered"] == 4 and balanced(result)
@@ -58,7 +59,7 @@ def test_formats_agree(tmp_path: Path) -> None:
         for kind in ("png", "tiff", "raw"):
             out = tmp_path / pixel_format / kind
             settings = ["--set", f"PixelFormat={pixel_format}", "--set", "TestImageSelector=Testimage1"]
-            done = u3v("grab", "acA4096-40um", "-o", str(out), "--format", kind, *ROI, *settings)
+            done = u3v("grab", "acA4096-40um", "-o", str(out), "--format", kind, "--raw", *ROI, *settings)
             assert done.returncode == 0, done.stderr
             (path,) = out.iterdir()
             if kind == "raw":

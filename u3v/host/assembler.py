@@ -10,11 +10,16 @@ block id up to the last one seen is exactly one of
 - discarded: nothing of it arrived (a gap in the ids: the camera had to drop it, or it was lost in a resync).
 
 What has no new block id (debris between frames, repeated ids) is counted in `strays`, outside of the sum.
+
+Where a piece was lost, what follows it lands in the wrong memory. Leaders and trailers are short packets, so
+each of them is the last one of its request: `mark_at_the_end` finds them there, whatever came before. Example:
+the trailer of block 4 is lost; the leader of block 5 ends the request made for it, and says where the stream is.
 """
 
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from u3v.errors import Malformed, Status, U3VError
 from u3v.host.bus import WriteBuffer
@@ -39,6 +44,7 @@ class StreamSetup:
     leader_size: int
     trailer_size: int
     plan: TransferPlan
+    max_packet: int = 1024
 
     def registers(self) -> bytes:
         """SI_Maximum_Leader_Size up to SI_Maximum_Trailer_Size, as they lie in the SIRM from +0x18 on."""
@@ -79,6 +85,7 @@ def plan_stream(sirm: Sirm, max_packet: int, transfer_bytes: int = DEFAULT_TRANS
         _round_up(max(sirm.required_leader, LEAST_LEADER_BYTES), step),
         _round_up(max(sirm.required_trailer, LEAST_TRAILER_BYTES), step),
         TransferPlan(size if count else 0, count, _round_up(rest, sirm.alignment), 0),
+        max_packet,
     )
 
 
@@ -86,11 +93,21 @@ def _round_up(value: int, step: int) -> int:
     return -(-value // step) * step
 
 
+class Found(Enum):
+    """What a completed transfer turned out to be."""
+
+    DUE = "what was due, or a damaged one of it"
+    LEADER = "a leader where something else was due"
+    TRAILER = "a trailer where something else was due"
+    DEBRIS = "nothing that says where in the stream it is from"
+
+
 class Slot:
     """Memory of one frame: `views` are its transfers in order: leader, payload pieces, trailer.
 
     `buffer` is the caller's, at least `setup.plan.capacity` bytes; the payload lies in it from byte 0 on.
-    `received` holds the length of each transfer that has completed so far.
+    `received` holds the length of each transfer that has completed so far. `stray_mark`: the leader or trailer
+    that came where something else was due.
     """
 
     def __init__(self, setup: StreamSetup, buffer: WriteBuffer) -> None:
@@ -103,12 +120,18 @@ class Slot:
             self.views.append(self.memory[at : at + size])
             at += size
         self.views.append(memoryview(bytearray(setup.trailer_size)))
-        self.received: list[int] = []
-        self.trouble = ""
+        self.clear()
 
     def clear(self) -> None:
-        self.received.clear()
+        self.received: list[int] = []
+        self.leader = self.trailer = self.stray_mark = memoryview(b"")
         self.trouble = ""
+
+    def begin_with(self, leader: memoryview) -> None:
+        """Take a leader that has come already, in the memory of another request."""
+        self.views[0][: len(leader)] = leader
+        self.leader = self.views[0][: len(leader)]
+        self.received.append(len(leader))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,27 +159,40 @@ class FrameAssembler:
         self.discarded = 0
         self.strays = 0
 
-    def completed(self, slot: Slot, length: int, trouble: str = "") -> bool:
-        """Note that the next transfer of `slot` has completed. False: the stream is out of step with it.
+    def completed(self, slot: Slot, length: int, trouble: str = "") -> Found:
+        """Note that the next transfer of `slot` has completed. DUE: the stream is in step with it.
 
-        `trouble` says what else happened to the transfer, such as an overflow.
+        `trouble` says what else happened to the transfer, such as an overflow. A short packet where a leader or
+        trailer was due is a damaged one of those: what follows it is still where it belongs.
         """
         index = len(slot.received)
-        slot.received.append(length)
-        if trouble and not slot.trouble:
-            slot.trouble = trouble
         view = slot.views[index][:length]
-        if index == 0:
-            lost = "" if peek(view, LEADER_MAGIC) is not None else "no leader where one was due"
-        elif index == len(slot.views) - 1:
-            lost = "" if peek(view, TRAILER_MAGIC) is not None else "no trailer where one was due"
-        else:  # transfers are missing where a leader or trailer comes instead of payload: they are short
-            mark = mark_of(view) if length < len(slot.views[index]) else None
-            lost = f"a {_NAMES[mark[0]]} where payload was due" if mark else ""
-        if lost:
-            slot.trouble = slot.trouble or lost
-            slot.received[index] = 0
-        return not lost
+        last = len(slot.views) - 1
+        due = LEADER_MAGIC if index == 0 else TRAILER_MAGIC if index == last else None
+        if due is not None and peek(view, due) is not None:
+            slot.received.append(length)
+            if due == LEADER_MAGIC:
+                slot.leader = view
+            else:
+                slot.trailer = view
+            return Found.DUE
+        found = Found.DUE
+        if trouble and due is not None:
+            found = Found.DEBRIS
+        elif length < len(slot.views[index]):  # a full request has no mark at its end
+            mark = mark_at_the_end(view, self.setup.max_packet)
+            if mark is not None:
+                slot.stray_mark, length = mark, length - len(mark)
+                found = Found.LEADER if peek(mark, LEADER_MAGIC) is not None else Found.TRAILER
+        elif due is not None:
+            found = Found.DEBRIS
+        if not trouble and due is not None:
+            trouble = f"no {_NAMES[due]} where one was due"
+        elif not trouble and found is not Found.DUE:
+            trouble = f"a {found.name.lower()} where payload was due"
+        slot.trouble = slot.trouble or trouble
+        slot.received.append(0 if due is not None else length)
+        return found
 
     def finish(self, slot: Slot) -> Frame:
         """Judge a slot, also one that was given up half-way."""
@@ -189,19 +225,18 @@ class FrameAssembler:
             self.incomplete += 1
 
     def _leader(self, slot: Slot) -> tuple[Leader | None, str]:
-        if not slot.received:
+        if not slot.leader:
             return None, "no leader"
-        view = slot.views[0][: slot.received[0]]
         try:
-            return parse_leader(view), ""
+            return parse_leader(slot.leader), ""
         except Malformed as error:
             return None, f"leader: {error}"
 
     def _trailer(self, slot: Slot) -> tuple[Trailer | None, str]:
-        if len(slot.received) < len(slot.views):
+        if not slot.trailer:
             return None, "no trailer"
         try:
-            return parse_trailer(slot.views[-1][: slot.received[-1]]), ""
+            return parse_trailer(slot.trailer), ""
         except Malformed as error:
             return None, f"trailer: {error}"
 
@@ -227,12 +262,10 @@ def peek(view: memoryview, magic: int) -> int | None:
     return int(block_id) if found == magic else None
 
 
-def mark_of(view: memoryview) -> tuple[int, int] | None:
-    """(magic, block id) where a whole transfer can only be a leader or a trailer: magic and size agree."""
-    for magic in (LEADER_MAGIC, TRAILER_MAGIC):
-        if _is_mark(view, magic):
-            return magic, int(_HEAD.unpack_from(view)[3])
-    return None
+def mark_at_the_end(view: memoryview, max_packet: int) -> memoryview | None:
+    """The leader or trailer that ended a request: a last packet whose magic and size agree; None without one."""
+    tail = view[len(view) // max_packet * max_packet :]
+    return tail if any(_is_mark(tail, magic) for magic in _NAMES) else None
 
 
 def _is_mark(view: memoryview, magic: int) -> bool:

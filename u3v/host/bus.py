@@ -9,7 +9,7 @@ for the controller takes part in them.
 import struct
 from typing import Protocol
 
-from u3v.errors import U3VError
+from u3v.errors import Malformed, U3VError
 
 ReadBuffer = bytes | bytearray | memoryview
 WriteBuffer = bytearray | memoryview
@@ -83,6 +83,7 @@ class HostBus(Protocol):
 
 _SETUP = struct.Struct("<BBHHH")
 _TIMEOUT_MS = 1000
+_DT_STRING = 3
 
 
 def setup_packet(request_type: int, request: int, value: int, index: int, length: int) -> bytes:
@@ -105,8 +106,15 @@ def get_configuration_descriptor(bus: HostBus, number: int = 0) -> bytes:
     return get_descriptor(bus, 2, number, int.from_bytes(head[2:4], "little"))
 
 
-def get_string(bus: HostBus, number: int, language: int = 0x0409) -> str:
-    return get_descriptor(bus, 3, number, 255, language)[2:].decode("utf-16-le")
+def get_string(bus: HostBus, number: int) -> str:
+    """A string descriptor in the device's first language. Raises Malformed, UsbStall."""
+    languages = get_descriptor(bus, _DT_STRING)
+    if len(languages) < 4:
+        raise Malformed("string descriptor 0 lists no language")
+    raw = get_descriptor(bus, _DT_STRING, number, 255, int.from_bytes(languages[2:4], "little"))
+    if len(raw) < 2 or raw[0] > len(raw) or raw[1] != _DT_STRING:
+        raise Malformed(f"string descriptor {number}: {raw.hex(' ')}")
+    return raw[2 : raw[0]].decode("utf-16-le", "replace")
 
 
 def get_configuration(bus: HostBus) -> int:

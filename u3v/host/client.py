@@ -3,7 +3,8 @@
 State of a `U3VClient`: the request id of the last command (1..0xFFFE, each command a new one) and, after
 `open()`, what descriptors and bootstrap registers said. Always true: one command is outstanding at most, and
 an acknowledge counts only if its request id is the command's. Late acknowledges of commands given up on are
-counted in `stale_acks` and dropped. No command is ever sent twice: a repeated write could act twice.
+counted in `stale_acks` and dropped; commands carried out with a warning are counted in `warnings`. No command is
+ever sent twice: a repeated write could act twice, and USB3 Vision knows no resending.
 """
 
 import hashlib
@@ -27,7 +28,7 @@ FIRST_MAX_PACKET_BYTES = 128
 MAX_PENDING_ACKS = 64
 MAX_STALE_ACKS = 16
 MAX_XML_BYTES = 64 << 20
-_DT_STRING = 3
+_ERROR_BIT = 0x8000
 
 
 class NoAnswer(U3VError):
@@ -64,6 +65,7 @@ class U3VClient:
         self.bus = bus
         self.stale_acks = 0
         self.pending_acks = 0
+        self.warnings = 0
         self.timeout_ms = FIRST_TIMEOUT_MS
         self.max_command_bytes = FIRST_MAX_PACKET_BYTES
         self.max_ack_bytes = FIRST_MAX_PACKET_BYTES
@@ -104,6 +106,8 @@ class U3VClient:
             fields += (registers.ABRM_FAMILY,)
         if capability & registers.CAPABILITY_USER_NAME:
             fields += (registers.ABRM_USER_NAME,)
+        if capability & registers.CAPABILITY_TIMESTAMP:
+            fields += (registers.ABRM_TIMESTAMP_INCREMENT,)
         self._written_length = bool(capability & registers.CAPABILITY_WRITTEN_LENGTH)
         self._abrm = registers.parse_abrm(self._read_fields(0, raw, fields))
         raw = bytearray(registers.SBRM_BYTES)
@@ -133,31 +137,20 @@ class U3VClient:
 
     # endpoint 0
 
-    def string(self, index: int) -> str:
-        """A string descriptor in the device's first language; "" for index 0. Raises Malformed, UsbStall."""
-        if not index:
-            return ""
-        languages = usb.get_descriptor(self.bus, _DT_STRING)
-        if len(languages) < 4:
-            raise Malformed("string descriptor 0 lists no language")
-        raw = usb.get_descriptor(self.bus, _DT_STRING, index, 255, int.from_bytes(languages[2:4], "little"))
-        if len(raw) < 2 or raw[0] > len(raw) or raw[1] != _DT_STRING:
-            raise Malformed(f"string descriptor {index}: {raw.hex(' ')}")
-        return raw[2 : raw[0]].decode("utf-16-le", "replace")
-
     def strings(self) -> UsbStrings:
-        """The strings of the device information descriptor."""
+        """The strings of the device information descriptor. Raises Malformed, UsbStall."""
         i = self.info
-        return UsbStrings(
-            self.string(i.guid_index),
-            self.string(i.vendor_index),
-            self.string(i.model_index),
-            self.string(i.family_index),
-            self.string(i.device_version_index),
-            self.string(i.manufacturer_info_index),
-            self.string(i.serial_index),
-            self.string(i.user_defined_name_index),
+        indexes = (
+            i.guid_index,
+            i.vendor_index,
+            i.model_index,
+            i.family_index,
+            i.device_version_index,
+            i.manufacturer_info_index,
+            i.serial_index,
+            i.user_defined_name_index,
         )
+        return UsbStrings(*(usb.get_string(self.bus, index) if index else "" for index in indexes))
 
     # the control channel
 
@@ -257,7 +250,10 @@ class U3VClient:
         return XmlFile(entry, name, text)
 
     def _command(self, packet: bytes, ack_id: int, scd_bytes: int, what: str) -> memoryview:
-        """Send a command and return the SCD of its acknowledge."""
+        """Send a command and return the SCD of its acknowledge.
+
+        A status without its highest bit is a warning: the command was executed (GenCP 1.3, clause 4.3.2.1).
+        """
         request_id = self._request_id
         try:
             self.bus.bulk_out(self.function.control_out.address, packet, self.timeout_ms)
@@ -274,7 +270,7 @@ class U3VClient:
                 self.stale_acks += 1
                 if stale > MAX_STALE_ACKS:
                     raise NoAnswer(f"{what}: {stale} acknowledges, none of them for this command")
-            elif ack.status:
+            elif ack.status & _ERROR_BIT:
                 raise _refused(what, ack.status)
             elif ack.command_id == gencp.PENDING_ACK:
                 pending += 1
@@ -285,6 +281,7 @@ class U3VClient:
             elif ack.command_id != ack_id:
                 raise Malformed(f"{what}: acknowledge {ack.command_id:#06x} instead of {ack_id:#06x}")
             else:
+                self.warnings += ack.status != 0
                 return ack.scd
 
     def _receive(self, buffer: bytearray, timeout_ms: int, what: str) -> gencp.Ack | None:

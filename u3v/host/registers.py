@@ -17,7 +17,8 @@ SBRM_MAX_COMMAND = 0x14
 SI_CONTROL, SI_MAX_LEADER = 0x04, 0x18
 EI_CONTROL = 0x00
 
-CAPABILITY_USER_NAME, CAPABILITY_FAMILY, CAPABILITY_WRITTEN_LENGTH = 1 << 0, 1 << 8, 1 << 11
+CAPABILITY_USER_NAME, CAPABILITY_TIMESTAMP = 1 << 0, 1 << 3
+CAPABILITY_FAMILY, CAPABILITY_WRITTEN_LENGTH = 1 << 8, 1 << 11
 U3VCP_SIRM, U3VCP_EIRM = 1 << 0, 1 << 1
 
 SPEEDS = {0x01: "low", 0x02: "full", 0x04: "high", 0x08: "super", 0x10: "super-plus"}
@@ -39,8 +40,9 @@ def _fields(layout: struct.Struct) -> tuple[tuple[int, int], ...]:
 Fields = tuple[tuple[int, int], ...]
 ABRM_CAPABILITY = (0x1C4, 8)
 ABRM_FIELDS: Fields = ((0x000, 4), (0x004, 64), (0x044, 64), (0x0C4, 64), (0x104, 64), (0x144, 64))
-ABRM_FIELDS += ((0x1CC, 4), (0x1D0, 8), (0x1D8, 8), (0x1E0, 8), (0x1FC, 8))
-ABRM_FAMILY, ABRM_USER_NAME = (0x084, 64), (0x184, 64)
+ABRM_FIELDS += ((0x1CC, 4), (0x1D0, 8), (0x1D8, 8), (0x1E0, 8))
+# Without its capability bit such a register may answer INVALID_ADDRESS.
+ABRM_FAMILY, ABRM_USER_NAME, ABRM_TIMESTAMP_INCREMENT = (0x084, 64), (0x184, 64), (0x1FC, 8)
 SBRM_FIELDS, SIRM_FIELDS, EIRM_FIELDS = _fields(_SBRM), _fields(_SIRM), _fields(_EIRM)
 ABRM_BYTES, SBRM_BYTES, SIRM_BYTES, EIRM_BYTES = 0x204, _SBRM.size, _SIRM.size, _EIRM.size
 

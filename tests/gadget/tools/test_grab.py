@@ -1,3 +1,4 @@
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -8,9 +9,11 @@ import pytest
 from PIL import Image
 
 from gadget.loopback import LoopbackBus
+from gadget.runner import CameraSpec, build
 from gadget.time.loop import Loop
 from gadget.tools import images
-from gadget.tools.grab import GrabOptions, GrabResult, Progress, grab, is_address, open_target, progress_bar
+from gadget.tools.grab import GrabOptions, GrabResult, Progress, grab, progress_bar
+from gadget.tools.targets import is_address, open_target
 from gadget.usb.device import UsbDevice
 from gadget.usbip.server import UsbipServer
 from gadget.usbip.session import export
@@ -97,9 +100,9 @@ def test_slow_writers_hold_the_camera_back_and_lose_nothing(
     gate = threading.Semaphore(0)
     real = images.write_image
 
-    def slow(*arguments: object) -> None:
+    def slow(*arguments: object, **options: object) -> None:
         assert gate.acquire(timeout=10)
-        real(*arguments)  # type: ignore[arg-type]
+        real(*arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr("gadget.tools.grab.write_image", slow)
     asked: list[int] = []
@@ -122,7 +125,7 @@ def test_slow_writers_hold_the_camera_back_and_lose_nothing(
 def test_a_full_disk_is_an_error_that_keeps_the_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, *_: object) -> None:
+    def full(path: Path, *_: object, **__: object) -> None:
         if path.name.endswith("2.raw"):
             raise OSError(28, "No space left on device")
         path.touch()
@@ -130,7 +133,95 @@ def test_a_full_disk_is_an_error_that_keeps_the_counts(
     monkeypatch.setattr("gadget.tools.grab.write_image", full)
     result = loopback_grab(FakeCamera(), frames=4, output=tmp_path, image_format="raw")
     assert (result.delivered, len(result.files), result.ok) == (4, 3, False)
-    assert result.error == "block 2 was not written: [Errno 28] No space left on device"
+    assert result.error == "block 2 was not written: No space left on device"
+
+
+def test_a_full_disk_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """U4: of 2000 files to write, one is tried in vain and those that were on their way with it."""
+    tried: list[Path] = []
+
+    def full(path: Path, *_: object, **__: object) -> None:
+        tried.append(path)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("gadget.tools.grab.write_image", full)
+    for ring_frames in (4, 4000):  # files are written meanwhile, or afterwards
+        tried.clear()
+        result = loopback_grab(
+            FakeCamera(),
+            frames=2000,
+            output=tmp_path,
+            image_format="raw",
+            ring_bytes=ring_frames * 64 * HEIGHT,
+        )
+        assert result.error == "block 0 was not written: No space left on device"
+        assert result.files == () and len(tried) < 10
+
+
+def test_frames_lost_to_slow_writers_are_an_error_that_names_what_is_faster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """U5: with all buffers at the writers, a camera that goes on discards frames."""
+    camera = FakeCamera()
+
+    def slow(path: Path, *_: object, **__: object) -> None:
+        camera.mangle_frame = lambda block_id, transfers: [] if 5 <= block_id < 12 else transfers
+
+    monkeypatch.setattr("gadget.tools.grab.write_image", slow)
+    for kind, faster in (
+        ("png", "take --format tiff or raw"),
+        ("tiff", "take --format raw"),
+        ("raw", "keep"),
+    ):
+        camera.mangle_frame = lambda block_id, transfers: transfers
+        result = loopback_grab(
+            camera, frames=20, output=tmp_path, image_format=kind, ring_bytes=2 * 64 * HEIGHT
+        )
+        assert (result.delivered, result.discarded, result.ok) == (20, 7, False)
+        assert result.error.startswith(f"the camera discarded 7 frames: {kind} files could only be written")
+        assert faster in result.error and "AcquisitionFrameRate" in result.error
+
+
+def test_frames_that_nobody_wrote_are_no_error_of_the_writers() -> None:
+    camera = FakeCamera()
+    camera.mangle_frame = lambda block_id, transfers: [] if block_id == 3 else transfers
+    result = loopback_grab(camera, frames=6)
+    assert (result.discarded, result.error, result.ok) == (1, "", True)
+
+
+def test_acknowledges_that_come_too_late_are_told() -> None:
+    camera = FakeCamera()
+    late = b"U3VC" + bytes.fromhex("0000 0108 0000 ffff")
+    camera.mangle_ack = lambda ack: [late, ack]
+    result = loopback_grab(camera)
+    assert result.stale_acks > 10 and result.as_json()["stale_acks"] == result.stale_acks
+    assert f"{result.stale_acks} acknowledges came too late for their command" in result.lines()
+
+
+def test_frames_after_the_hosts_stop_are_no_loss() -> None:
+    """U11: what the camera exposed while the host was stopping it is counted apart."""
+    built = build(CameraSpec("acA4096-40um"), "1")
+    with contextlib.closing(built.pixels.source):
+        bus = LoopbackBus.to(built.device)
+        result = grab(bus, GrabOptions(frames=10, settings={"Width": "640", "Height": "480"}))
+    frames = built.camera.frames
+    assert result.ok and frames.in_flight == 0
+    assert frames.offered > 10
+    assert frames.discarded == frames.left_behind == frames.offered - frames.delivered
+
+
+def test_the_host_counts_what_it_did_not_ask_for_apart() -> None:
+    """U11: a camera that never waits fills the requests that are queued behind the last frame."""
+    camera = FakeCamera()
+    camera.frame_limit = 7
+    result = loopback_grab(camera, frames=5)
+    assert (result.delivered, result.discarded, result.last_block_id, result.after_stop) == (5, 0, 4, 2)
+    assert "5 delivered + 0 incomplete + 0 discarded; 2 more came before the camera had stopped" in "\n".join(
+        result.lines()
+    )
+    camera = FakeCamera()
+    camera.frame_limit = 5
+    assert loopback_grab(camera, frames=5).as_json()["after_stop"] == 0
 
 
 def test_gaps_and_incomplete_frames_are_told(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +52,8 @@ def test_pixels_are_the_numbers_in_the_bit_stream(name: str, shape: tuple[int, i
 @pytest.mark.parametrize("name", CODES)
 def test_png_and_tiff_hold_the_same_numbers(name: str, tmp_path: Path) -> None:
     leader, payload, values = image(name, 33, 17)
-    write_image(tmp_path / "a.png", "png", leader, payload)
-    write_image(tmp_path / "a.tiff", "tiff", leader, payload)
+    write_image(tmp_path / "a.png", "png", leader, payload, as_numbers=True)
+    write_image(tmp_path / "a.tiff", "tiff", leader, payload, as_numbers=True)
     write_image(tmp_path / "a.raw", "raw", leader, payload)
     with Image.open(tmp_path / "a.png") as png:
         assert png.mode == ("L" if name == "Mono8" else "I;16")
@@ -72,8 +74,8 @@ def test_what_cannot_be_converted(tmp_path: Path) -> None:
         to_pixels(leader, payload[:-1])
     yuv = Leader(0, 0, 0x02100032, 8, 8)
     with pytest.raises(U3VError, match=r"^pixel format 0x02100032 cannot be converted: use raw files$"):
-        to_pixels(yuv, memoryview(bytes(64)))
-    write_image(tmp_path / "a.raw", "raw", yuv, memoryview(bytes(64)))
+        to_pixels(yuv, memoryview(bytes(128)))
+    write_image(tmp_path / "a.raw", "raw", yuv, memoryview(bytes(128)))
     with pytest.raises(ValueError, match="image format 'gif': must be one of png, tiff, raw"):
         write_image(tmp_path / "a.gif", "gif", leader, payload)
     assert format_name(0x02100032) == "0x02100032"
@@ -92,3 +94,54 @@ def test_rgb8_is_a_picture_in_colour(padding: int, tmp_path: Path) -> None:
     assert np.array_equal(tifffile.imread(tmp_path / "a.tiff"), wanted)
     with pytest.raises(U3VError, match=r"^\d+ bytes for "):
         to_pixels(leader, payload[:-1])
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_files_are_pictures_of_8_bits_by_default(name: str, tmp_path: Path) -> None:
+    """U9: no file opens black."""
+    leader, payload, values = image(name, 33, 17)
+    eight = [value >> (DEPTH[name] - 8) for value in values]
+    write_image(tmp_path / "a.png", "png", leader, payload)
+    write_image(tmp_path / "a.tiff", "tiff", leader, payload)
+    with Image.open(tmp_path / "a.png") as png:
+        assert png.mode == "L" and np.asarray(png).reshape(-1).tolist() == eight
+        assert png.info["PixelFormat"] == name
+    tiff = tifffile.imread(tmp_path / "a.tiff")
+    assert tiff.dtype == np.uint8 and tiff.reshape(-1).tolist() == eight
+
+
+def test_mosaics_become_colours(tmp_path: Path) -> None:
+    """U9: BayerRG8 as RGB, and with `as_numbers` as it came."""
+    mosaic = np.tile(np.array([[200, 120], [120, 100]], np.uint8), (8, 9))
+    leader = Leader(7, 1, 0x01080009, 18, 16)
+    for kind in ("png", "tiff"):
+        for as_numbers in (False, True):
+            path = tmp_path / f"{as_numbers}.{kind}"
+            write_image(path, kind, leader, memoryview(mosaic.tobytes()), as_numbers=as_numbers)
+            seen = tifffile.imread(path) if kind == "tiff" else np.asarray(Image.open(path))
+            if as_numbers:
+                assert np.array_equal(seen, mosaic)
+            else:
+                assert seen.shape == (16, 18, 3)
+                red, green, blue = seen[4, 4].tolist()
+                assert (red, green) == (200, 120) and 100 < blue <= 120
+
+
+def test_a_file_that_cannot_be_written_whole_is_not_left_behind(tmp_path: Path) -> None:
+    """U4: here for want of room, in a process that may write 4096 bytes a file."""
+    script = """
+import os, resource, sys
+from pathlib import Path
+from gadget.tools.images import write_image
+from u3v.wire.stream import Leader
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+leader, payload = Leader(7, 1, 0x01080001, 256, 256), memoryview(os.urandom(65536))
+for kind in ("png", "tiff", "raw"):
+    try:
+        write_image(Path(sys.argv[1]) / f"a.{kind}", kind, leader, payload, as_numbers=True)
+    except OSError as error:
+        print(error.strerror)
+"""
+    done = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["File too large"] * 3, done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 import array
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import usb.core
@@ -82,3 +83,14 @@ def test_several_devices() -> None:
     assert (one.address, two.address) == (1, 2)
     assert (one.speed, two.speed) == (usb.util.SPEED_SUPER, usb.util.SPEED_HIGH)
     assert usb.core.find(backend=backend, idVendor=0xDEAD) is None
+
+
+def test_a_configuration_that_breaks_off_is_an_error() -> None:
+    """S13: the walker of `u3v.host.descriptors` is the one that looks, and says what is wrong."""
+    toy = Toy()
+    whole = toy.descriptors(Speed.SUPER)
+    cut = replace(whole, configuration=whole.configuration[:-3])
+    toy.descriptors = lambda speed: cut  # type: ignore[method-assign]
+    device = usb.core.find(backend=BusBackend(LoopbackBus(toy)))
+    with pytest.raises(usb.core.USBError, match=r"descriptor at byte \d+ says 6 bytes, 3 are left"):
+        device.set_configuration()

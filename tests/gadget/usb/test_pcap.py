@@ -216,3 +216,24 @@ def test_addresses(path: Path) -> None:
             writer.attach(second, address=128)
     with pytest.raises(ValueError, match="keeps 64 to 262080 bytes, not 63"):
         PcapWriter(path, snaplen=63)
+
+
+def test_a_full_disk_ends_the_capture_not_the_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    """U4: /dev/full takes nothing. The camera goes on; `close` says which file is cut short and why."""
+    monkeypatch.setattr("gadget.usb.pcap._BUFFER_BYTES", 4096)
+    bus = LoopbackBus(Toy())
+    writer = PcapWriter("/dev/full")
+    writer.attach(bus.device)
+    enumerate_device(bus)
+    for _ in range(200):
+        echo(bus, b"hello")
+    assert bus.device.observer is None
+    with pytest.raises(OSError, match="No space left on device: the capture is cut short: '/dev/full'"):
+        writer.close()
+
+
+def test_what_is_still_buffered_may_find_the_disk_full() -> None:
+    """U4."""
+    writer = PcapWriter("/dev/full")
+    with pytest.raises(OSError, match="No space left on device: the capture is cut short"):
+        writer.close()

@@ -202,6 +202,17 @@ def against(answer: Callable[[socket.socket], None], use: Callable[[UsbipClient]
         thread.join()
 
 
+def test_a_server_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """B19: in words, after a stated time."""
+    monkeypatch.setattr(module, "SEND_S", 0.1)
+    theirs, ours = socket.socketpair()
+    with theirs, UsbipClient(ours) as usb:
+        with pytest.raises(UsbGone, match=r"the USB/IP server takes nothing for 0\.1 s"):
+            usb.bulk_out(0x01, bytes(32 << 20))
+        with pytest.raises(UsbGone, match="takes nothing"):
+            usb.bulk_in_into(0x81, bytearray(64))
+
+
 def reply(command: int, seqnum: int, status: int, actual: int) -> bytes:
     return struct.pack(">5I5i8x", command, seqnum, 0, 0, 0, status, actual, 0, 0, 0)
 

@@ -3,11 +3,12 @@ import pytest
 from tests.u3v.host.fake import HEIGHT, MONO8, leader, trailer
 from u3v.errors import Malformed, U3VError
 from u3v.host.assembler import (
+    Found,
     Frame,
     FrameAssembler,
     Slot,
     StreamSetup,
-    mark_of,
+    mark_at_the_end,
     parse_leader,
     parse_trailer,
     plan_stream,
@@ -38,7 +39,7 @@ def feed(
     slot.views[0][: len(first)] = first
     slot.views[-1][: len(last)] = last
     for length in (len(first), *lengths, len(last)):
-        if not assembler.completed(slot, length):
+        if assembler.completed(slot, length) is not Found.DUE:
             break
     return assembler.finish(slot)
 
@@ -156,9 +157,10 @@ def test_a_trailer_in_a_payload_slot_is_out_of_step_and_no_payload() -> None:
     slot = Slot(SETUP, bytearray(SIZE))
     slot.views[0][:52] = LEADER
     slot.views[2][:32] = TRAILER
-    assert assembler.completed(slot, 52)
-    assert assembler.completed(slot, 1024)
-    assert not assembler.completed(slot, 32)
+    assert assembler.completed(slot, 52) is Found.DUE
+    assert assembler.completed(slot, 1024) is Found.DUE
+    assert assembler.completed(slot, 32) is Found.TRAILER
+    assert slot.stray_mark == TRAILER
     frame = assembler.finish(slot)
     assert (frame.reason, len(frame.payload)) == ("a trailer where payload was due", 1024)
 
@@ -170,7 +172,7 @@ def test_payload_that_looks_like_a_trailer_is_payload() -> None:
     slot.views[1][:32] = TRAILER
     slot.views[3][:32] = TRAILER
     slot.views[4][:32] = TRAILER
-    assert [assembler.completed(slot, n) for n in (52, 1024, 1024, 452, 32)] == [True] * 5
+    assert [assembler.completed(slot, n) for n in (52, 1024, 1024, 452, 32)] == [Found.DUE] * 5
     assert assembler.finish(slot).complete
 
 
@@ -222,4 +224,4 @@ def test_every_cut_leader_is_malformed(length: int) -> None:
     if length < 32:
         with pytest.raises(Malformed):
             parse_trailer(memoryview(TRAILER)[:length])
-        assert mark_of(memoryview(TRAILER)[:length]) is None
+        assert mark_at_the_end(memoryview(TRAILER)[:length], 1024) is None

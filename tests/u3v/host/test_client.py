@@ -142,6 +142,14 @@ def test_an_error_status_is_a_gencp_error() -> None:
     assert len(bus.sent) == 1
 
 
+def test_a_warning_is_no_refusal() -> None:
+    """GenCP 1.3, 4.3.2.1: without the highest bit of its status a command was carried out."""
+    _, client = scripted(READ_SBRM_ACK.replace("43 00 00", "43 01 00"), WRITE_ACK)
+    assert client.read(0x1D8, 8) == bytes.fromhex("0000010000000000")
+    client.write(0x20004, b"\1\0\0\0")
+    assert client.warnings == 1
+
+
 def test_an_unknown_status_keeps_its_number() -> None:
     _, client = scripted(ERROR_ACK.replace("ff 8f", "34 c2"))
     with pytest.raises(GenCPError, match="unknown status 0xc234"):
@@ -201,6 +209,19 @@ def test_open_reads_the_bootstrap_registers() -> None:
     assert client.strings().vendor == "Fake Vendor"
     assert client.strings().guid == "120900000001"
     assert client.strings().user_defined_name == ""
+
+
+@pytest.mark.parametrize(("bit", "address"), [(0, 0x184), (3, 0x1FC), (8, 0x084)])
+def test_registers_without_their_capability_are_not_read(bit: int, address: int) -> None:
+    """GenCP 1.3, 5.3: such a register may answer INVALID_ADDRESS."""
+    camera = FakeCamera()
+    for capable in (True, False):
+        if not capable:
+            camera.poke(0x1C4, struct.pack("<Q", 0xB09 & ~(1 << bit)))
+        camera.commands.clear()
+        opened(camera)
+        read = [struct.unpack_from("<Q", packet, 12)[0] for packet in camera.commands]
+        assert (address in read) is capable
 
 
 def test_an_already_configured_device_is_not_configured_again() -> None:

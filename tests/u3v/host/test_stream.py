@@ -7,7 +7,7 @@ from tests.u3v.host.fake import SIRM, START, WIDTH, FakeCamera, Transfers, leade
 from u3v.errors import U3VError
 from u3v.host.bus import UsbGone, UsbTimeout
 from u3v.host.client import U3VClient
-from u3v.host.stream import StreamReader
+from u3v.host.stream import StreamLost, StreamReader
 
 SIZE = 4096 * 16
 TRANSFER = 16384  # a frame is a leader, four of these, and a trailer
@@ -121,64 +121,95 @@ def cut_short(transfers: Transfers) -> Transfers:
     return [*transfers[:2], short, *empty, (trailer(5, TRANSFER + 10_000, 16), 1024)]
 
 
-# What one frame (block id 5) suffers, why it is not delivered ("" = nothing of it is handed out), how many
-# frames are lost in all (what was queued ahead goes with it: the camera is always faster than the host here)
-# and whether the reader has to find its way back.
-FAULTS: dict[str, tuple[Fault, str, int, int]] = {
-    "cut short": (at_5(cut_short), "26384 of 65536 payload bytes arrived", 1, 0),
+NO_LEADER, NO_TRAILER = "no leader where one was due", "no trailer where one was due"
+EARLY_TRAILER = "a trailer where payload was due"
+# What frame 5 suffers, which frames are handed out incomplete and why, how many are lost in all (what was queued
+# ahead goes with them: this camera never waits) and how often the reader has to find its way back.
+FAULTS: dict[str, tuple[Fault, list[tuple[int, str]], int, int]] = {
+    "cut short": (at_5(cut_short), [(5, "26384 of 65536 payload bytes arrived")], 1, 0),
     "trailer of another block": (
         at_5(lambda t: [*t[:-1], (trailer(9, SIZE, 16), 1024)]),
-        "leader of block 5, trailer of block 9",
+        [(5, "leader of block 5, trailer of block 9")],
         1,
         0,
     ),
     "trailer status": (
         at_5(lambda t: [*t[:-1], (trailer(5, SIZE, 16, 0xA101), 1024)]),
-        "trailer status DATA_OVERRUN (0xa101)",
+        [(5, "trailer status DATA_OVERRUN (0xa101)")],
         1,
         0,
     ),
-    "frame lost in the camera": (at_5(lambda t: []), "", 1, 0),
-    "leader lost": (at_5(lambda t: t[1:]), "", 2, 1),
+    "frame lost in the camera": (at_5(lambda t: []), [], 1, 0),
+    "leader lost": (at_5(lambda t: t[1:]), [(5, NO_LEADER)], 1, 1),
     "leader of 40 bytes": (
         at_5(lambda t: [(t[0][0][:40], 1024), *t[1:]]),
-        "leader: 40 bytes are no image leader of 52",
+        [(5, "leader: 40 bytes are no image leader of 52")],
         1,
         0,
     ),
-    "leader magic": (at_5(lambda t: [(b"U3VX" + t[0][0][4:], 1024), *t[1:]]), "", 1, 1),
-    "trailer magic": (
-        at_5(lambda t: [*t[:-1], (b"U3VX" + t[-1][0][4:], 1024)]),
-        "no trailer where one was due",
+    "leader magic": (at_5(lambda t: [(b"U3VX" + t[0][0][4:], 1024), *t[1:]]), [(5, NO_LEADER)], 1, 0),
+    "trailer magic": (at_5(lambda t: [*t[:-1], (b"U3VX" + t[-1][0][4:], 1024)]), [(5, NO_TRAILER)], 1, 0),
+    "trailer lost": (at_5(lambda t: t[:-1]), [(5, NO_TRAILER)], 2, 1),
+    "transfer lost": (
+        at_5(lambda t: [*t[:2], *t[3:]]),
+        [(5, EARLY_TRAILER), (6, NO_LEADER)],
         2,
-        1,
+        2,
     ),
-    "trailer lost": (at_5(lambda t: t[:-1]), "no trailer where one was due", 3, 1),
-    "transfer lost": (at_5(lambda t: [*t[:2], *t[3:]]), "a trailer where payload was due", 3, 1),
     "two leaders": (
         at_5(lambda t: [(t[0][0], 1024), *t]),
-        "a leader where payload was due",
+        [(5, "a leader where payload was due")],
         1,
         1,
     ),
-    "stray zero-length packet": (at_5(lambda t: [(b"", 1024), *t]), "", 1, 1),
-    "babble": (at_5(lambda t: [*t[:-1], (bytes(1500), 0), t[-1]]), "no trailer where one was due", 2, 1),
+    "stray zero-length packet": (at_5(lambda t: [(b"", 1024), *t]), [(5, NO_LEADER)], 1, 1),
+    "babble": (at_5(lambda t: [*t[:-1], (bytes(1500), 0), t[-1]]), [(5, NO_TRAILER)], 2, 1),
 }
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_what_one_fault_costs_and_that_all_is_accounted_for(name: str) -> None:
-    fault, reason, lost, resyncs = FAULTS[name]
+    fault, told, lost, resyncs = FAULTS[name]
     camera = FakeCamera()
     camera.mangle_frame = fault
     _, reader = streaming(camera)
     seen = run(reader, 20)
-    assert [item for item in seen if item[1]] == ([(5, reason)] if reason else [])
+    assert [item for item in seen if item[1]] == told
     delivered = [block_id for block_id, trouble in seen if not trouble]
     last = delivered[-1]
     assert last is not None
     assert last + 1 - len(delivered) == lost
     assert (reader.resyncs, reader.assembler.delivered, balanced(reader)) == (resyncs, len(delivered), True)
+
+
+def test_a_stream_without_leaders_and_trailers_is_given_up_in_words() -> None:
+    """B19: however much comes, `next_frame` ends."""
+    camera = FakeCamera()
+    camera.mangle_frame = lambda block_id, t: [(bytes(1024), 1024)] + t[1:-1] if block_id > 1 else t
+    _, reader = streaming(camera)
+    assert run(reader, 2) == [(0, ""), (1, "")]
+    for _ in range(2):
+        with pytest.raises(StreamLost, match="4 frames' worth, without a leader or trailer among them"):
+            reader.next_frame(100)
+    reader.stop()
+    assert camera.number(SIRM + 4) == 0 and balanced(reader)
+
+
+def test_waiting_goes_on_after_a_time_out_also_where_the_stream_is_astray() -> None:
+    """B19: the leader of the last frame is lost and its payload stops half-way; then the camera sends on."""
+    camera = FakeCamera()
+    camera.frame_limit = 2
+    camera.mangle_frame = lambda block_id, t: t[1:3] if block_id == 1 else t
+    bus, reader = streaming(camera)
+    assert run(reader, 1) == [(0, "")]
+    for _ in range(2):
+        with pytest.raises(UsbTimeout):
+            reader.next_frame(100)
+    camera.frame_limit = 4
+    bus.device.service(bus.now_ns)
+    assert run(reader, 2) == [(2, ""), (3, "")]
+    reader.stop()
+    assert (reader.assembler.delivered, reader.assembler.discarded) == (3, 1) and balanced(reader)
 
 
 def test_leader_and_trailer_inside_the_payload_do_not_confuse() -> None:
