@@ -1,0 +1,536 @@
+"""A built camera while it runs: the verbs of `gadget.camera_verbs`, done to it.
+
+The only module of the front door that knows the camera's core. Verbs come by name with parameters from people
+and programs, so everything is checked here and refused in one line. State: the scene's text, the last
+happenings and register writes, who listens, and which scenes are to be closed at the end. Always true: all
+methods run in the thread that owns the camera; each verb first brings the camera up to its clock's time and
+afterwards serves its device, so that what it did shows at once.
+"""
+
+import inspect
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from frames.media import Array, Function
+from frames.scene import Scene, SceneError, parse_scene
+from gadget.budget.power import Supply
+from gadget.camera_verbs import CameraError, NoSuchFeature
+from gadget.feature_text import hint, parse_value
+from gadget.runner import CameraSpec
+from gadget.runner import VirtualCamera as BuiltCamera
+from gadget.usb.in_pipe import Urb
+from u3v.errors import GenCPError, Malformed
+from u3v.features import Command, Enumeration, Feature, Float, Integer, Value, limit
+from u3v.wire import bootstrap, gencp
+from u3v.wire.usb import CONTROL_OUT
+
+REMEMBERED = 30
+VERBS = {
+    "state": "who and where the camera is",
+    "counters": "what became of the frames",
+    "history": "the last happenings and register writes",
+    "names": "names of all features",
+    "describe": "all about a feature",
+    "get": "a feature's value",
+    "set": "write a feature, as a host would",
+    "execute": "run a command feature",
+    "scene": "what the camera sees",
+    "supply": "voltage, cable, load and limit of the supply",
+    "ambient": "temperature of the air",
+    "unplug": "pull the cable",
+    "replug": "plug it in again",
+    "reset": "DeviceReset",
+    "advance": "let a clock in lockstep go on",
+}
+HAPPENINGS = (
+    *("FrameStart", "ExposureStart", "ExposureEnd", "FrameEnd", "FrameBurstStart", "TriggerReady"),
+    *("TriggerOverlapped", "FrameStartOvertrigger", "FrameBurstStartOvertrigger", "FrameBufferOverrun"),
+    *("TransferBufferFull", "TransferBufferReady"),
+)
+SETTINGS = (
+    *("ExposureTime", "Gain", "BlackLevel", "PixelFormat", "Width", "Height", "OffsetX", "OffsetY"),
+    *("BinningHorizontal", "BinningVertical", "ReverseX", "ReverseY"),
+)
+"""The features that shape an image: what a frame's `settings` tell."""
+_UNITS_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
+
+Listener = Callable[[str, int, int], None]
+"""What has happened, when (ns of the camera's clock), to which block id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a camera takes along to another place. `scene`: None where the spec's text says it."""
+
+    spec: CameraSpec
+    scene: Any
+    settings: Mapping[str, Value]
+    user_sets: Mapping[str, dict[str, Value]]
+
+
+class LiveCamera:
+    """`now_ns`: the clock of whoever runs the camera. `advance`: lets that clock go on; None where it does so itself.
+
+    `trouble`: why the camera was last off the bus, "" if it never was.
+    """
+
+    def __init__(
+        self,
+        built: BuiltCamera,
+        now_ns: Callable[[], int],
+        advance: Callable[[int], None] | None = None,
+    ) -> None:
+        self.built = built
+        self.now_ns = now_ns
+        self._move_clock = advance
+        self._seen: Any = built.spec.scene
+        self._old_scenes: list[Scene] = []
+        self._listeners: list[Listener] = []
+        self._happened: deque[tuple[int, str, int]] = deque(maxlen=REMEMBERED)
+        self._written: deque[tuple[int, int, bytes]] = deque(maxlen=REMEMBERED)
+        self._left_over = 0
+        self.trouble = ""
+        self._hear_happenings()
+        self._hear_port()
+        self._see_writes()
+        self._count_left_overs()
+
+    @property
+    def name(self) -> str:
+        """Model and serial number, for people."""
+        return f"{self.built.model.name} {self.built.camera.options.serial}"
+
+    def ask(self, verb: str, parameters: Mapping[str, Any]) -> Any:
+        """Do what a verb says; what comes of it has a JSON form. Raises CameraError."""
+        if verb not in VERBS:
+            raise CameraError(f"no verb {verb!r}{hint(verb, VERBS)}")
+        method = getattr(self, f"_{verb}")
+        try:
+            inspect.signature(method).bind(**parameters)
+        except TypeError:
+            takes = ", ".join(inspect.signature(method).parameters) or "nothing"
+            raise CameraError(f"{verb} takes {takes}, not {', '.join(parameters) or 'nothing'}") from None
+        device = self.built.device
+        device.function.tick(self.now_ns())
+        try:
+            return method(**parameters)
+        except GenCPError as error:
+            raise CameraError(str(error), error.status.name) from error
+        except (ValueError, SceneError) as error:
+            raise CameraError(str(error)) from error
+        finally:
+            device.function.tick(self.now_ns())
+            device.service(self.now_ns())
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Have `listener` told what happens, from now on; call the result to end that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def condition(self, what: str) -> tuple[Callable[[], dict[str, Any] | None], Callable[[], None]]:
+        """(whether `what` has come true, and how; what to call in the end). Raises CameraError."""
+        word, _, number = what.partition(" ")
+        if word == "frame":
+            if not number.isdecimal():
+                raise CameraError(f"{what!r}: which frame? such as 'frame 10'")
+            stream, wanted = self.built.camera.stream, int(number)
+            return (lambda: {"what": what} if stream.delivered >= wanted else None), lambda: None
+        if what in _STATES:
+            holds = _STATES[what]
+            return (lambda: {"what": what} if holds(self.built) else None), lambda: None
+        known = self.happenings()
+        if what not in known:
+            raise CameraError(
+                f"{what!r} is neither a happening nor a state ({', '.join(_STATES)}) nor 'frame N'"
+                f"{hint(what, (*known, *_STATES))}"
+            )
+        heard: list[dict[str, Any]] = []
+
+        def hear(name: str, at_ns: int, block_id: int) -> None:
+            if name == what:
+                heard.append({"what": name, "at_ns": at_ns, "block_id": block_id})
+
+        return (lambda: heard[0] if heard else None), self.listen(hear)
+
+    def happenings(self) -> tuple[str, ...]:
+        """What can be listened for."""
+        return tuple(dict.fromkeys((*HAPPENINGS, *self.built.camera.family.events)))
+
+    def settings(self) -> dict[str, Value]:
+        """The features that shape an image, as they are now."""
+        features = self.built.camera.features
+        return {name: features.get(name) for name in SETTINGS if name in features}
+
+    def address_of(self, name: str) -> int:
+        """Where a host finds a feature."""
+        return self.built.camera.features.address[self._feature(name).name]
+
+    def has(self, name: str) -> bool:
+        return name in self.built.camera.features
+
+    def keep(self) -> Kept:
+        """What makes this camera this camera, for another one to take over."""
+        camera, power = self.built.camera, self.built.port.power
+        supply = Supply(power.supply_v, power.cable_ohm, power.limit_ma, power.ambient_c, power.load_ma)
+        spec = replace(
+            self.built.spec,
+            name=camera.identity.user_defined_name,
+            serial=camera.options.serial,
+            supply=supply,
+        )
+        if isinstance(self._seen, str):
+            spec = replace(spec, scene=self._seen)
+        return Kept(
+            spec,
+            None if isinstance(self._seen, str) else self._seen,
+            camera.features.snapshot(),
+            dict(camera.options.user_sets),
+        )
+
+    def restore(self, kept: Kept) -> None:
+        """Take over the settings of another camera."""
+        self.built.camera.features.restore(kept.settings)
+        self.built.camera.options.user_sets.update(kept.user_sets)
+
+    def close(self) -> None:
+        """Close the scenes that were replaced; a worker may have been drawing them until now."""
+        for scene in self._old_scenes:
+            scene.close()
+        self._old_scenes.clear()
+
+    # -- the verbs ----------------------------------------------------------------------------------------
+
+    def _state(self) -> dict[str, Any]:
+        built = self.built
+        return {
+            "model": built.model.name,
+            "maker": built.model.maker,
+            "serial": built.camera.options.serial,
+            "name": built.camera.identity.user_defined_name,
+            "state": next(word for word, holds in _STATES.items() if holds(built)),
+            "now_ns": self.now_ns(),
+            "temperature_c": round(built.camera.surroundings.temperature_c(self.now_ns()), 2),
+        }
+
+    def _counters(self) -> dict[str, int]:
+        camera = self.built.camera
+        stream = camera.stream
+        return {
+            "exposed": camera.acquisition.exposed,
+            "offered": stream.offered,
+            "delivered": stream.delivered,
+            "discarded": stream.discarded,
+            "held": stream.in_flight,
+            "lost": stream.discarded - self._left_over,
+            "events_dropped": camera.event.dropped,
+            "bus_drops": self.built.port.drops,
+        }
+
+    def _history(self) -> dict[str, list[str]]:
+        return {
+            "happenings": [
+                f"{at_ns / 1e9:.6f} s {what} (block {block_id})" for at_ns, what, block_id in self._happened
+            ],
+            "writes": [
+                f"{at_ns / 1e9:.6f} s {self._say_write(address, data)}"
+                for at_ns, address, data in self._written
+            ],
+        }
+
+    def _names(self) -> list[str]:
+        return list(self.built.camera.features.declared)
+
+    def _describe(self, name: str) -> dict[str, Any]:
+        camera, feature = self.built.camera, self._feature(name)
+        about: dict[str, Any] = {
+            "name": name,
+            "kind": type(feature).__name__,
+            "category": feature.category,
+            "access": self._access(feature),
+            "tooltip": feature.tooltip,
+            "selectors": list(feature.selectors),
+        }
+        if not isinstance(feature, Command) and feature.access != "WO":
+            about["value"] = camera.features.get(name)
+        if isinstance(feature, Enumeration):
+            about["entries"] = list(feature.entries)
+        elif isinstance(feature, Integer | Float):
+            about |= {"min": limit(camera, feature.min), "max": limit(camera, feature.max)}
+            about |= {"inc": limit(camera, feature.inc), "unit": feature.unit}
+        return about
+
+    def _get(self, name: str, selectors: Mapping[str, str | int] = {}) -> Value:
+        feature = self._feature(name)
+        if isinstance(feature, Command):
+            raise CameraError(f"{name} is a command: execute it, it has no value")
+        if feature.access == "WO":
+            raise CameraError(f"{name} is write-only", "ACCESS_DENIED")
+        value: Value = self.built.camera.features.get(name, **self._selected(feature, selectors))
+        return value
+
+    def _set(self, name: str, value: Any, selectors: Mapping[str, str | int] = {}) -> Value | None:
+        feature = self._feature(name)
+        if isinstance(feature, Command):
+            raise CameraError(f"{name} is a command: execute it")
+        if not isinstance(value, Value):
+            raise CameraError(f"{name} = {value!r}: not a number, a text or true or false")
+        if isinstance(value, float) and value.is_integer() and isinstance(feature, Integer):
+            value = int(value)
+        selected = self._selected(feature, selectors)
+        _, parsed = parse_value(self.built.camera, name, str(value))
+        self._write(feature, parsed, selected)
+        return None if feature.access == "WO" else self._get(name, selectors)
+
+    def _execute(self, name: str) -> None:
+        feature = self._feature(name)
+        if not isinstance(feature, Command):
+            raise CameraError(f"{name} is no command")
+        self._write(feature, 1, {})
+
+    def _scene(self, scene: Any = None) -> str:
+        if scene is not None:
+            source = self.built.rendered.source
+            wanted = to_scene(scene)
+            self._old_scenes.append(source.scene)
+            source.scene, self._seen = wanted, scene
+        return scene_text(self._seen)
+
+    def _supply(
+        self,
+        volts: float | None = None,
+        cable_ohm: float | None = None,
+        load_ma: float | None = None,
+        port_ma: float | None = None,
+    ) -> dict[str, Any]:
+        power = self.built.port.power
+        given = {"volts": (volts, 60), "cable_ohm": (cable_ohm, 100)}
+        given |= {"load_ma": (load_ma, 5000), "port_ma": (port_ma, 5000)}
+        for key, (value, highest) in given.items():
+            _check_number(key, value, 0, highest)
+        if any(value is not None for value, _ in given.values()):
+            power.surround(
+                self.now_ns(), supply_v=volts, cable_ohm=cable_ohm, load_ma=load_ma, limit_ma=port_ma
+            )
+        return {
+            "volts": power.supply_v,
+            "cable_ohm": power.cable_ohm,
+            "load_ma": power.load_ma,
+            "port_ma": power.limit_ma,
+            "camera_volts": round(power.voltage_v(), 3),
+            "current_ma": round(power.current_ma(self.now_ns()), 1),
+            "fault": power.fault(),
+        }
+
+    def _ambient(self, ambient_c: float | None = None) -> dict[str, float]:
+        power, camera = self.built.port.power, self.built.camera
+        _check_number("ambient_c", ambient_c, -60, 150)
+        if ambient_c is not None:
+            power.surround(self.now_ns(), ambient_c=ambient_c)
+            camera.thermal.look(self.now_ns())
+        return {"ambient_c": power.ambient_c, "camera_c": round(power.temperature_c(self.now_ns()), 2)}
+
+    def _unplug(self) -> None:
+        self.built.port.unplug(self.now_ns())
+
+    def _replug(self) -> None:
+        self.built.port.replug(self.now_ns())
+
+    def _reset(self) -> None:
+        self.built.camera.reset()
+
+    def _advance(self, duration: int | str) -> int:
+        if self._move_clock is None:
+            raise CameraError("this camera's clock goes by itself: advance is for --clock lockstep")
+        self._move_clock(parse_duration_ns(duration))
+        return self.now_ns()
+
+    # -- the core, as it is now ---------------------------------------------------------------------------
+
+    def _feature(self, name: str) -> Feature:
+        declared = self.built.camera.features.declared
+        feature = declared.get(name) if isinstance(name, str) else None
+        if feature is None:
+            near = hint(str(name), declared)
+            raise NoSuchFeature(f"{self.built.model.name} has no feature {name!r}{near}")
+        return feature
+
+    def _selected(self, feature: Feature, selectors: Mapping[str, str | int]) -> dict[str, str | int]:
+        """Selectors that were given, if the feature has them and they have these entries."""
+        if not isinstance(selectors, Mapping):
+            raise CameraError(f"selectors: an object with names and entries, not {selectors!r}")
+        features = self.built.camera.features
+        for selector, entry in selectors.items():
+            if selector not in feature.selectors:
+                has = f"it has {', '.join(feature.selectors)}" if feature.selectors else "it has none"
+                raise CameraError(
+                    f"{feature.name} has no selector {selector!r}: {has}{hint(selector, feature.selectors)}"
+                )
+            declared = features.declared[selector]
+            if isinstance(declared, Enumeration):
+                known: Sequence[str | int] = list(declared.entries)
+            else:
+                assert isinstance(declared, Integer)
+                known = range(int(limit(self.built.camera, declared.max)) + 1)
+            if isinstance(entry, bool) or entry not in known:
+                entries = (
+                    f"0..{known[-1]}" if isinstance(known, range) else f"one of {', '.join(declared.entries)}"
+                )
+                raise CameraError(f"{selector} = {entry!r}: not {entries}{hint(str(entry), map(str, known))}")
+        return dict(selectors)
+
+    def _access(self, feature: Feature) -> str:
+        camera = self.built.camera
+        if feature.available is not None and not feature.available(camera):
+            return "NA"
+        if feature.access == "RW" and feature.locked is not None and feature.locked(camera):
+            return "RO"
+        return feature.access
+
+    def _write(self, feature: Feature, value: Value, selected: Mapping[str, str | int]) -> None:
+        """Write as a host would. Raises GenCPError."""
+        features = self.built.camera.features
+        address = features._where(feature, selected)
+        self.built.camera.memory.host_write(address, feature.encode(value))
+
+    def _hear_happenings(self) -> None:
+        camera = self.built.camera
+        emit = camera.emit
+
+        def hear(name: str, at_ns: int, frame_id: int = 0) -> None:
+            self._happened.append((at_ns, name, frame_id))
+            for listener in list(self._listeners):
+                listener(name, at_ns, frame_id)
+            emit(name, at_ns, frame_id)
+
+        vars(camera)["emit"] = hear
+
+    def _hear_port(self) -> None:
+        """Keep why the camera dropped off the bus: its host only sees that it is gone."""
+        port = self.built.port
+        report = port.report
+
+        def hear(line: str) -> None:
+            self.trouble = line
+            self._happened.append((self.now_ns(), line, 0))
+            report(line)
+
+        port.report = hear
+
+    def _see_writes(self) -> None:
+        """Remember what hosts write: the commands that arrive at the control endpoint."""
+        device = self.built.device
+        before = device.observer
+
+        def see(kind: str, urb: Urb, now_ns: int) -> None:
+            if before is not None:
+                before(kind, urb, now_ns)
+            if kind == "S" and urb.endpoint == CONTROL_OUT and urb.data and not urb.setup:
+                self._remember(bytes(urb.data), now_ns)
+
+        device.observer = see
+
+    def _remember(self, packet: bytes, now_ns: int) -> None:
+        try:
+            command = gencp.parse_command(memoryview(packet))
+            if command.command_id == gencp.WRITEMEM_CMD:
+                write = gencp.parse_writemem(command.scd)
+                self._written.append((now_ns, write.address, bytes(write.data)))
+        except (Malformed, GenCPError):
+            pass  # the camera answers it as it deserves
+
+    def _say_write(self, address: int, data: bytes) -> str:
+        features = self.built.camera.features
+        for feature in features:
+            at = features.address[feature.name]
+            if address == at and len(data) == feature.size:
+                if isinstance(feature, Command):
+                    return feature.name
+                try:
+                    return f"{feature.name} = {feature.decode(data)}"
+                except GenCPError:
+                    break
+        for base, layout in ((0, bootstrap.ABRM), (bootstrap.SIRM_ADDRESS, bootstrap.SIRM)):
+            for name, register in layout.items():
+                if address == base + register.offset:
+                    return f"{name} = {int.from_bytes(data, 'little')}"
+        return f"{address:#x} = {data.hex(' ')}"
+
+    def _count_left_overs(self) -> None:
+        """Count what is discarded because a host stops: nobody missed it."""
+        stream = self.built.camera.stream
+        flush, abort = stream.flush, stream.abort
+        counting = False
+
+        def counted(action: Callable[[], None]) -> Callable[[], None]:
+            def run() -> None:
+                nonlocal counting
+                if counting:
+                    action()
+                    return
+                counting, before = True, stream.discarded
+                try:
+                    action()
+                finally:
+                    counting = False
+                    self._left_over += stream.discarded - before
+
+            return run
+
+        vars(stream).update(flush=counted(flush), abort=counted(abort))
+
+
+_STATES: dict[str, Callable[[BuiltCamera], bool]] = {
+    "unplugged": lambda built: not built.port.on_bus,
+    "acquiring": lambda built: built.port.on_bus and built.camera.acquisition.active,
+    "configured": lambda built: built.port.on_bus and bool(built.device.configuration),
+    "plugged": lambda built: built.port.on_bus,
+}
+"""What a camera can be, the most telling first."""
+
+
+def to_scene(scene: Any) -> Scene:
+    """A scene from its text, from a picture (array), from a function of (time_s, width, height), or as it is."""
+    if isinstance(scene, str):
+        return parse_scene(scene)
+    if isinstance(scene, Scene):
+        return scene
+    if isinstance(scene, np.ndarray):
+        return Array(scene)
+    if callable(scene):
+        return Function(scene)
+    raise SceneError(f"a scene is a text, an array or a function, not {type(scene).__name__}")
+
+
+def scene_text(scene: Any) -> str:
+    """What to call a scene."""
+    if isinstance(scene, str):
+        return scene
+    if isinstance(scene, np.ndarray):
+        return f"a picture of {'x'.join(map(str, scene.shape))}"
+    return str(getattr(scene, "__name__", type(scene).__name__))
+
+
+def parse_duration_ns(duration: int | str) -> int:
+    """Nanoseconds, from a number of them or from "10ms", "1.5 s". Raises CameraError."""
+    if isinstance(duration, int) and not isinstance(duration, bool) and duration >= 0:
+        return duration
+    text = str(duration).strip()
+    number = text.rstrip("nums").strip()
+    unit = text[len(text.rstrip("nums")) :] or "ns"
+    try:
+        if unit in _UNITS_NS and 0 <= float(number) < 1e12:
+            return round(float(number) * _UNITS_NS[unit])
+    except ValueError:
+        pass
+    raise CameraError(f"{duration!r} is no duration: nanoseconds, or a text such as 10ms or 1.5s")
+
+
+def _check_number(name: str, value: Any, low: float, high: float) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise CameraError(f"{name} = {value!r}: must be a number from {low} to {high}")
