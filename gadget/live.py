@@ -70,6 +70,7 @@ class Kept:
     scene: Any
     settings: Mapping[str, Value]
     user_sets: Mapping[str, dict[str, Value]]
+    counters: Mapping[str, int]
 
 
 class LiveCamera:
@@ -90,9 +91,10 @@ class LiveCamera:
         self._seen: Any = built.spec.scene
         self._old_scenes: list[Scene] = []
         self._listeners: list[Listener] = []
-        self._happened: deque[tuple[int, str, int]] = deque(maxlen=REMEMBERED)
+        self._happened: deque[tuple[int, str]] = deque(maxlen=REMEMBERED)
         self._written: deque[tuple[int, int, bytes]] = deque(maxlen=REMEMBERED)
         self._left_over = 0
+        self._counted_before: Mapping[str, int] = {}
         self.trouble = ""
         self._hear_happenings()
         self._hear_port()
@@ -137,8 +139,8 @@ class LiveCamera:
         if word == "frame":
             if not number.isdecimal():
                 raise CameraError(f"{what!r}: which frame? such as 'frame 10'")
-            stream, wanted = self.built.camera.stream, int(number)
-            return (lambda: {"what": what} if stream.delivered >= wanted else None), lambda: None
+            wanted = int(number)
+            return (lambda: {"what": what} if self._counters()["delivered"] >= wanted else None), lambda: None
         if what in _STATES:
             holds = _STATES[what]
             return (lambda: {"what": what} if holds(self.built) else None), lambda: None
@@ -189,12 +191,16 @@ class LiveCamera:
             None if isinstance(self._seen, str) else self._seen,
             camera.features.snapshot(),
             dict(camera.options.user_sets),
+            self._counters(),
         )
 
     def restore(self, kept: Kept) -> None:
         """Take over the settings of another camera."""
         self.built.camera.features.restore(kept.settings)
         self.built.camera.options.user_sets.update(kept.user_sets)
+        counters = dict(kept.counters)
+        counters["discarded"] += counters.pop("held")
+        self._counted_before = counters
 
     def close(self) -> None:
         """Close the scenes that were replaced; a worker may have been drawing them until now."""
@@ -219,7 +225,7 @@ class LiveCamera:
     def _counters(self) -> dict[str, int]:
         camera = self.built.camera
         stream = camera.stream
-        return {
+        counters = {
             "exposed": camera.acquisition.exposed,
             "offered": stream.offered,
             "delivered": stream.delivered,
@@ -229,12 +235,11 @@ class LiveCamera:
             "events_dropped": camera.event.dropped,
             "bus_drops": self.built.port.drops,
         }
+        return {name: count + self._counted_before.get(name, 0) for name, count in counters.items()}
 
     def _history(self) -> dict[str, list[str]]:
         return {
-            "happenings": [
-                f"{at_ns / 1e9:.6f} s {what} (block {block_id})" for at_ns, what, block_id in self._happened
-            ],
+            "happenings": [f"{at_ns / 1e9:.6f} s {what}" for at_ns, what in self._happened],
             "writes": [
                 f"{at_ns / 1e9:.6f} s {self._say_write(address, data)}"
                 for at_ns, address, data in self._written
@@ -376,9 +381,8 @@ class LiveCamera:
                 assert isinstance(declared, Integer)
                 known = range(int(limit(self.built.camera, declared.max)) + 1)
             if isinstance(entry, bool) or entry not in known:
-                entries = (
-                    f"0..{known[-1]}" if isinstance(known, range) else f"one of {', '.join(declared.entries)}"
-                )
+                words = ", ".join(map(str, known))
+                entries = f"0..{known[-1]}" if isinstance(known, range) else f"one of {words}"
                 raise CameraError(f"{selector} = {entry!r}: not {entries}{hint(str(entry), map(str, known))}")
         return dict(selectors)
 
@@ -401,7 +405,7 @@ class LiveCamera:
         emit = camera.emit
 
         def hear(name: str, at_ns: int, frame_id: int = 0) -> None:
-            self._happened.append((at_ns, name, frame_id))
+            self._happened.append((at_ns, f"{name} (block {frame_id})"))
             for listener in list(self._listeners):
                 listener(name, at_ns, frame_id)
             emit(name, at_ns, frame_id)
@@ -415,7 +419,7 @@ class LiveCamera:
 
         def hear(line: str) -> None:
             self.trouble = line
-            self._happened.append((self.now_ns(), line, 0))
+            self._happened.append((self.now_ns(), line))
             report(line)
 
         port.report = hear

@@ -7,8 +7,7 @@
 A camera lives in a *place*: in this process on a simulated clock, where `grab` is a pure function of settings and
 seed and takes no real time, or, after `serve`, `environment` or `run`, on a loop in a thread of its own, where
 other programs use it. State of a `Bench`: its cameras' place. Always true: a camera is in one place at a time;
-when it moves it is powered anew and keeps its settings, scene and supply, while its counters start at 0 (those
-of the last place can be read until the next one is needed).
+when it moves it is powered anew, and keeps its settings, scene, supply and counters.
 """
 
 import contextlib
@@ -55,6 +54,7 @@ class Bench:
         self._scenes: list[Any] = [scene] * len(cameras)
         self._place: Place = InProcess(self._specs, self._scenes)
         self._is_served = False
+        self._offered: Any = None
         self.cameras = tuple(VirtualCamera._on(self, index) for index in range(len(cameras)))
 
     def __enter__(self) -> "Bench":
@@ -137,10 +137,10 @@ class Bench:
         assert isinstance(place, OnLoop)
         self._is_served = True
         try:
-            with offer(place) as offered, place.running():
-                yield offered
+            with offer(place) as self._offered, place.running():
+                yield self._offered
         finally:
-            self._is_served = False
+            self._is_served, self._offered = False, None
 
 
 class VirtualCamera(CameraVerbs):
@@ -171,6 +171,18 @@ class VirtualCamera(CameraVerbs):
 
     def __repr__(self) -> str:
         return f"<virtual camera {self._bench._live(self._index).name}>"
+
+    @property
+    def address(self) -> str:
+        """Where it is served over USB/IP now, `usbip://HOST:PORT/BUSID`; "" where it is not."""
+        offered = self._bench._offered
+        return str(offered[self._index]) if isinstance(offered, list) else ""
+
+    @property
+    def child_env(self) -> dict[str, str]:
+        """The environment in which programs see it now; {} where it is not served so."""
+        offered = self._bench._offered
+        return offered if isinstance(offered, dict) else {}
 
     def close(self) -> None:
         """Switch it off, and the others of its bench."""

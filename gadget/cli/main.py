@@ -14,6 +14,8 @@ import click
 from frames.scene import SceneError
 from frames.sensor import SensorError
 from gadget.catalogue import find_model
+from gadget.cli.ctl import ctl_command
+from gadget.cli.offered import Outcome, control_option, offered, outcome_options
 from gadget.cli.options import (
     as_arguments,
     camera_options,
@@ -68,6 +70,9 @@ def cli() -> None:
     """A virtual USB3 Vision camera that unmodified host programs enumerate, open, configure and stream from."""
 
 
+cli.add_command(ctl_command)
+
+
 @contextlib.contextmanager
 def until_signalled(bench: Bench) -> Iterator[None]:
     """Ctrl-C and SIGTERM stop the loop, so that everything is cleaned up."""
@@ -112,6 +117,8 @@ Examples:
     help="Library put in front of CMD's system calls.",
 )
 @camera_options
+@control_option
+@outcome_options
 def run_command(
     models: str, command: tuple[str, ...], preload: str, pcap: Path | None, **options: Any
 ) -> None:
@@ -122,7 +129,11 @@ def run_command(
     from gadget.local.hotplug import connect
     from gadget.local.launch import run_local
 
-    with Bench(specs(tuple(models.split(",")), options), pcap) as bench:
+    with (
+        Bench(specs(tuple(models.split(",")), options), pcap) as bench,
+        offered(bench, options["control"]) as cameras,
+    ):
+        outcome = Outcome(cameras, command, options["report"], options["fail_on_drops"])
         status = run_local(
             [c.device for c in bench.cameras],
             list(command),
@@ -131,6 +142,7 @@ def run_command(
             on_start=lambda server: connect(server, [c.port for c in bench.cameras]),
         )
         report(bench.cameras)
+        status = outcome.end(status)
     sys.exit(status)
 
 
@@ -157,12 +169,17 @@ Examples:
     help="TCP port; 0 picks a free one.",
 )
 @camera_options
+@control_option
 def serve_command(models: tuple[str, ...], host: str, port: int, pcap: Path | None, **options: Any) -> None:
     """Export virtual cameras over USB/IP, until Ctrl-C."""
     from gadget.usbip.server import UsbipServer
     from gadget.usbip.session import export
 
-    with Bench(specs(models, options), pcap) as bench, until_signalled(bench):
+    with (
+        Bench(specs(models, options), pcap) as bench,
+        until_signalled(bench),
+        offered(bench, options["control"]),
+    ):
         exported = export(*(c.device for c in bench.cameras))
         tell_refusals(bench.cameras)
         with UsbipServer(bench.loop, exported, host, port) as server:
@@ -188,6 +205,7 @@ Examples:
 @click.argument("models", metavar="MODEL[,MODEL...]")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- CMD [ARG...]]")
 @camera_options
+@control_option
 def plug_command(models: str, command: tuple[str, ...], pcap: Path | None, **options: Any) -> None:
     """Plug virtual cameras into this machine's kernel (root and vhci-hcd), until Ctrl-C or the end of CMD.
 
@@ -195,7 +213,11 @@ def plug_command(models: str, command: tuple[str, ...], pcap: Path | None, **opt
     """
     from gadget.usbip.plug import plugged_in
 
-    with Bench(specs(tuple(models.split(",")), options), pcap) as bench, until_signalled(bench):
+    with (
+        Bench(specs(tuple(models.split(",")), options), pcap) as bench,
+        until_signalled(bench),
+        offered(bench, options["control"]),
+    ):
         status = plugged_in(bench, list(command))
         report(bench.cameras)
     sys.exit(status)
