@@ -15,7 +15,7 @@ State, kept with each test: its cameras. Always true: they are switched off when
 camera is imported before a test asks for one: pytest loads this module in every project of the environment.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +95,9 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> "Iterator[None] | Any":
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add what the cameras saw to the report of a failed test."""
     report = yield
     if report.when == "call" and report.failed:

@@ -131,9 +131,10 @@ def run_command(
 
     with (
         Bench(specs(tuple(models.split(",")), options), pcap) as bench,
-        offered(bench, options["control"]) as cameras,
+        offered(bench, options["control"]) as offer,
     ):
-        outcome = Outcome(cameras, command, options["report"], options["fail_on_drops"])
+        offer.announce_quietly()
+        outcome = Outcome(offer.cameras, command, options["report"], options["fail_on_drops"])
         status = run_local(
             [c.device for c in bench.cameras],
             list(command),
@@ -178,7 +179,7 @@ def serve_command(models: tuple[str, ...], host: str, port: int, pcap: Path | No
     with (
         Bench(specs(models, options), pcap) as bench,
         until_signalled(bench),
-        offered(bench, options["control"]),
+        offered(bench, options["control"]) as offer,
     ):
         exported = export(*(c.device for c in bench.cameras))
         tell_refusals(bench.cameras)
@@ -190,6 +191,7 @@ def serve_command(models: tuple[str, ...], host: str, port: int, pcap: Path | No
                     f"  {busid}  {built.model.maker} {built.model.name}  serial {built.camera.options.serial}"
                     f"   (sudo {tool} attach -r {server.host} -b {busid})"
                 )
+            offer.announce()
             sys.stdout.flush()
             bench.loop.run()
         report(bench.cameras)
@@ -216,8 +218,12 @@ def plug_command(models: str, command: tuple[str, ...], pcap: Path | None, **opt
     with (
         Bench(specs(tuple(models.split(",")), options), pcap) as bench,
         until_signalled(bench),
-        offered(bench, options["control"]),
+        offered(bench, options["control"]) as offer,
     ):
+        if command:
+            offer.announce_quietly()
+        else:
+            offer.announce()
         status = plugged_in(bench, list(command))
         report(bench.cameras)
     sys.exit(status)

@@ -6,8 +6,10 @@
 import contextlib
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +20,7 @@ from gadget.control.server import ControlServer
 from gadget.live import LiveCamera
 from gadget.runner import Bench
 from gadget.time.simulated import SimulatedLoop
+from u3v.errors import U3VError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,26 +35,63 @@ def control_option(command: F) -> F:
     )(command)
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The cameras that run, and where they can be controlled; `path` is None where that is nowhere."""
+
+    cameras: list[LiveCamera]
+    path: Path | None
+    trouble: str
+    asked_for: bool
+
+    def announce(self) -> None:
+        """Say on stdout how to control the cameras."""
+        click.echo(f"control: u3v ctl -c {self.path}" if self.path else f"no control: {self.trouble}")
+
+    def announce_quietly(self) -> None:
+        """The same for a command whose output belongs to another program: on stderr, to a person or if asked for."""
+        if self.asked_for or sys.stderr.isatty():
+            click.echo(
+                f"u3v: control: u3v ctl -c {self.path}" if self.path else f"u3v: {self.trouble}", err=True
+            )
+
+
 @contextlib.contextmanager
-def offered(bench: Bench, control: Path | None) -> Iterator[list[LiveCamera]]:
-    """Offer the cameras at a control socket, say where on stderr, and tell the programs that we start."""
+def offered(bench: Bench, control: Path | None) -> Iterator[Offer]:
+    """Offer the cameras at a control socket; programs that are started meanwhile find it in $U3V_CONTROL.
+
+    A socket that was asked for must be there, else U3VError is raised; without the usual one it goes, too.
+    """
     loop = bench.loop
     advance = loop.advance if isinstance(loop, SimulatedLoop) and loop.is_lockstep else None
     cameras = [LiveCamera(built, loop.now_ns, advance) for built in bench.cameras]
-    path = places.default_path() if control is None else Path(os.path.abspath(control))
-    before = os.environ.get(places.VARIABLE)
+    with contextlib.ExitStack() as stack:
+        for camera in cameras:
+            stack.callback(camera.close)
+        path, trouble = None, ""
+        try:
+            path = places.default_path() if control is None else Path(os.path.abspath(control))
+            stack.enter_context(ControlServer(loop, cameras, path))
+        except U3VError as error:
+            if control is not None:
+                raise
+            path, trouble = None, str(error)
+        if path is not None:
+            stack.enter_context(_environment(places.VARIABLE, str(path)))
+        yield Offer(cameras, path, trouble, control is not None)
+
+
+@contextlib.contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
     try:
-        with ControlServer(loop, cameras, path):
-            os.environ[places.VARIABLE] = str(path)
-            click.echo(f"u3v: control: u3v ctl -c {path}", err=True)
-            yield cameras
+        yield
     finally:
         if before is None:
-            os.environ.pop(places.VARIABLE, None)
+            del os.environ[name]
         else:
-            os.environ[places.VARIABLE] = before
-        for camera in cameras:
-            camera.close()
+            os.environ[name] = before
 
 
 def outcome_options(command: F) -> F:
