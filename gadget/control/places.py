@@ -82,7 +82,7 @@ def listen(path: Path) -> socket.socket:
         sock.setblocking(False)
         sock.bind(str(path))
         path.chmod(0o600)  # nobody can connect before listen()
-        sock.listen(16)
+        sock.listen(64)
     except OSError as error:
         sock.close()
         raise U3VError(f"--control {path}: {error.strerror}") from error

@@ -1,7 +1,7 @@
 """The control socket of the cameras of one process: verbs in, answers and happenings out, on their loop.
 
 Each connection is one of this machine's same user (or root), which the kernel vouches for. State of a connection:
-the unfinished line, answers that its socket has not taken yet, what it waits for and what it has subscribed to.
+lines that have not been answered, answers that its socket has not taken yet, what it waits for and has subscribed to.
 Always true: a connection that does not read its answers is not listened to until it does, its happenings are
 dropped and counted meanwhile; nothing that arrives ends the camera.
 
@@ -14,6 +14,7 @@ import os
 import socket
 import struct
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,7 @@ class Connection:
         self._server = server
         self._sock = sock
         self._lines = protocol.LineReader()
+        self._unread: deque[bytes | protocol.TooLong] = deque()
         self._unsent = bytearray()
         self._waits: dict[object, Callable[[], None]] = {}
         self._subscriptions: list[Callable[[], None]] = []
@@ -127,7 +129,7 @@ class Connection:
     def _ready(self, mask: int) -> None:
         if mask & WRITE:
             self._flush()
-        if mask & READ and len(self._unsent) < MAX_UNSENT_BYTES:
+        if mask & READ and not self._is_full:
             try:
                 data = self._sock.recv(_RECEIVE_BYTES)
             except BlockingIOError:
@@ -137,8 +139,14 @@ class Connection:
             if not data:
                 self.close()
                 return
-            for line in self._lines.feed(data):
-                self._answer(line)
+            self._unread.extend(self._lines.feed(data))
+        while self._unread and not self._is_full:
+            self._answer(self._unread.popleft())
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether the other side has to read before it is listened to."""
+        return len(self._unsent) >= MAX_UNSENT_BYTES
 
     def _answer(self, line: bytes | RpcError) -> None:
         try:
@@ -223,6 +231,8 @@ class Connection:
     def _subscribe(self, live: LiveCamera, what: Any = None) -> list[str]:
         known = live.happenings()
         names = list(known) if what is None else [what] if isinstance(what, str) else what
+        if not isinstance(names, list):
+            raise CameraError(f"what = {what!r}: must be a list of happenings")
         for name in names:
             if name not in known:
                 raise CameraError(f"no happening {name!r}{hint(str(name), known)}")
@@ -236,7 +246,7 @@ class Connection:
         return names
 
     def _tell(self, happened: dict[str, Any]) -> None:
-        if len(self._unsent) >= MAX_UNSENT_BYTES:
+        if self._is_full:
             self._dropped += 1
             return
         if self._dropped:
@@ -257,8 +267,7 @@ class Connection:
             pass
         except OSError:
             self._unsent.clear()  # gone; the loop is about to see its end of file
-        full = len(self._unsent) >= MAX_UNSENT_BYTES
-        events = WRITE if full else READ | WRITE if self._unsent else READ
+        events = WRITE if self._is_full else READ | WRITE if self._unsent else READ
         self._server.loop.watch(self._sock, events, self._ready)
 
 
