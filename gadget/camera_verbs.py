@@ -118,9 +118,9 @@ class CameraVerbs(ABC):
         """
         return dict(self._ask("wait_for", what=what, timeout_s=timeout_s))
 
-    def advance(self, duration: int | str) -> int:
-        """Let a clock that waits for it go on by nanoseconds, or by a text such as "10ms"; the clock then, ns."""
-        return int(self._ask("advance", duration=duration))
+    def advance(self, duration: int | str) -> None:
+        """Let a clock that waits for it go on by nanoseconds, or by a text such as "10ms"."""
+        self._ask("advance", duration=duration)
 
 
 class Features:

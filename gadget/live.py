@@ -347,11 +347,10 @@ class LiveCamera:
     def _reset(self) -> None:
         self.built.camera.reset()
 
-    def _advance(self, duration: int | str) -> int:
+    def _advance(self, duration: int | str) -> None:
         if self._move_clock is None:
             raise CameraError("this camera's clock goes by itself: advance is for --clock lockstep")
         self._move_clock(parse_duration_ns(duration))
-        return self.now_ns()
 
     # -- the core, as it is now ---------------------------------------------------------------------------
 

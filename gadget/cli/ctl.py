@@ -250,7 +250,7 @@ def wait_for_verb(asked: Asked, what: tuple[str, ...], timeout_s: float) -> None
 @asked
 def advance_verb(asked: Asked, duration: str) -> None:
     """Let a clock in lockstep go on, by 10ms or 1.5s."""
-    asked.show(asked.camera.advance(duration))
+    asked.camera.advance(duration)
 
 
 @ctl_command.command("watch")

@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gadget.camera_verbs import CameraError, CameraTimeout, CameraVerbs
+from gadget.camera_verbs import CameraError, CameraTimeout, CameraVerbs, NoSuchFeature
 from gadget.control import places, protocol
 from gadget.control.protocol import Answer, LineReader, Request, RpcError
 
 PATIENCE_S = 10.0
 """The longest wait for an answer, beyond what a verb takes by itself."""
+_ERRORS = {protocol.TIMED_OUT: CameraTimeout, protocol.NO_FEATURE: NoSuchFeature}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class RemoteCamera(CameraVerbs):
                 continue
             if answer.error is None:
                 return answer.result
-            kind = CameraTimeout if answer.error.code == protocol.TIMED_OUT else CameraError
+            kind = _ERRORS.get(answer.error.code, CameraError)
             status = answer.error.data.get("status", "") if isinstance(answer.error.data, dict) else ""
             raise kind(str(answer.error), status)
 

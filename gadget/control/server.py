@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from gadget.camera_verbs import DEFAULT_WAIT_S, CameraError
+from gadget.camera_verbs import DEFAULT_WAIT_S, CameraError, NoSuchFeature
 from gadget.control import places, protocol
 from gadget.control.protocol import Request, RpcError
 from gadget.feature_text import hint
@@ -183,7 +183,8 @@ class Connection:
             return None
         except CameraError as error:
             data = {"status": error.status} if error.status else None
-            raise RpcError(protocol.REFUSED, str(error), request.id, data) from error
+            code = protocol.NO_FEATURE if isinstance(error, NoSuchFeature) else protocol.REFUSED
+            raise RpcError(code, str(error), request.id, data) from error
         except Exception as error:
             log.exception("control: %s failed", verb)
             raise RpcError(
