@@ -27,6 +27,7 @@ from gadget.frame_stream import DEFAULT_TIMEOUT_S, Frame, FrameStream
 from gadget.live import LiveCamera
 from gadget.places import InProcess, OnLoop, Place
 from gadget.runner import CameraSpec
+from u3v.errors import GenCPError
 from u3v.wire.usb import Speed
 
 T = TypeVar("T")
@@ -52,7 +53,10 @@ class Bench:
             scene = None
         self._specs = [camera_spec(camera, keywords) for camera in cameras]
         self._scenes: list[Any] = [scene] * len(cameras)
-        self._place: Place = InProcess(self._specs, self._scenes)
+        try:
+            self._place: Place = InProcess(self._specs, self._scenes)
+        except GenCPError as error:
+            raise CameraError(str(error), error.status.name) from error
         self._is_served = False
         self._offered: Any = None
         self.cameras = tuple(VirtualCamera._on(self, index) for index in range(len(cameras)))

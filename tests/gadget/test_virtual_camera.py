@@ -162,6 +162,8 @@ def test_a_mistake_is_one_line(mistake: str, camera: VirtualCamera) -> None:
 def test_wrong_keywords_are_told() -> None:
     with pytest.raises(TypeError, match="no such keyword 'scen', did you mean 'scene'"):
         VirtualCamera(scen="bar")
+    with pytest.raises(CameraError, match=r"Width = 65: not 8\.\.4112 in steps of 4"):
+        VirtualCamera(Width=65)
     with pytest.raises(ValueError, match="speed 'hgih': must be super or high, did you mean 'high'"):
         VirtualCamera(speed="hgih")
 
