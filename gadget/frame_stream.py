@@ -16,6 +16,7 @@ from gadget.camera_verbs import CameraError, CameraTimeout
 from gadget.live import LiveCamera
 from gadget.tools.images import Pixels, format_name, to_pixels
 from u3v.features import Value
+from u3v.happenings import Happening
 from u3v.host.assembler import Frame as Received
 from u3v.host.bus import HostBus, UsbError, UsbTimeout
 from u3v.host.client import U3VClient
@@ -71,7 +72,7 @@ class FrameStream:
         self._settings: dict[int, dict[str, Value]] = {}
         self._client = U3VClient(bus)
         self._reader: StreamReader | None = None
-        self._stop_listening = live.listen(self._note_settings)
+        self._stop_listening = live.listen(self._note_settings, Happening.FRAME_START)
         with lock:
             try:
                 self._open()
@@ -144,9 +145,8 @@ class FrameStream:
         if self._live.has(feature):
             self._client.write_u32(self._live.address_of(feature), value)
 
-    def _note_settings(self, what: str, _at_ns: int, block_id: int) -> None:
-        if what == "FrameStart":
-            self._settings[block_id] = self._live.settings()
+    def _note_settings(self, _what: Happening, _at_ns: int, block_id: int) -> None:
+        self._settings[block_id] = self._live.settings()
 
     def _frame(self, received: Received) -> Frame:
         leader, block_id = received.leader, received.block_id

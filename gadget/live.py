@@ -20,11 +20,11 @@ from frames.scene import Scene, SceneError, parse_scene
 from gadget.budget.power import Supply
 from gadget.camera_verbs import CameraError, NoSuchFeature
 from gadget.feature_text import hint, parse_value
-from gadget.runner import CameraSpec
-from gadget.runner import VirtualCamera as BuiltCamera
+from gadget.runner import BuiltCamera, CameraSpec
 from gadget.usb.in_pipe import Urb
 from u3v.errors import GenCPError, Malformed
 from u3v.features import Command, Enumeration, Feature, Float, Integer, Value, limit
+from u3v.happenings import Happening, Listener
 from u3v.wire import bootstrap, gencp
 from u3v.wire.usb import CONTROL_OUT
 
@@ -46,20 +46,13 @@ VERBS = {
     "reset": "DeviceReset",
     "advance": "let a clock in lockstep go on",
 }
-HAPPENINGS = (
-    *("FrameStart", "ExposureStart", "ExposureEnd", "FrameEnd", "FrameBurstStart", "TriggerReady"),
-    *("TriggerOverlapped", "FrameStartOvertrigger", "FrameBurstStartOvertrigger", "FrameBufferOverrun"),
-    *("TransferBufferFull", "TransferBufferReady"),
-)
 SETTINGS = (
     *("ExposureTime", "Gain", "BlackLevel", "PixelFormat", "Width", "Height", "OffsetX", "OffsetY"),
     *("BinningHorizontal", "BinningVertical", "ReverseX", "ReverseY"),
 )
 """The features that shape an image: what a frame's `settings` tell."""
+HAPPENINGS = {happening.value: happening for happening in Happening}
 _UNITS_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
-
-Listener = Callable[[str, int, int], None]
-"""What has happened, when (ns of the camera's clock), to which block id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +62,7 @@ class Kept:
     spec: CameraSpec
     scene: Any
     settings: Mapping[str, Value]
-    user_sets: Mapping[str, dict[str, Value]]
+    user_sets: Mapping[str, Mapping[str, Value]]
     counters: Mapping[str, int]
 
 
@@ -90,16 +83,15 @@ class LiveCamera:
         self._move_clock = advance
         self._seen: Any = built.spec.scene
         self._old_scenes: list[Scene] = []
-        self._listeners: list[Listener] = []
         self._happened: deque[tuple[int, str]] = deque(maxlen=REMEMBERED)
         self._written: deque[tuple[int, int, bytes]] = deque(maxlen=REMEMBERED)
-        self._left_over = 0
+        self._lost = 0
         self._counted_before: Mapping[str, int] = {}
         self.trouble = ""
-        self._hear_happenings()
+        built.camera.happenings.listen(self._remember_happening)
+        built.camera.happenings.listen(self._count_lost, Happening.FRAME_BUFFER_OVERRUN, Happening.FRAME_LOST)
         self._hear_port()
         self._see_writes()
-        self._count_left_overs()
 
     @property
     def name(self) -> str:
@@ -128,10 +120,9 @@ class LiveCamera:
             device.function.tick(self.now_ns())
             device.service(self.now_ns())
 
-    def listen(self, listener: Listener) -> Callable[[], None]:
+    def listen(self, listener: Listener, *whats: Happening) -> Callable[[], None]:
         """Have `listener` told what happens, from now on; call the result to end that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        return self.built.camera.happenings.listen(listener, *whats)
 
     def condition(self, what: str) -> tuple[Callable[[], dict[str, Any] | None], Callable[[], None]]:
         """(whether `what` has come true, and how; what to call in the end). Raises CameraError."""
@@ -144,23 +135,18 @@ class LiveCamera:
         if what in _STATES:
             holds = _STATES[what]
             return (lambda: {"what": what} if holds(self.built) else None), lambda: None
-        known = self.happenings()
-        if what not in known:
+        happening = HAPPENINGS.get(what)
+        if happening is None:
             raise CameraError(
                 f"{what!r} is neither a happening nor a state ({', '.join(_STATES)}) nor 'frame N'"
-                f"{hint(what, (*known, *_STATES))}"
+                f"{hint(what, (*HAPPENINGS, *_STATES))}"
             )
         heard: list[dict[str, Any]] = []
 
-        def hear(name: str, at_ns: int, block_id: int) -> None:
-            if name == what:
-                heard.append({"what": name, "at_ns": at_ns, "block_id": block_id})
+        def hear(_what: Happening, at_ns: int, block_id: int) -> None:
+            heard.append({"what": what, "at_ns": at_ns, "block_id": block_id})
 
-        return (lambda: heard[0] if heard else None), self.listen(hear)
-
-    def happenings(self) -> tuple[str, ...]:
-        """What can be listened for."""
-        return tuple(dict.fromkeys((*HAPPENINGS, *self.built.camera.family.events)))
+        return (lambda: heard[0] if heard else None), self.listen(hear, happening)
 
     def settings(self) -> dict[str, Value]:
         """The features that shape an image, as they are now."""
@@ -180,7 +166,7 @@ class LiveCamera:
         supply = Supply(power.supply_v, power.cable_ohm, power.limit_ma, power.ambient_c, power.load_ma)
         spec = replace(
             self.built.spec,
-            name=camera.identity.user_defined_name,
+            name=camera.user_defined_name,
             serial=camera.options.serial,
             supply=supply,
         )
@@ -190,14 +176,15 @@ class LiveCamera:
             spec,
             None if isinstance(self._seen, str) else self._seen,
             camera.features.snapshot(),
-            dict(camera.options.user_sets),
+            camera.user_sets,
             self._counters(),
         )
 
     def restore(self, kept: Kept) -> None:
         """Take over the settings of another camera."""
-        self.built.camera.features.restore(kept.settings)
-        self.built.camera.options.user_sets.update(kept.user_sets)
+        camera = self.built.camera
+        camera.features.restore(kept.settings)
+        camera.user_sets = {**camera.user_sets, **kept.user_sets}
         counters = dict(kept.counters)
         counters["discarded"] += counters.pop("held")
         self._counted_before = counters
@@ -216,7 +203,7 @@ class LiveCamera:
             "model": built.model.name,
             "maker": built.model.maker,
             "serial": built.camera.options.serial,
-            "name": built.camera.identity.user_defined_name,
+            "name": built.camera.user_defined_name,
             "state": next(word for word, holds in _STATES.items() if holds(built)),
             "now_ns": self.now_ns(),
             "temperature_c": round(built.camera.surroundings.temperature_c(self.now_ns()), 2),
@@ -224,15 +211,15 @@ class LiveCamera:
 
     def _counters(self) -> dict[str, int]:
         camera = self.built.camera
-        stream = camera.stream
+        frames = camera.frames
         counters = {
             "exposed": camera.acquisition.exposed,
-            "offered": stream.offered,
-            "delivered": stream.delivered,
-            "discarded": stream.discarded,
-            "held": stream.in_flight,
-            "lost": stream.discarded - self._left_over,
-            "events_dropped": camera.event.dropped,
+            "offered": frames.offered,
+            "delivered": frames.delivered,
+            "discarded": frames.discarded,
+            "held": frames.in_flight,
+            "lost": self._lost,
+            "events_dropped": camera.events_dropped,
             "bus_drops": self.built.port.drops,
         }
         return {name: count + self._counted_before.get(name, 0) for name, count in counters.items()}
@@ -298,7 +285,7 @@ class LiveCamera:
 
     def _scene(self, scene: Any = None) -> str:
         if scene is not None:
-            source = self.built.rendered.source
+            source = self.built.pixels.source
             wanted = to_scene(scene)
             self._old_scenes.append(source.scene)
             source.scene, self._seen = wanted, scene
@@ -395,21 +382,13 @@ class LiveCamera:
 
     def _write(self, feature: Feature, value: Value, selected: Mapping[str, str | int]) -> None:
         """Write as a host would. Raises GenCPError."""
-        features = self.built.camera.features
-        address = features._where(feature, selected)
-        self.built.camera.memory.host_write(address, feature.encode(value))
+        self.built.camera.features.host_set(feature.name, value, **selected)
 
-    def _hear_happenings(self) -> None:
-        camera = self.built.camera
-        emit = camera.emit
+    def _remember_happening(self, what: Happening, at_ns: int, block_id: int) -> None:
+        self._happened.append((at_ns, f"{what.value} (block {block_id})"))
 
-        def hear(name: str, at_ns: int, frame_id: int = 0) -> None:
-            self._happened.append((at_ns, f"{name} (block {frame_id})"))
-            for listener in list(self._listeners):
-                listener(name, at_ns, frame_id)
-            emit(name, at_ns, frame_id)
-
-        vars(camera)["emit"] = hear
+    def _count_lost(self, _what: Happening, _at_ns: int, _block_id: int) -> None:
+        self._lost += 1
 
     def _hear_port(self) -> None:
         """Keep why the camera dropped off the bus: its host only sees that it is gone."""
@@ -461,29 +440,6 @@ class LiveCamera:
                 if address == base + register.offset:
                     return f"{name} = {int.from_bytes(data, 'little')}"
         return f"{address:#x} = {data.hex(' ')}"
-
-    def _count_left_overs(self) -> None:
-        """Count what is discarded because a host stops: nobody missed it."""
-        stream = self.built.camera.stream
-        flush, abort = stream.flush, stream.abort
-        counting = False
-
-        def counted(action: Callable[[], None]) -> Callable[[], None]:
-            def run() -> None:
-                nonlocal counting
-                if counting:
-                    action()
-                    return
-                counting, before = True, stream.discarded
-                try:
-                    action()
-                finally:
-                    counting = False
-                    self._left_over += stream.discarded - before
-
-            return run
-
-        vars(stream).update(flush=counted(flush), abort=counted(abort))
 
 
 _STATES: dict[str, Callable[[BuiltCamera], bool]] = {

@@ -115,7 +115,7 @@ class InProcess(Place):
         super().close()
         for live, bus in zip(self.lives, self._buses, strict=True):
             bus.close()
-            live.built.rendered.source.close()
+            live.built.pixels.source.close()
             live.close()
 
 

@@ -23,9 +23,10 @@ from gadget.camera_verbs import DEFAULT_WAIT_S, CameraError, NoSuchFeature
 from gadget.control import places, protocol
 from gadget.control.protocol import Request, RpcError
 from gadget.feature_text import hint
-from gadget.live import VERBS, LiveCamera
+from gadget.live import HAPPENINGS, VERBS, LiveCamera
 from gadget.time.loop import READ, WRITE, Loop
 from gadget.waits import Waits
+from u3v.happenings import Happening
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ class ControlServer:
             return self.cameras[0]
         for index, live in enumerate(self.cameras):
             state = live.built.camera
-            if which in (index, str(index), state.options.serial, state.identity.user_defined_name or None):
+            if which in (index, str(index), state.options.serial, state.user_defined_name or None):
                 return live
         raise CameraError(f"no camera {which!r}: {self._choices()}")
 
@@ -230,20 +231,19 @@ class Connection:
         return _LATER
 
     def _subscribe(self, live: LiveCamera, what: Any = None) -> list[str]:
-        known = live.happenings()
-        names = list(known) if what is None else [what] if isinstance(what, str) else what
+        names = list(HAPPENINGS) if what is None else [what] if isinstance(what, str) else what
         if not isinstance(names, list):
             raise CameraError(f"what = {what!r}: must be a list of happenings")
         for name in names:
-            if name not in known:
-                raise CameraError(f"no happening {name!r}{hint(str(name), known)}")
+            if not isinstance(name, str) or name not in HAPPENINGS:
+                raise CameraError(f"no happening {name!r}{hint(str(name), HAPPENINGS)}")
         serial = live.built.camera.options.serial
 
-        def hear(name: str, at_ns: int, block_id: int) -> None:
-            if name in names:
-                self._tell({"camera": serial, "what": name, "at_ns": at_ns, "block_id": block_id})
+        def hear(happening: Happening, at_ns: int, block_id: int) -> None:
+            self._tell({"camera": serial, "what": happening.value, "at_ns": at_ns, "block_id": block_id})
 
-        self._subscriptions.append(live.listen(hear))
+        wanted = [HAPPENINGS[name] for name in names]
+        self._subscriptions.append(live.listen(hear, *wanted) if wanted else lambda: None)
         return names
 
     def _tell(self, happened: dict[str, Any]) -> None:

@@ -190,13 +190,20 @@ def test_a_notification_gets_no_answer(raw: Raw) -> None:
 
 
 def test_who_waits_and_hangs_up_leaves_nothing_behind(served: ControlServer, raw: Raw) -> None:
+    def listeners() -> int:
+        return sum(map(len, served.cameras[0].built.camera.happenings._listeners.values()))
+
+    assert raw.result("state")
+    before = listeners()
     other = Raw(served.path)
-    other.sock.sendall(b'{"jsonrpc":"2.0","id":1,"method":"wait_for","params":{"what":"frame 99999"}}\n')
+    other.sock.sendall(b'{"jsonrpc":"2.0","id":1,"method":"wait_for","params":{"what":"FrameEnd"}}\n')
     other.result("subscribe")
+    assert listeners() > before
     other.close()
-    while len(served.connections) > 1 or served.waits._waits:
+    while len(served.connections) > 1:
         raw.result("state")
-    assert served.cameras[0]._listeners == []
+    assert listeners() == before
+    assert served.waits._waits == []
 
 
 def test_too_many_connections_are_turned_away(served: ControlServer, raw: Raw) -> None:
