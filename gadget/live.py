@@ -1,14 +1,13 @@
 """A built camera while it runs: the verbs of `gadget.camera_verbs`, done to it.
 
-The only module of the front door that knows the camera's core. Verbs come by name with parameters from people
-and programs, so everything is checked here and refused in one line. State: the scene's text, the last
-happenings and register writes, who listens, and which scenes are to be closed at the end. Always true: all
+The one module of the front door that does things to the camera's core. Verbs come by name with parameters from
+people and programs, so everything is checked here and refused in one line. State: what the camera sees, how many
+frames it lost, its history, and which scenes are to be closed at the end. Always true: all
 methods run in the thread that owns the camera; each verb first brings the camera up to its clock's time and
 afterwards serves its device, so that what it did shows at once.
 """
 
 import inspect
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,17 +17,14 @@ import numpy as np
 from frames.media import Array, Function
 from frames.scene import Scene, SceneError, parse_scene
 from gadget.budget.power import Supply
+from gadget.camera_history import History
 from gadget.camera_verbs import CameraError, NoSuchFeature
 from gadget.feature_text import hint, parse_value
 from gadget.runner import BuiltCamera, CameraSpec
-from gadget.usb.in_pipe import Urb
-from u3v.errors import GenCPError, Malformed
+from u3v.errors import GenCPError
 from u3v.features import Command, Enumeration, Feature, Float, Integer, Value, limit
 from u3v.happenings import Happening, Listener
-from u3v.wire import bootstrap, gencp
-from u3v.wire.usb import CONTROL_OUT
 
-REMEMBERED = 30
 VERBS = {
     "state": "who and where the camera is",
     "counters": "what became of the frames",
@@ -69,7 +65,7 @@ class Kept:
 class LiveCamera:
     """`now_ns`: the clock of whoever runs the camera. `advance`: lets that clock go on; None where it does so itself.
 
-    `trouble`: why the camera was last off the bus, "" if it never was.
+    `history`: what the camera saw.
     """
 
     def __init__(
@@ -83,15 +79,10 @@ class LiveCamera:
         self._move_clock = advance
         self._seen: Any = built.spec.scene
         self._old_scenes: list[Scene] = []
-        self._happened: deque[tuple[int, str]] = deque(maxlen=REMEMBERED)
-        self._written: deque[tuple[int, int, bytes]] = deque(maxlen=REMEMBERED)
         self._lost = 0
         self._counted_before: Mapping[str, int] = {}
-        self.trouble = ""
-        built.camera.happenings.listen(self._remember_happening)
+        self.history = History(built, now_ns)
         built.camera.happenings.listen(self._count_lost, Happening.FRAME_BUFFER_OVERRUN, Happening.FRAME_LOST)
-        self._hear_port()
-        self._see_writes()
 
     @property
     def name(self) -> str:
@@ -225,13 +216,7 @@ class LiveCamera:
         return {name: count + self._counted_before.get(name, 0) for name, count in counters.items()}
 
     def _history(self) -> dict[str, list[str]]:
-        return {
-            "happenings": [f"{at_ns / 1e9:.6f} s {what}" for at_ns, what in self._happened],
-            "writes": [
-                f"{at_ns / 1e9:.6f} s {self._say_write(address, data)}"
-                for at_ns, address, data in self._written
-            ],
-        }
+        return {"happenings": self.history.happenings(), "writes": self.history.writes()}
 
     def _names(self) -> list[str]:
         return list(self.built.camera.features.declared)
@@ -384,62 +369,8 @@ class LiveCamera:
         """Write as a host would. Raises GenCPError."""
         self.built.camera.features.host_set(feature.name, value, **selected)
 
-    def _remember_happening(self, what: Happening, at_ns: int, block_id: int) -> None:
-        self._happened.append((at_ns, f"{what.value} (block {block_id})"))
-
     def _count_lost(self, _what: Happening, _at_ns: int, _block_id: int) -> None:
         self._lost += 1
-
-    def _hear_port(self) -> None:
-        """Keep why the camera dropped off the bus: its host only sees that it is gone."""
-        port = self.built.port
-        report = port.report
-
-        def hear(line: str) -> None:
-            self.trouble = line
-            self._happened.append((self.now_ns(), line))
-            report(line)
-
-        port.report = hear
-
-    def _see_writes(self) -> None:
-        """Remember what hosts write: the commands that arrive at the control endpoint."""
-        device = self.built.device
-        before = device.observer
-
-        def see(kind: str, urb: Urb, now_ns: int) -> None:
-            if before is not None:
-                before(kind, urb, now_ns)
-            if kind == "S" and urb.endpoint == CONTROL_OUT and urb.data and not urb.setup:
-                self._remember(bytes(urb.data), now_ns)
-
-        device.observer = see
-
-    def _remember(self, packet: bytes, now_ns: int) -> None:
-        try:
-            command = gencp.parse_command(memoryview(packet))
-            if command.command_id == gencp.WRITEMEM_CMD:
-                write = gencp.parse_writemem(command.scd)
-                self._written.append((now_ns, write.address, bytes(write.data)))
-        except (Malformed, GenCPError):
-            pass  # the camera answers it as it deserves
-
-    def _say_write(self, address: int, data: bytes) -> str:
-        features = self.built.camera.features
-        for feature in features:
-            at = features.address[feature.name]
-            if address == at and len(data) == feature.size:
-                if isinstance(feature, Command):
-                    return feature.name
-                try:
-                    return f"{feature.name} = {feature.decode(data)}"
-                except GenCPError:
-                    break
-        for base, layout in ((0, bootstrap.ABRM), (bootstrap.SIRM_ADDRESS, bootstrap.SIRM)):
-            for name, register in layout.items():
-                if address == base + register.offset:
-                    return f"{name} = {int.from_bytes(data, 'little')}"
-        return f"{address:#x} = {data.hex(' ')}"
 
 
 _STATES: dict[str, Callable[[BuiltCamera], bool]] = {

@@ -60,6 +60,14 @@ def test_twelve_bits_come_unpacked_and_unscaled(camera: VirtualCamera) -> None:
     assert frame.pixels.shape == (32, 64)
 
 
+def test_rgb_pixels_have_three_colours_and_bayer_pixels_one() -> None:
+    with VirtualCamera("U3V-Color:PixelFormat=RGB8", Width=64, Height=32) as camera:
+        assert camera.grab().pixels.shape == (32, 64, 3)
+        camera.features.PixelFormat = "BayerRG12p"
+        frame = camera.grab()
+        assert (frame.pixels.shape, frame.pixels.dtype) == ((32, 64), np.uint16)
+
+
 def test_frames_of_one_acquisition_are_in_order_and_the_same_each_time() -> None:
     def run() -> list[tuple[int, int, bytes]]:
         with VirtualCamera(**SMALL) as camera:
