@@ -142,8 +142,8 @@ class RemoteCamera(CameraVerbs):
 def connect(camera: str | int | None = None, path: str | Path | None = None) -> RemoteCamera:
     """A camera that runs in another process of this user, under `u3v run`, `serve` or `plug`.
 
-    `camera`: its serial number, name or model, or the path of its socket; without it the one this program was
-    started for (by `u3v run`), else the only one that runs. Raises CameraError, which lists the choices.
+    `camera`: its serial number, name, model or process id, or the path of its socket; without it the one that this
+    program was started for (by `u3v run`), else the only one that runs. Raises CameraError, which lists the choices.
     """
     if path is not None:
         return RemoteCamera(Path(path), camera)
@@ -174,7 +174,7 @@ def _find(which: str | None) -> RemoteCamera:
     fitting = [
         (path, state)
         for path, state in cameras
-        if which is None or which in (state["serial"], state["name"], state["model"], path.stem)
+        if which is None or which in (state["serial"], state["name"], state["model"], places.process_of(path))
     ]
     if len(fitting) == 1:
         path, state = fitting[0]

@@ -1,7 +1,9 @@
 """Where control sockets are: one file per process in a directory that only its user can enter.
 
 The directory is `u3v` in $XDG_RUNTIME_DIR, else in /run/user/UID, else `/tmp/u3v.UID`. A socket whose process
-was killed stays behind until somebody looks: `clean` removes those that nobody answers.
+was killed stays behind until somebody looks: `clean` removes those that nobody answers. A file's name has the
+kernel's boot id in it, for in a directory that a virtual machine shares with its host the one cannot know whether
+the sockets of the other are alive, and must leave them alone.
 """
 
 import os
@@ -40,18 +42,31 @@ def default_path() -> Path:
     """The socket of this process, in a directory without leftovers."""
     place = directory()
     clean(place)
-    return place / f"{os.getpid()}.sock"
+    return place / f"{os.getpid()}{_ending()}"
+
+
+def process_of(path: Path) -> str:
+    """The process id in a socket's name."""
+    return path.name.partition(".")[0]
 
 
 def clean(place: Path) -> list[Path]:
-    """The sockets that somebody answers; all others are removed."""
+    """The sockets of this kernel that somebody answers; all others of it are removed."""
     alive = []
-    for path in sorted(place.glob("*.sock")):
+    for path in sorted(place.glob(f"*{_ending()}")):
         if is_alive(path):
             alive.append(path)
         else:
             path.unlink(missing_ok=True)
     return alive
+
+
+def _ending() -> str:
+    """How the names of this kernel's sockets end."""
+    try:
+        return f".{Path('/proc/sys/kernel/random/boot_id').read_text()[:8]}.sock"
+    except OSError:  # a sandbox without /proc
+        return ".00000000.sock"
 
 
 def is_alive(path: Path) -> bool:

@@ -332,15 +332,18 @@ def test_what_a_killed_process_left_is_cleaned_up(
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     place = places.directory()
     assert (place.name, stat.S_IMODE(place.stat().st_mode)) == ("u3v", 0o700)
-    dead = places.listen(place / "1.sock")
-    dead.close()
-    (place / "2.sock").symlink_to(served.path)
-    assert places.clean(place) == [place / "2.sock"]
-    assert sorted(path.name for path in place.iterdir()) == ["2.sock"]
-    assert places.default_path() == place / f"{os.getpid()}.sock"
-    stale = places.listen(place / "3.sock")
-    stale.close()
-    places.listen(place / "3.sock").close()
+    ending = places._ending()
+    for name in (f"1{ending}", "3.00000000.sock"):
+        places.listen(place / name).close()
+    (place / f"2{ending}").symlink_to(served.path)
+    assert places.clean(place) == [place / f"2{ending}"]
+    assert sorted(path.name for path in place.iterdir()) == [f"2{ending}", "3.00000000.sock"], (
+        "another kernel's"
+    )
+    assert places.default_path() == place / f"{os.getpid()}{ending}"
+    assert places.process_of(places.default_path()) == str(os.getpid())
+    for _ in range(2):
+        places.listen(place / f"4{ending}").close()
 
 
 def test_a_directory_that_others_can_enter_is_refused(
