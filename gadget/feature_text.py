@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from frames.source import Defects
 from u3v.camera import Camera
-from u3v.did_you_mean import hint as hint
+from u3v.did_you_mean import hint
 from u3v.errors import Mistake
 from u3v.features import Boolean, Command, Enumeration, Feature, Float, Integer, String, Value
 

@@ -288,8 +288,10 @@ class FeatureSet:
         feature = self.declared[name]
         self._memory.device_write(self._where(feature, selected), feature.encode(value))
 
-    def host_set(self, name: str, value: Value) -> None:
+    def host_set(self, name: str, value: Value, **selected: str | int) -> None:
         """Set a value as a host does: refused, rounded, followed by what a host's write is followed by.
+
+        `selected`: selector values other than the current ones, as in `get`.
 
         Raises GenCPError where a host would get an error status, KeyError for a feature that is not there.
         """
@@ -298,7 +300,7 @@ class FeatureSet:
             raw = feature.encode(value)
         except (KeyError, ValueError, TypeError, OverflowError, struct.error):
             raise GenCPError(Status.INVALID_PARAMETER, f"{name} = {value!r}: no value of it") from None
-        self._memory.host_write(self._where(feature, {}), raw)
+        self._memory.host_write(self._where(feature, selected), raw)
 
     def handle(self, name: str, kind: type[T], default: T | None = None, **selected: str | int) -> Handle[T]:
         """For code that reads a feature often. `default`: what cameras without it have (KeyError without one)."""

@@ -101,6 +101,25 @@ class PowerModel:
         self.is_on = True
         self._change(now_ns, self._unconfigured_w)
 
+    def surround(
+        self,
+        now_ns: int,
+        *,
+        ambient_c: float | None = None,
+        supply_v: float | None = None,
+        cable_ohm: float | None = None,
+        load_ma: float | None = None,
+        limit_ma: float | None = None,
+    ) -> None:
+        """Somebody turns the heating up, bends the cable or plugs in a weaker supply. None: stays as it is."""
+        self._settle(now_ns)
+        self.ambient_c = self.ambient_c if ambient_c is None else ambient_c
+        self.supply_v = self.supply_v if supply_v is None else supply_v
+        self.cable_ohm = self.cable_ohm if cable_ohm is None else cable_ohm
+        self.load_ma = self.load_ma if load_ma is None else load_ma
+        self.limit_ma = self.limit_ma if limit_ma is None else limit_ma
+        self.on_change(now_ns)
+
     def power_for(self, bytes_per_s: float) -> float:
         """Power of the configured camera at a stream of so many bytes/s, W."""
         return self._idle_w + self._w_per_byte_per_s * bytes_per_s
@@ -155,10 +174,14 @@ class PowerModel:
         return self._target_c()
 
     def _change(self, now_ns: int, power_w: float) -> None:
-        self._temperature_c = self.temperature_c(now_ns)
-        self._since_ns = now_ns
+        self._settle(now_ns)
         self._power_w = power_w
         self.on_change(now_ns)
+
+    def _settle(self, now_ns: int) -> None:
+        """The temperature so far is that of the conditions so far."""
+        self._temperature_c = self.temperature_c(now_ns)
+        self._since_ns = now_ns
 
     def _target_c(self) -> float:
         return self.ambient_c + self._k_per_w * self._power_w

@@ -15,6 +15,7 @@ import click
 from frames.scene import SceneError
 from frames.sensor import SensorError
 from gadget.cli.completion import completion_command
+from gadget.cli.ctl import ctl_command
 from gadget.cli.grab import grab_command
 from gadget.cli.lists import features_command, models_command, scenes_command, show_command, xml_command
 from gadget.cli.plan import plan_command
@@ -31,7 +32,7 @@ MISTAKES = (U3VError, SceneError, SensorError)
 INTERNAL_ERROR = 70
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SECTIONS = {
-    "Give programs a camera": ("run", "serve", "plug"),
+    "Give programs a camera": ("run", "serve", "plug", "ctl"),
     "Use one without a program": ("grab",),
     "Know beforehand": ("plan", "power", "ptc"),
     "Look up": ("models", "show", "features", "scenes", "xml"),
@@ -93,6 +94,7 @@ for command in (
     scenes_command,
     xml_command,
     completion_command,
+    ctl_command,
     grab_command,
     plan_command,
     power_command,

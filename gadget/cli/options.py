@@ -23,7 +23,8 @@ SECTIONS = {
     "What it sees": ("scene", "defects", "seed"),
     "Bus and time": ("bus", "speed", "pacing", "clock", "strict"),
     "Supply and heat": ("port_ma", "supply_v", "cable_ohm", "load_ma", "ambient"),
-    "This machine": ("threads", "pcap"),
+    "This machine": ("threads", "pcap", "control"),
+    "How it went": ("report", "fail_on_drops"),
 }
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from gadget.cli.completion import AFTER_DASHES, CAMERA
+from gadget.cli.offered import Outcome, control_option, offered, outcome_options
 from gadget.cli.options import CameraCommand, camera_options, specs
 from gadget.runner import Bench, BuiltCamera, tell_refusals
 from gadget.time.signals import handled
@@ -108,6 +109,8 @@ Examples:
     help="Library put in front of CMD's system calls.",
 )
 @camera_options
+@control_option
+@outcome_options
 def run_command(
     cameras: tuple[str, ...], command: tuple[str, ...], preload: str, pcap: Path | None, **options: Any
 ) -> None:
@@ -124,7 +127,9 @@ def run_command(
         raise Mistake("CMD is missing: it stands behind --, as in u3v run acA4096-40um -- lsusb -v")
     with as_a_shell():
         find_program(command)  # before the cameras are made, which takes a second
-        with Bench(described, pcap) as bench:
+        with Bench(described, pcap) as bench, offered(bench, options["control"]) as offer:
+            offer.announce_quietly()
+            outcome = Outcome(offer.cameras, command, options["report"], options["fail_on_drops"])
             status = run_local(
                 [c.device for c in bench.cameras],
                 list(command),
@@ -133,6 +138,7 @@ def run_command(
                 on_start=lambda server: connect(server, [c.port for c in bench.cameras]),
             )
             report(bench.cameras)
+            status = outcome.end(status)
     sys.exit(status)
 
 
@@ -162,6 +168,7 @@ Examples:
     help="TCP port; 0 picks a free one.",
 )
 @camera_options
+@control_option
 def serve_command(cameras: tuple[str, ...], host: str, port: int, pcap: Path | None, **options: Any) -> None:
     """Export virtual cameras over USB/IP, until Ctrl-C.
 
@@ -172,7 +179,11 @@ def serve_command(cameras: tuple[str, ...], host: str, port: int, pcap: Path | N
 
     described = specs(cameras, options)
     _check_host(host)
-    with Bench(described, pcap) as bench, until_signalled(bench):
+    with (
+        Bench(described, pcap) as bench,
+        until_signalled(bench),
+        offered(bench, options["control"]) as offer,
+    ):
         exported = export(*(c.device for c in bench.cameras))
         tell_refusals(bench.cameras)
         with UsbipServer(bench.loop, exported, host, port) as server:
@@ -183,6 +194,7 @@ def serve_command(cameras: tuple[str, ...], host: str, port: int, pcap: Path | N
                     f"  {busid}  {built.model.maker} {built.model.name}  serial {built.camera.options.serial}"
                     f"   (sudo {tool} attach -r {server.host} -b {busid})"
                 )
+            offer.announce()
             sys.stdout.flush()
             bench.loop.run()
         report(bench.cameras)
@@ -210,6 +222,7 @@ Examples:
 )
 @cameras_argument
 @camera_options
+@control_option
 def plug_command(
     cameras: tuple[str, ...], command: tuple[str, ...], pcap: Path | None, **options: Any
 ) -> None:
@@ -225,7 +238,15 @@ def plug_command(
     if command:
         with as_a_shell():
             find_program(command)
-    with Bench(described, pcap) as bench, until_signalled(bench):
+    with (
+        Bench(described, pcap) as bench,
+        until_signalled(bench),
+        offered(bench, options["control"]) as offer,
+    ):
+        if command:
+            offer.announce_quietly()
+        else:
+            offer.announce()
         status = plugged_in(bench, list(command))
         report(bench.cameras)
     sys.exit(status)

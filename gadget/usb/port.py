@@ -50,6 +50,18 @@ class Port:
     def on_bus(self) -> bool:
         return not self._is_off
 
+    @property
+    def comes_back(self) -> bool:
+        """Off the bus, but only for a moment."""
+        return self._is_off and self._return_ns is not None
+
+    @property
+    def will_drop(self) -> bool:
+        """Still on the bus, but only for a moment."""
+        return not self._is_off and (
+            self._drop_ns is not None or self._camera.reset_requested or self._changed
+        )
+
     def next_wakeup_ns(self) -> int | None:
         if self._is_off:
             return self._return_ns
@@ -66,6 +78,18 @@ class Port:
         self._look(now_ns)
         if self._drop_ns is not None and self._drop_ns <= now_ns:
             self._drop(now_ns)
+
+    def unplug(self, now_ns: int) -> None:
+        """Somebody pulls the cable: the camera has no power, and stays away until `replug`."""
+        if not self._is_off:
+            self._reason = "unplugged"
+            self._drop(now_ns)
+        self._return_ns = None
+
+    def replug(self, now_ns: int) -> None:
+        """Somebody plugs the cable in: the camera comes back, if its supply carries it."""
+        if self._is_off:
+            self._come_back(now_ns)
 
     def _power_changed(self, now_ns: int) -> None:
         self._changed = True

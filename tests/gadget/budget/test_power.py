@@ -102,3 +102,19 @@ def test_when_it_passes_a_temperature() -> None:
     assert power.reaches_ns(45.0, at_ns) is None
     assert power.reaches_ns(60.0, 0) is None
     assert power.reaches_ns(30.0, 0) is None
+
+
+def test_other_surroundings_count_from_now_on() -> None:
+    power = PowerModel(MODEL, supply=Supply(ambient_c=30))
+    changes: list[int] = []
+    power.on_change = changes.append
+    power.load(0, configured=True, bytes_per_s=0)
+    before = power.temperature_c(100 * SECOND)
+    power.surround(100 * SECOND, ambient_c=50, supply_v=4.8, cable_ohm=0.5, load_ma=10, limit_ma=300)
+    assert power.temperature_c(100 * SECOND) == pytest.approx(before), "no leap"
+    assert power.temperature_c(10**5 * SECOND) == pytest.approx(50 + 8 * 2.0)
+    assert power.voltage_v() < 4.8
+    assert "over-current" in power.fault()
+    power.surround(100 * SECOND, limit_ma=900)
+    assert (power.fault(), power.cable_ohm, power.ambient_c) == ("", 0.5, 50)
+    assert changes == [0, 100 * SECOND, 100 * SECOND]

@@ -85,3 +85,39 @@ def test_device_reset_is_a_cable_pulled_and_plugged() -> None:
     assert DeviceNodes(client).get("Gain") == 0.0
     time.advance(5 * SECOND)
     assert one.port.drops == 1
+
+
+def test_a_camera_that_somebody_unplugs_stays_away_until_it_is_plugged_in_again() -> None:
+    time, (one,) = rig([MODEL], "5gbps", Supply())
+    told: list[str] = []
+    one.port.report = told.append
+    one.port.replug(time.now_ns)
+    assert one.port.drops == 0, "it is plugged in"
+    one.port.unplug(time.now_ns)
+    one.port.unplug(time.now_ns)
+    time.advance(5 * SECOND)
+    assert (one.port.on_bus, one.port.comes_back, one.port.drops) == (False, False, 1)
+    assert told == ["drops off the bus: unplugged"]
+    one.port.replug(time.now_ns)
+    assert one.port.on_bus
+
+
+def test_a_camera_that_is_about_to_drop_or_about_to_come_back_says_so() -> None:
+    time, (one,) = rig([MODEL], "5gbps", Supply())
+    time.advance(SECOND)
+    assert (one.port.will_drop, one.port.comes_back) == (False, False)
+    one.port.power.surround(time.now_ns, supply_v=4.0)
+    assert one.port.will_drop
+    dropped_after(one)
+    assert (one.port.will_drop, one.port.comes_back) == (False, True)
+
+
+def test_a_camera_is_not_plugged_into_a_supply_that_does_not_carry_it() -> None:
+    time, (one,) = rig([MODEL], "5gbps", Supply())
+    one.port.unplug(time.now_ns)
+    one.port.power.surround(time.now_ns, supply_v=4.0)
+    one.port.replug(time.now_ns)
+    assert not one.port.on_bus
+    one.port.power.surround(time.now_ns, supply_v=5.0)
+    one.port.replug(time.now_ns)
+    assert one.port.on_bus

@@ -1,0 +1,292 @@
+"""`u3v ctl`: look at a camera that runs, and do things to it, from another terminal or a script."""
+
+import json
+import sys
+from collections.abc import Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gadget.camera_verbs import CameraError, CameraTimeout
+from gadget.feature_text import parse_assignment
+from u3v.did_you_mean import hint
+
+if TYPE_CHECKING:
+    from gadget.control.client import RemoteCamera
+
+
+class Verbs(click.Group):
+    """A group that suggests the verb that was meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = click.utils.make_str(args[0])
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            ctx.fail(f"no verb {name!r}{hint(name, self.list_commands(ctx))}")
+        return super().resolve_command(ctx, args)
+
+
+class Asked:
+    """The camera that is meant, connected to when it is first needed, and how to print what it answers."""
+
+    def __init__(self, ctx: click.Context, camera: str | None, as_json: bool) -> None:
+        self.as_json = as_json
+        self._ctx = ctx
+        self._which = camera
+
+    @cached_property
+    def camera(self) -> "RemoteCamera":
+        from gadget.control.client import connect
+
+        camera = connect(self._which)
+        self._ctx.call_on_close(camera.close)
+        return camera
+
+    def show(self, answer: Any) -> None:
+        if self.as_json:
+            click.echo(json.dumps(answer))
+        elif isinstance(answer, dict):
+            for key, value in answer.items():
+                click.echo(f"{key}: {_text(value)}")
+        elif answer is not None:
+            click.echo(_text(answer))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "-" if value is None else str(value)
+
+
+@click.group(
+    "ctl",
+    cls=Verbs,
+    epilog="""\b
+Examples:
+  u3v ctl state
+  u3v ctl set ExposureTime=2000 Gain=6
+  u3v ctl get TriggerMode TriggerSelector=FrameStart
+  u3v ctl supply volts=4.6 cable_ohm=0.3
+  u3v ctl -c 40000002 unplug
+  u3v ctl wait-for ExposureEnd --timeout 2
+  u3v ctl watch FrameStart ExposureEnd""",
+)
+@click.option(
+    "-c",
+    "--camera",
+    metavar="CAMERA",
+    help="Serial number, name, model or process id of the camera, or the path of its socket; not needed where "
+    "only one runs, nor in a program that `u3v run` has started.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Answers as JSON, one line each.")
+@click.pass_context
+def ctl_command(ctx: click.Context, camera: str | None, as_json: bool) -> None:
+    """Control a camera that runs under `u3v run`, `serve` or `plug`."""
+    ctx.obj = Asked(ctx, camera, as_json)
+
+
+asked = click.pass_obj
+
+
+@ctl_command.command("cameras")
+@asked
+def cameras_verb(asked: Asked) -> None:
+    """List the cameras that run, with their sockets."""
+    from gadget.control.client import running
+
+    found = running()
+    if asked.as_json:
+        asked.show([{"control": str(path), **state} for path, state in found])
+        return
+    for path, state in found:
+        name = f" {state['name']!r}" if state["name"] else ""
+        click.echo(f"{state['model']} {state['serial']}{name}: {state['state']}, {path}")
+
+
+@ctl_command.command("state")
+@asked
+def state_verb(asked: Asked) -> None:
+    """Who it is, whether it is on the bus and acquires, its clock and temperature."""
+    asked.show(asked.camera.state())
+
+
+@ctl_command.command("counters")
+@asked
+def counters_verb(asked: Asked) -> None:
+    """What became of its frames."""
+    asked.show(asked.camera.counters())
+
+
+@ctl_command.command("history")
+@asked
+def history_verb(asked: Asked) -> None:
+    """What it saw last: happenings, and what hosts wrote into it."""
+    history = asked.camera.history()
+    if asked.as_json:
+        asked.show(history)
+        return
+    for title, lines in history.items():
+        click.echo(f"{title}:")
+        for line in lines:
+            click.echo(f"  {line}")
+
+
+@ctl_command.command("features")
+@click.argument("pattern", default="")
+@asked
+def features_verb(asked: Asked, pattern: str) -> None:
+    """List features with their values; those whose name contains PATTERN."""
+    features = asked.camera.features
+    found = [features.describe(name) for name in features.names() if pattern.lower() in name.lower()]
+    if asked.as_json:
+        asked.show(found)
+        return
+    for about in found:
+        value = f" = {_text(about['value'])}" if "value" in about else ""
+        unit = f" {about['unit']}" if about.get("unit") else ""
+        limits = f", {_text(about['min'])} .. {_text(about['max'])}" if "min" in about else ""
+        entries = f", one of {_text(about['entries'])}" if "entries" in about else ""
+        click.echo(f"{about['name']}{value}{unit} ({about['kind']}, {about['access']}{limits}{entries})")
+
+
+@ctl_command.command("get")
+@click.argument("name")
+@click.argument("selectors", nargs=-1, metavar="[SELECTOR=ENTRY]...")
+@asked
+def get_verb(asked: Asked, name: str, selectors: tuple[str, ...]) -> None:
+    """Print the value of a feature."""
+    asked.show(asked.camera.features.get(name, **_selectors(selectors)))
+
+
+@ctl_command.command("set")
+@click.argument("assignments", nargs=-1, required=True, metavar="FEATURE=VALUE...")
+@asked
+def set_verb(asked: Asked, assignments: tuple[str, ...]) -> None:
+    """Write features, in order, with the camera's limits and locks; prints what came of it."""
+    for name, value in [parse_assignment(text) for text in assignments]:
+        asked.show({name: asked.camera.features.set(name, value)})
+
+
+@ctl_command.command("execute")
+@click.argument("name")
+@asked
+def execute_verb(asked: Asked, name: str) -> None:
+    """Run a command feature, such as TriggerSoftware."""
+    asked.camera.features.execute(name)
+
+
+@ctl_command.command("scene")
+@click.argument("scene", required=False, metavar="[NAME[:KEY=VALUE,...]]")
+@asked
+def scene_verb(asked: Asked, scene: str | None) -> None:
+    """Print what the camera sees, or change it."""
+    asked.show(asked.camera.scene(scene))
+
+
+@ctl_command.command("supply")
+@click.argument("changes", nargs=-1, metavar="[volts=V] [cable_ohm=OHM] [load_ma=MA] [port_ma=MA]")
+@asked
+def supply_verb(asked: Asked, changes: tuple[str, ...]) -> None:
+    """Print the camera's supply, or change it."""
+    known = ("volts", "cable_ohm", "load_ma", "port_ma")
+    values: dict[str, float] = {}
+    for name, text in _pairs(changes):
+        if name not in known:
+            raise CameraError(f"supply has no {name!r}: one of {', '.join(known)}{hint(name, known)}")
+        values[name] = _number(name, text)
+    asked.show(asked.camera.supply(**values))
+
+
+@ctl_command.command("ambient")
+@click.argument("ambient_c", required=False, type=float, metavar="[C]")
+@asked
+def ambient_verb(asked: Asked, ambient_c: float | None) -> None:
+    """Print the temperature of air and camera, or change that of the air."""
+    asked.show(asked.camera.ambient(ambient_c))
+
+
+@ctl_command.command("unplug")
+@asked
+def unplug_verb(asked: Asked) -> None:
+    """Pull the cable."""
+    asked.camera.unplug()
+
+
+@ctl_command.command("replug")
+@asked
+def replug_verb(asked: Asked) -> None:
+    """Plug it in again."""
+    asked.camera.replug()
+
+
+@ctl_command.command("reset")
+@asked
+def reset_verb(asked: Asked) -> None:
+    """DeviceReset: it drops off the bus and comes back."""
+    asked.camera.reset()
+
+
+@ctl_command.command("wait-for")
+@click.argument("what", nargs=-1, required=True, metavar="HAPPENING|STATE|frame N")
+@click.option("--timeout", "timeout_s", default=10.0, show_default=True, metavar="S")
+@asked
+def wait_for_verb(asked: Asked, what: tuple[str, ...], timeout_s: float) -> None:
+    """Wait until it happens, until the camera is unplugged, plugged, configured or acquiring, or has delivered
+    so many frames. Exit code 1 where that takes too long."""
+    try:
+        asked.show(asked.camera.wait_for(" ".join(what), timeout_s))
+    except CameraTimeout as error:
+        click.echo(f"u3v: {error}", err=True)
+        sys.exit(1)
+
+
+@ctl_command.command("advance")
+@click.argument("duration", metavar="DURATION")
+@asked
+def advance_verb(asked: Asked, duration: str) -> None:
+    """Let a clock in lockstep go on, by 10ms or 1.5s."""
+    asked.camera.advance(duration)
+
+
+@ctl_command.command("watch")
+@click.argument("what", nargs=-1, metavar="[HAPPENING]...")
+@click.option("-n", "count", type=click.IntRange(1), metavar="N", help="End after so many.")
+@asked
+def watch_verb(asked: Asked, what: tuple[str, ...], count: int | None) -> None:
+    """Print what happens, until Ctrl-C."""
+    for number, happened in enumerate(asked.camera.happenings(*what), 1):
+        if asked.as_json:
+            about = {"what": happened.what, "at_ns": happened.at_ns, "block_id": happened.block_id}
+            click.echo(json.dumps(about))
+        else:
+            click.echo(f"{happened.at_ns / 1e9:.6f} s {happened.what} (block {happened.block_id})")
+        sys.stdout.flush()
+        if number == count:
+            break
+
+
+def _pairs(texts: Iterable[str]) -> list[tuple[str, str]]:
+    pairs = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise CameraError(f"{text!r} is not of the form NAME=VALUE")
+        pairs.append((name, value))
+    return pairs
+
+
+def _selectors(texts: Iterable[str]) -> dict[str, str | int]:
+    return {name: int(value) if value.isdecimal() else value for name, value in _pairs(texts)}
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise CameraError(f"{name} = {text!r}: not a number") from None
