@@ -8,8 +8,10 @@ from typing import Any
 import click
 
 from gadget.budget.bus import parse_bus
-from gadget.cli.options import model_file_option, supply, supply_options
+from gadget.cli.completion import CAMERA
+from gadget.cli.options import check_files_used, model_file_option, supply, supply_options
 from gadget.cli.plotting import plot_option, write_plot
+from gadget.feature_text import parse_camera
 
 wire_option = click.option(
     "--bus",
@@ -28,7 +30,7 @@ Examples:
   u3v plan acA4096-40um:DeviceLinkThroughputLimitMode=Off --json
   u3v plan acA4096-40um --port-ma 900 --ambient 40 --check && echo it fits""",
 )
-@click.argument("cameras", nargs=-1, required=True, metavar="MODEL[:FEATURE=VALUE,...]...")
+@click.argument("cameras", nargs=-1, required=True, type=CAMERA, metavar="MODEL[:FEATURE=VALUE,...]...")
 @plot_option
 @click.option("--json", "as_json", is_flag=True, help="One object, with rates as they are computed.")
 @click.option("--check", is_flag=True, help="Exit code 1 where it does not fit.")
@@ -51,6 +53,7 @@ def plan_command(
     from gadget.tools.plots import plot_plan
 
     files = options["model_file"]
+    check_files_used(files, [parse_camera(text)[0] for text in cameras])
     planned = plan(cameras, parse_bus(bus or default_bus(cameras, files)), supply(options), files)
     write_plot(lambda: plot_plan(planned), output)
     if as_json:

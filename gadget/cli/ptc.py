@@ -5,8 +5,10 @@ from pathlib import Path
 
 import click
 
-from gadget.cli.options import model_file_option
+from gadget.cli.completion import CAMERA
+from gadget.cli.options import check_files_used, model_file_option
 from gadget.cli.plotting import plot_option, write_plot
+from gadget.feature_text import parse_camera
 
 
 @click.command(
@@ -17,7 +19,7 @@ Examples:
   u3v ptc acA4096-40um:Gain=12,PixelFormat=Mono12p
   u3v ptc IDS-IMX412 --json""",
 )
-@click.argument("camera", metavar="MODEL[:FEATURE=VALUE,...]")
+@click.argument("camera", type=CAMERA, metavar="MODEL[:FEATURE=VALUE,...]")
 @plot_option
 @click.option(
     "--points",
@@ -39,6 +41,7 @@ def ptc_command(
     from gadget.tools.photon_transfer import photon_transfer
     from gadget.tools.plots import plot_photon_transfer
 
+    check_files_used(model_file, [parse_camera(camera)[0]])
     curve = photon_transfer(camera, model_file, points)
     write_plot(lambda: plot_photon_transfer(curve), output)
     if as_json:

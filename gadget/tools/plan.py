@@ -168,7 +168,7 @@ class Plugged:
 
 
 def plug(wanted: str, bus: BusSpec, supply: Supply | None, files: Sequence[Path] = ()) -> Plugged:
-    """ "MODEL[:Feature=value,...]" on a port of its own. Raises ModelError or ValueError, one line."""
+    """ "MODEL[:Feature=value,...]" on a port of its own. Raises Mistake, one line."""
     name, settings = parse_camera(wanted)
     model, sensor = find_model(name, files)
     check_bus(model, bus)

@@ -219,7 +219,7 @@ def power_run(
 ) -> PowerRun:
     """A run of "MODEL[:Feature=value,...]", alone with the bus's other traffic.
 
-    Raises ModelError or ValueError, each one line for a person.
+    Raises Mistake, each one line for a person.
     """
     plugged = plug(wanted, bus, supply, files)
     camera, power = plugged.camera, plugged.power

@@ -60,6 +60,9 @@ IGNORED = {
     "serve acA4096-40um --defects hot_e_per_s=100": "hot_e_per_s is about hot pixels: say how many",
     "serve acA4096-40um --model-file u3v/models/ids_imx412.toml": "its camera IDS-IMX412 is not used; give MODEL",
     "xml acA4096-40um --model-file u3v/models/ids_imx412.toml": "its camera IDS-IMX412 is not used; give MODEL",
+    "plan acA4096-40um --model-file u3v/models/ids_imx412.toml": "its camera IDS-IMX412 is not used; give MODEL",
+    "power acA4096-40um --model-file u3v/models/ids_imx412.toml": "its camera IDS-IMX412 is not used; give MODEL",
+    "ptc acA4096-40um --model-file u3v/models/ids_imx412.toml": "its camera IDS-IMX412 is not used; give MODEL",
     "show acA4096-40um:Gain=6": "a data sheet knows no settings: u3v show acA4096-40um, or u3v features acA4096-40um:",
     "features acA4096-40um,IDS-IMX412": "'acA4096-40um,IDS-IMX412' is 2 cameras, only one is possible here",
 }
