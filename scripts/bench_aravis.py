@@ -1,8 +1,8 @@
 """How fast Aravis takes frames from the first USB3 Vision camera: one JSON object for each run of frames.
 
-For the system's Python (gi, Aravis 0.8). Nothing is done with the pixels. The rate is that of the clock which says
-the frames took longer, this program's or the camera's (benchmarks/figures.py says why). A buffer goes back one frame later:
-Aravis 0.8.26 loses one that returns before the callback that delivered it has ended.
+For the system's Python (gi, Aravis 0.8). Nothing is done with the pixels. A buffer goes back one frame later:
+Aravis 0.8.26 loses one that returns before the callback that delivered it has ended. The rate is that of the clock
+which says the frames took longer, this program's or the camera's (benchmarks/figures.py says why).
 """
 
 import argparse
