@@ -62,6 +62,14 @@ def ready_rig(name: str) -> Path:
     return script
 
 
+def machine_code(rig: str) -> dict[str, str]:
+    """What a rig tells numba: where to keep machine code, and for which processor."""
+    asked = run([REPOSITORY / "scripts" / rig, "--", "env"])
+    assert asked.returncode == 0, asked.stderr
+    pairs = [line.split("=", 1) for line in asked.stdout.splitlines()]
+    return {name: value for name, value in pairs if name.startswith("NUMBA_")}
+
+
 def start(argv: Sequence[str | Path], **options: Any) -> "subprocess.Popen[str]":
     """A program with pipes, the leader of a session."""
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
