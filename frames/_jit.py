@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -47,10 +48,8 @@ def choose_cache() -> Path:
     copy = Path(tempfile.mkdtemp(prefix="u3v-numba-"))
     atexit.register(shutil.rmtree, copy, ignore_errors=True)
     ours = UserProvidedCacheLocator.get_suitable_cache_subpath(__file__)
-    (copy / ours).mkdir()
-    for pattern in ("*.nbi", "*.nbc"):
-        for compiled in (kept / ours).glob(pattern):
-            shutil.copy(compiled, copy / ours)
+    with suppress(OSError):  # not even readable
+        shutil.copytree(kept / ours, copy / ours)
     return copy
 
 

@@ -38,6 +38,7 @@ EXIT_RIG = 125
 USBFS_MEMORY_MB = 1000
 SHUTDOWN_GRACE_S = 5.0
 NEEDED_INSIDE = {"ip": "iproute2", "mount": "mount", "/lib/systemd/systemd-udevd": "udev"}
+CODE_INSIDE = Path("/run/machine-code")
 HIDDEN = [("tmp",), ("run",), ("dev",)]
 REPOSITORY = Path(__file__).resolve().parents[2]
 PASSED_ON = (
@@ -81,10 +82,11 @@ class Job:
 
     def keep_machine_code(self, folder: Path, **env: str) -> None:
         """Let `folder` of the host be writable inside, for the machine code that numba makes of the sensor engine:
-        it takes seconds, and is the same in the next guest. `env`: what else numba must know."""
+        it takes seconds, and is the same in the next guest. `env`: what else numba must know. Every user of the
+        guest may read it, which does not hold where it lies on the host: a home directory is private."""
         folder.mkdir(exist_ok=True)
         self.machine_code = folder
-        self.env = {"NUMBA_CACHE_DIR": str(folder), **env} | self.env
+        self.env = {"NUMBA_CACHE_DIR": str(CODE_INSIDE), **env} | self.env
 
 
 @dataclass
@@ -410,7 +412,7 @@ def _write_control(ctl: Path, boot: Boot, job: Job) -> None:
     # The host's tree is on /tmp only until the tmpfs hides it; what shall be seen of it goes by way of /run.
     shown = [(ctl, Path("/run/u3v")), *((path, path) for path in hidden), (out, out_inside)]
     if job.machine_code is not None:
-        shown.append((job.machine_code, job.machine_code))
+        shown.append((job.machine_code, CODE_INSIDE))
     lines = [
         "proc /proc proc",
         "sysfs /sys sysfs",

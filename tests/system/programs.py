@@ -63,11 +63,13 @@ def ready_rig(name: str) -> Path:
 
 
 def machine_code(rig: str) -> dict[str, str]:
-    """What a rig tells numba: where to keep machine code, and for which processor."""
-    asked = run([REPOSITORY / "scripts" / rig, "--", "env"])
-    assert asked.returncode == 0, asked.stderr
-    pairs = [line.split("=", 1) for line in asked.stdout.splitlines()]
-    return {name: value for name, value in pairs if name.startswith("NUMBA_")}
+    """What numba must know here, to make the machine code that it finds in a guest of this rig."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "u3v"
+    any_processor = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    return {
+        "uml": {"NUMBA_CACHE_DIR": str(cache / "numba")},
+        "vm": {"NUMBA_CACHE_DIR": str(cache / "numba-vm")} | any_processor,
+    }[rig]
 
 
 def start(argv: Sequence[str | Path], **options: Any) -> "subprocess.Popen[str]":
