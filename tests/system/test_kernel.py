@@ -60,6 +60,8 @@ CLIENTS = (
 ALONE = ("usbmon", "device_reset", "high_speed", "weak_port", "usbip_tool", "plug_ends", "nobody")
 BOOTS = {"uml": [["clients"], list(ALONE)], "vm": [["clients", "usbmon"]]}
 TEST_IMAGE = ["--set", "TestImageSelector=Testimage2"]
+HELD_UP = re.compile(r";(hrtimer: interrupt took|clocksource: |perf: interrupt took)")
+"""What a kernel says when its machine was not given a processor for some time."""
 Finder = Callable[[str], Any]
 
 
@@ -158,7 +160,7 @@ def test_the_kernel_has_nothing_to_complain_about(guest: Guest) -> None:
     )
     assert [line for line in kernel if doubtful.search(line)] == []
     warning = 4  # not even while the clients run, nor when the cameras are unplugged
-    everything = guest.found("clients")["kernel"]
+    everything = [line for line in guest.found("clients")["kernel"] if not HELD_UP.search(line)]
     assert [line for line in everything if int(line.split(",")[0]) & 7 <= warning] == []
     assert sum("USB disconnect" in line for line in everything) == 2
 
