@@ -27,6 +27,8 @@ from u3v.host.client import U3VClient
 from u3v.host.registers import SI_CONTROL
 from u3v.host.stream import StreamReader
 from u3v.model import load_model
+from u3v.usb3v.bootstrap import USB3_VISION
+from u3v.usb3v.function import UsbFunction
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MODEL = "acA4096-40um"
@@ -53,7 +55,7 @@ def options(paced: bool, settings: Mapping[str, str]) -> list[str]:
 def reference(settings: Mapping[str, str]) -> Camera:
     """The same camera in this process, to ask for addresses and figures."""
     model = load_model(MODEL)
-    camera = Camera(model, load_sensor(model.sensor).timing, PowerModel(model))
+    camera = Camera(model, load_sensor(model.sensor).timing, PowerModel(model), USB3_VISION)
     for name, text in (*FULL_RATE.items(), *settings.items()):
         set_feature(camera, name, text)
     return camera
@@ -188,7 +190,8 @@ def compile_client(folder: Path) -> Path:
 def client_arguments(settings: Mapping[str, str], count: int, skip: int, *more: str) -> list[str]:
     """What the C client must know of the camera, asked as any host asks: addresses, sizes, plan."""
     camera = reference(settings)
-    client = U3VClient(LoopbackBus(camera))
+    usb = UsbFunction(camera)
+    client = U3VClient(LoopbackBus(usb))
     client.open()
     function = client.function
     stream = function.stream_in
@@ -208,7 +211,7 @@ def client_arguments(settings: Mapping[str, str], count: int, skip: int, *more: 
         ("-x", (at["AcquisitionStop"], 1)),
         ("-x", (control, 0)),
     )
-    identity = camera.identity
+    identity = usb.identity
     return [
         *("-d", f"{identity.vid:x}:{identity.pid:x}"),
         *("-i", f"{function.control_interface},{function.stream_interface}"),

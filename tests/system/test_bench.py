@@ -15,9 +15,12 @@ from gadget.loopback import LoopbackBus
 from gadget.usb.device import UsbDevice
 from tests.gadget.eager import Blank
 from tests.system.programs import MODEL
+from u3v.camera import Camera
 from u3v.host.client import U3VClient
 from u3v.host.nodes import DeviceNodes
 from u3v.model import load_model
+from u3v.usb3v.bootstrap import USB3_VISION
+from u3v.usb3v.function import UsbFunction
 
 SCRIPTS = Path(__file__).resolve().parent.parent.parent / "scripts"
 BENCH = SCRIPTS / "bench"
@@ -53,8 +56,9 @@ def test_p4_frames_that_waited_do_not_raise_the_rate(monkeypatch: pytest.MonkeyP
     from benchmarks import hosts
 
     model = load_model(MODEL)
-    camera = Blank(model, load_sensor(model.sensor).timing, PowerModel(model))
-    bus = LoopbackBus.to(UsbDevice(camera, bus=parse_bus("5gbps").bus()))
+    camera = Camera(model, load_sensor(model.sensor).timing, PowerModel(model), USB3_VISION)
+    Blank(camera)
+    bus = LoopbackBus.to(UsbDevice(UsbFunction(camera), bus=parse_bus("5gbps").bus()))
     monkeypatch.setattr(hosts, "time", SimpleNamespace(perf_counter=lambda: bus.now_ns / 1e9))
     client = U3VClient(bus)
     client.open()
