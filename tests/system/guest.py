@@ -258,7 +258,7 @@ def usbmon(_times: int) -> Found:
     lost = []
     for _ in range(CAPTURES):
         with captured("usbmon0", "usbmon.pcap", "-s", "400", "-B", "1000") as counts:
-            grabbed = ran(plug)
+            grabbed = ran(plug, 2 * PATIENCE_S)
         lost.append(counts["lost"])
         if not lost[-1]:
             break
