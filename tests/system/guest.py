@@ -27,7 +27,7 @@ CHEAP = ["--no-pacing", "--scene", "uniform:photons=20000"]
 STATUS = Path("/sys/devices/platform/vhci_hcd.0")
 PATIENCE_S = 120
 PORT_FREE = "004"
-CAPTURES = 5
+CAPTURES = 10
 Found = Any
 
 

@@ -42,7 +42,7 @@ FRAMES = {
     "vm": {"640x480": 50, "odd": 50, "1920x1080": 25, "full": 10},
 }
 STREAMS = {"uml": 50, "vm": 10}
-PATIENCE_S = 600
+PATIENCE_S = 1200
 CLIENTS = (
     "enumerated",
     "lsusb",
