@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -13,14 +14,11 @@ from numba.core.caching import UserProvidedCacheLocator
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_PACKAGE = Path(__file__).resolve().parent
-
 
 def kernel(function: F) -> F:
     """Compile on first call for the argument types seen, without the GIL, and keep the machine code on disk.
 
-    numba writes the cache to `__pycache__` beside the module, or to the user's cache directory where that is
-    read-only; NUMBA_CACHE_DIR overrides both. No fast-math: the bytes must not depend on how a loop was cut.
+    No fast-math: the bytes must not depend on how a loop was cut.
     """
     return cast(F, numba.njit(nogil=True, cache=True, error_model="numpy")(function))
 
@@ -34,19 +32,25 @@ def _writable(folder: Path) -> bool:
         return False
 
 
-def _find_a_cache() -> None:
-    """Where nothing is writable (a read-only root, no home), use a temporary copy of what was compiled before."""
-    user_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    if numba.config.CACHE_DIR or _writable(_PACKAGE / "__pycache__") or _writable(user_cache / "numba"):
-        return
-    folder = Path(tempfile.mkdtemp(prefix="u3v-numba-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    numba.config.CACHE_DIR = str(folder)
-    copy = folder / UserProvidedCacheLocator.get_suitable_cache_subpath(__file__)
-    copy.mkdir()
-    for pattern in ("*.nbi", "*.nbc"):
-        for compiled in (_PACKAGE / "__pycache__").glob(pattern):
-            shutil.copy(compiled, copy)
+def choose_cache() -> Path:
+    """The directory for machine code: $NUMBA_CACHE_DIR, or `u3v/numba` in the user's cache directory.
+
+    One place outside the package, so that a guest which sees this machine's files read-only (scripts/uml) needs
+    only this one writable. Where it is not, a temporary copy takes its place.
+    """
+    chosen = numba.config.CACHE_DIR
+    if not chosen:
+        user_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        chosen = user_cache / "u3v" / "numba"
+    kept = Path(chosen)
+    if _writable(kept):
+        return kept
+    copy = Path(tempfile.mkdtemp(prefix="u3v-numba-"))
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    ours = UserProvidedCacheLocator.get_suitable_cache_subpath(__file__)
+    with suppress(OSError):  # not even readable
+        shutil.copytree(kept / ours, copy / ours)
+    return copy
 
 
-_find_a_cache()
+numba.config.CACHE_DIR = str(choose_cache())

@@ -7,6 +7,7 @@
  *                [-n FRAMES] [-k FRAMES] [-q DEPTH] [-r ADDRESS]
  *
  * -w: written before the transfers are queued, -s: when they are, -x: at the end (32 bit, in order).
+ * The rate is that of the clock which says the frames took longer, ours or the camera's (benchmarks/figures.py).
  * -k: frames at the beginning that do not count. -r: read this register all the while and time it.
  * Build: cc -O2 -pthread bench_client.c -lusb-1.0
  */
@@ -29,7 +30,7 @@ static libusb_device_handle *camera;
 static int control_ep = 1, stream_ep = 0x83, control_if, stream_if = 2;
 static size_t leader_size, transfer_size, transfer_count, final_size, trailer_size;
 static int wanted = 100, skipped = 10, depth = 3;
-static uint64_t next_id, ping_address;
+static uint64_t next_id, ping_address, first_ns, last_ns;
 static long good, bad, gaps, resubmit_errors, seen, in_flight;
 static int stopping;
 static double *stamps, *pings;
@@ -133,8 +134,12 @@ static void LIBUSB_CALL completed(struct libusb_transfer *transfer)
     } else {
         gaps += seen > skipped ? id - next_id : 0;
         next_id = id + 1;
-        if (seen >= skipped)
+        if (seen >= skipped) {
+            last_ns = u64(leader + 20);
+            if (!good)
+                first_ns = last_ns;
             stamps[good++] = now_s();
+        }
     }
     seen++;
     if (good >= wanted || bad > wanted)
@@ -260,6 +265,7 @@ int main(int argc, char **argv)
             break;
     }
     double seconds = good > 1 ? stamps[good - 1] - stamps[0] : 1, sum = 0;
+    double camera_s = (last_ns - first_ns) / 1e9;
     double mean = seconds / (good > 1 ? good - 1 : 1);
     for (long i = 1; i < good; i++)
         sum += (stamps[i] - stamps[i - 1] - mean) * (stamps[i] - stamps[i - 1] - mean);
@@ -267,7 +273,8 @@ int main(int argc, char **argv)
     printf("{\"frames\": %ld, \"bad\": %ld, \"gaps\": %ld, \"errors\": %ld, \"seconds\": %.6f, \"fps\": %.4f, "
            "\"variance_s2\": %.9g, \"first_frame_s\": %.4f, \"client_cores\": %.4f, \"pings\": %ld, "
            "\"ping_p50_ms\": %.4f, \"ping_p99_ms\": %.4f}\n",
-           good, bad, gaps, resubmit_errors, seconds, (good - 1) / seconds, good > 2 ? sum / (good - 2) : 0.0,
+           good, bad, gaps, resubmit_errors, seconds, (good - 1) / (camera_s > seconds ? camera_s : seconds),
+           good > 2 ? sum / (good - 2) : 0.0,
            first_s, cpu / seconds, ping_count, ping_count ? pings[ping_count / 2] * 1e3 : 0.0,
            ping_count ? pings[(long)(ping_count * 0.99)] * 1e3 : 0.0);
     libusb_close(camera);

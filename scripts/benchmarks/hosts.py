@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import stdev
 
-from benchmarks.figures import cpu_s
+from benchmarks.figures import cpu_s, frame_rate
 from frames.sensor import load_sensor
 from gadget.budget.power import PowerModel
 from gadget.loopback import LoopbackBus
@@ -27,6 +27,8 @@ from u3v.host.client import U3VClient
 from u3v.host.registers import SI_CONTROL
 from u3v.host.stream import StreamReader
 from u3v.model import load_model
+from u3v.usb3v.bootstrap import USB3_VISION
+from u3v.usb3v.function import UsbFunction
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MODEL = "acA4096-40um"
@@ -53,7 +55,7 @@ def options(paced: bool, settings: Mapping[str, str]) -> list[str]:
 def reference(settings: Mapping[str, str]) -> Camera:
     """The same camera in this process, to ask for addresses and figures."""
     model = load_model(MODEL)
-    camera = Camera(model, load_sensor(model.sensor).timing, PowerModel(model))
+    camera = Camera(model, load_sensor(model.sensor).timing, PowerModel(model), USB3_VISION)
     for name, text in (*FULL_RATE.items(), *settings.items()):
         set_feature(camera, name, text)
     return camera
@@ -103,6 +105,8 @@ class Host:
     client: U3VClient
     reader: StreamReader | None = None
     buffers: list[bytearray] = field(default_factory=list)
+    taken_ns: int = 0
+    """The timestamp of the last frame taken."""
 
     def write(self, feature: str, value: int) -> None:
         self.client.write_u32(self.camera.features.address[feature], value)
@@ -125,19 +129,18 @@ class Host:
         self._take(count)
 
     def window(self, count: int) -> Window:
-        """Take `count` frames. Raises BenchError where one is not whole."""
+        """Take `count` frames, after others. Raises BenchError where one is not whole."""
         assert self.reader is not None
-        dropped_before = self.reader.assembler.discarded
+        dropped_before, begin_ns = self.reader.assembler.discarded, self.taken_ns
         cpu_begin_s, begin_s = cpu_s(self.pid), time.perf_counter()
         ends = self._take(count)
         seconds = ends[-1] - begin_s
         server_s = cpu_s(self.pid) - cpu_begin_s
         intervals = [b - a for a, b in zip(ends, ends[1:], strict=False)]
-        size = self.reader.setup.payload_size
+        fps = frame_rate(count, seconds, (self.taken_ns - begin_ns) / 1e9)
+        mb_per_s = fps * self.reader.setup.payload_size / 1e6
         dropped = self.reader.assembler.discarded - dropped_before
-        return Window(
-            count / seconds, count / seconds * size / 1e6, stdev(intervals) * 1e3, server_s / seconds, dropped
-        )
+        return Window(fps, mb_per_s, stdev(intervals) * 1e3, server_s / seconds, dropped)
 
     def _take(self, count: int) -> list[float]:
         reader = self.reader
@@ -146,8 +149,9 @@ class Host:
         for _ in range(count):
             frame = reader.next_frame(PATIENCE_MS)
             ends.append(time.perf_counter())
-            if not frame.complete:
+            if not frame.complete or frame.leader is None:
                 raise BenchError(f"frame {frame.block_id}: {frame.reason}")
+            self.taken_ns = frame.leader.timestamp
             reader.release(frame)
         return ends
 
@@ -186,7 +190,8 @@ def compile_client(folder: Path) -> Path:
 def client_arguments(settings: Mapping[str, str], count: int, skip: int, *more: str) -> list[str]:
     """What the C client must know of the camera, asked as any host asks: addresses, sizes, plan."""
     camera = reference(settings)
-    client = U3VClient(LoopbackBus(camera))
+    usb = UsbFunction(camera)
+    client = U3VClient(LoopbackBus(usb))
     client.open()
     function = client.function
     stream = function.stream_in
@@ -206,7 +211,7 @@ def client_arguments(settings: Mapping[str, str], count: int, skip: int, *more: 
         ("-x", (at["AcquisitionStop"], 1)),
         ("-x", (control, 0)),
     )
-    identity = camera.identity
+    identity = usb.identity
     return [
         *("-d", f"{identity.vid:x}:{identity.pid:x}"),
         *("-i", f"{function.control_interface},{function.stream_interface}"),

@@ -54,7 +54,7 @@ class Effort:
 
 def pieces(settings: dict[str, str]) -> list[int]:
     """The transfers of one frame as our hosts ask for them, bytes."""
-    payload = hosts.reference(settings).payload_bytes
+    payload = hosts.reference(settings).wire_bytes
     full, rest = divmod(payload, DEFAULT_TRANSFER_BYTES)
     return [1024, *[DEFAULT_TRANSFER_BYTES] * full, *([rest] if rest else []), 1024]
 
@@ -203,7 +203,7 @@ def rate(
     if is_paced:
         dropped = int(sum(run["gaps"] for run in runs))
         return paced(group, f"{who}, paced", fps, modelled_fps({}), cores, dropped)
-    size = hosts.reference({}).payload_bytes / 1e6
+    size = hosts.reference({}).wire_bytes / 1e6
     return of(
         group,
         f"{who}, as fast as it goes",
@@ -301,7 +301,7 @@ def memory(effort: Effort) -> Iterator[Figure]:
     """The server's memory over thousands of frames, full ones before and after."""
     others = Bystanders()
     full = hosts.reference({})
-    frame_mb = full.payload_bytes / 1e6
+    frame_mb = full.wire_bytes / 1e6
     with Server(False) as server, host(server) as camera:
         pid = server.process.pid
         for _ in range(5):  # until the server has used all the frame buffers that it ever does

@@ -32,6 +32,8 @@ ctl=/run/u3v
 cp -a $ctl/dev/. /dev/
 ip link set lo up
 echo "$u3v_usb_mb" >/sys/module/usbcore/parameters/usbfs_memory_mb
+# Without udevd libusb shows a running program only the devices that were there when it began.
+/lib/systemd/systemd-udevd --daemon --resolve-names=never 2>/dev/null || fail 'cannot start udevd'
 
 exec 3>"/dev/$u3v_stdout" 4>"/dev/$u3v_stderr"
 cat <$ctl/stdout >&3 3>&- 4>&- &

@@ -37,9 +37,22 @@ EXIT_TIMEOUT = 124
 EXIT_RIG = 125
 USBFS_MEMORY_MB = 1000
 SHUTDOWN_GRACE_S = 5.0
+NEEDED_INSIDE = {"ip": "iproute2", "mount": "mount", "/lib/systemd/systemd-udevd": "udev"}
+CODE_INSIDE = Path("/run/machine-code")
 HIDDEN = [("tmp",), ("run",), ("dev",)]
 REPOSITORY = Path(__file__).resolve().parents[2]
-PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "VIRTUAL_ENV")
+PASSED_ON = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "VIRTUAL_ENV",
+    "XDG_CACHE_HOME",
+)
 _EXIT_LINE = re.compile(rb"u3v-rig: exit (\d+)")
 
 
@@ -65,6 +78,15 @@ class Job:
     see: list[Path]
     timeout_s: float | None
     dmesg: Path | None
+    machine_code: Path | None = None
+
+    def keep_machine_code(self, folder: Path, **env: str) -> None:
+        """Let `folder` of the host be writable inside, for the machine code that numba makes of the sensor engine:
+        it takes seconds, and is the same in the next guest. `env`: what else numba must know. Every user of the
+        guest may read it, which does not hold where it lies on the host: a home directory is private."""
+        folder.mkdir(exist_ok=True)
+        self.machine_code = folder
+        self.env = {"NUMBA_CACHE_DIR": str(CODE_INSIDE), **env} | self.env
 
 
 @dataclass
@@ -72,12 +94,13 @@ class Boot:
     """How one guest is started.
 
     `argv` gets the control directory and the write ends of stdout, stderr and console. `host_mount` is the
-    fstab line that mounts the host's root on /tmp; `out_mount` the one for the results, if that is read-only.
+    fstab line that mounts the host's root on /tmp; `share_mount` the one for a directory that is writable
+    (named `out` and `code`), if that root is read-only.
     """
 
     argv: Callable[[Path, Ends], list[str]]
     host_mount: str
-    out_mount: str | None
+    share_mount: str | None
     env: dict[str, str] = field(default_factory=dict)
     cpu: int | None = None
 
@@ -382,13 +405,14 @@ def _write_control(ctl: Path, boot: Boot, job: Job) -> None:
     out = job.out or ctl / "out"
     out.mkdir(exist_ok=True)
     out_inside = job.out or Path("/run/u3v/out")
-    # The host's tree is on /tmp only until the tmpfs hides it; what shall be seen of it goes by way of /run.
-    shown = [(ctl, Path("/run/u3v")), (out, out_inside)]
-    shown[1:1] = [
-        (path, path)
-        for path in (REPOSITORY, job.cwd, *job.see)
-        if path.parts[1:2] in HIDDEN and len(path.parts) > 2
+    writable = {out: "out"} | ({job.machine_code: "code"} if job.machine_code else {})
+    hidden = [
+        path for path in (REPOSITORY, job.cwd, *job.see) if path.parts[1:2] in HIDDEN and len(path.parts) > 2
     ]
+    # The host's tree is on /tmp only until the tmpfs hides it; what shall be seen of it goes by way of /run.
+    shown = [(ctl, Path("/run/u3v")), *((path, path) for path in hidden), (out, out_inside)]
+    if job.machine_code is not None:
+        shown.append((job.machine_code, CODE_INSIDE))
     lines = [
         "proc /proc proc",
         "sysfs /sys sysfs",
@@ -399,10 +423,11 @@ def _write_control(ctl: Path, boot: Boot, job: Job) -> None:
         boot.host_mount,
     ]
     for index, (path, _) in enumerate(shown):
-        mode = "rw" if path == out else "ro"
-        lines.append(f"{_quoted(f'/tmp{path}')} /run/.{index} none bind,{mode},X-mount.mkdir")
-    if boot.out_mount is not None:
-        lines[-1] = boot.out_mount.format(mount_point=f"/run/.{len(shown) - 1}")
+        if path in writable and boot.share_mount is not None:
+            lines.append(boot.share_mount.format(tag=writable[path], mount_point=f"/run/.{index}"))
+        else:
+            mode = "rw" if path in writable else "ro"
+            lines.append(f"{_quoted(f'/tmp{path}')} /run/.{index} none bind,{mode},X-mount.mkdir")
     lines.append("tmpfs /tmp tmpfs mode=1777")
     for index, (_, inside) in enumerate(shown):
         lines.append(f"/run/.{index} {_quoted(inside)} none bind,X-mount.mkdir")

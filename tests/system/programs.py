@@ -62,6 +62,16 @@ def ready_rig(name: str) -> Path:
     return script
 
 
+def machine_code(rig: str) -> dict[str, str]:
+    """What numba must know here, to make the machine code that it finds in a guest of this rig."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "u3v"
+    any_processor = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    return {
+        "uml": {"NUMBA_CACHE_DIR": str(cache / "numba")},
+        "vm": {"NUMBA_CACHE_DIR": str(cache / "numba-vm")} | any_processor,
+    }[rig]
+
+
 def start(argv: Sequence[str | Path], **options: Any) -> "subprocess.Popen[str]":
     """A program with pipes, the leader of a session."""
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)

@@ -18,15 +18,18 @@ import pytest
 
 from tests.system.programs import (
     CASES,
+    FORMATS,
     MODEL,
     REPOSITORY,
     SIZES,
+    U3V,
     check_aravis,
     check_capture,
     check_events,
     check_lsusb,
     check_pylon,
     end,
+    machine_code,
     need,
     need_aravis,
     objects,
@@ -39,11 +42,10 @@ FRAMES = {
     "vm": {"640x480": 50, "odd": 50, "1920x1080": 25, "full": 10},
 }
 STREAMS = {"uml": 50, "vm": 10}
-PATIENCE_S = 600
+PATIENCE_S = 1200
 CLIENTS = (
     "enumerated",
     "lsusb",
-    "usbmon",
     "listed",
     "features",
     "frames_sync",
@@ -55,9 +57,11 @@ CLIENTS = (
     "viva",
     "pylon",
 )
-ALONE = ("high_speed", "weak_port", "usbip_tool", "plug_ends", "nobody")
-BOOTS = {"uml": [["clients"], list(ALONE)], "vm": [["clients"]]}
+ALONE = ("usbmon", "device_reset", "high_speed", "weak_port", "usbip_tool", "plug_ends", "nobody")
+BOOTS = {"uml": [["clients"], list(ALONE)], "vm": [["clients", "usbmon"]]}
 TEST_IMAGE = ["--set", "TestImageSelector=Testimage2"]
+HELD_UP = re.compile(r";(hrtimer: interrupt took|clocksource: |perf: interrupt took)")
+"""What a kernel says when its machine was not given a processor for some time."""
 Finder = Callable[[str], Any]
 
 
@@ -78,8 +82,7 @@ class Guest:
         options = ["--timeout", str(PATIENCE_S), "--out", str(out)]
         for name, value in environment.items():
             options += ["--env", f"{name}={json.dumps(value)}"]
-        if rig == "vm":
-            options += self._compiled_for_any_processor()
+        self._compile()
         for index, scenarios in enumerate(BOOTS[rig]):
             processors = sorted(os.sched_getaffinity(0))
             cpu = ["--cpu", str(processors[index % len(processors)])] if rig == "uml" else []
@@ -88,17 +91,13 @@ class Guest:
                 start([REPOSITORY / "scripts" / rig, *options, *cpu, "--", *guest], cwd=REPOSITORY)
             )
 
-    def _compiled_for_any_processor(self) -> list[str]:
-        """QEMU's processor is another one, for which the sensor engine would be compiled again, very slowly."""
-        environment = {
-            "NUMBA_CPU_NAME": "generic",
-            "NUMBA_CPU_FEATURES": "",
-            "NUMBA_CACHE_DIR": str(self.out / "numba"),
-        }
-        for settings in (TEST_IMAGE, [*TEST_IMAGE, "--set", "PixelFormat=Mono12p"]):
-            command = [sys.executable, "-m", "gadget", "run", MODEL, *settings, "--", "true"]
+    def _compile(self) -> None:
+        """Have the sensor engine compiled here, where it is quick, for the guest's processor: QEMU's is another."""
+        environment = machine_code(self.rig)
+        for pixel_format in FORMATS:
+            scene = TEST_IMAGE if self.rig == "vm" else []
+            command = [*U3V, "run", MODEL, *scene, "--set", f"PixelFormat={pixel_format}", "--", "true"]
             subprocess.run(command, env=os.environ | environment, check=True, capture_output=True)
-        return [word for item in environment.items() for word in ("--env", "=".join(item))]
 
     def found(self, name: str) -> Any:
         for program in self._programs:
@@ -161,14 +160,21 @@ def test_the_kernel_has_nothing_to_complain_about(guest: Guest) -> None:
     )
     assert [line for line in kernel if doubtful.search(line)] == []
     warning = 4  # not even while the clients run, nor when the cameras are unplugged
-    everything = guest.found("clients")["kernel"]
+    everything = [line for line in guest.found("clients")["kernel"] if not HELD_UP.search(line)]
     assert [line for line in everything if int(line.split(",")[0]) & 7 <= warning] == []
     assert sum("USB disconnect" in line for line in everything) == 2
 
 
 def test_unplugged_at_the_end(guest: Guest) -> None:
     found = guest.found("clients")
-    assert (found["status"], found["stdout"], found["ports"]) == (0, "", []), found
+    assert (found["status"], found["ports"]) == (0, []), found
+
+
+def test_u15_nothing_is_compiled_in_the_guest(guest: Guest) -> None:
+    """U15: machine code is kept where the guest reads and writes it. This is what numba says of its cache."""
+    said = guest.found("clients")["stdout"].splitlines()
+    assert [line for line in said if not re.match(r"\[cache\] (index|data) loaded from ", line)] == []
+    assert any(line.startswith("[cache] data loaded from ") for line in said)
 
 
 def test_lsusb(guest: Guest) -> None:
@@ -255,7 +261,11 @@ def test_pylon(guest: Guest) -> None:
 
 
 def test_usbmon_capture(guest: Guest) -> None:
-    check_aravis(objects(output(guest.found("usbmon"))), 10)
+    """T1: a busy machine may lose records of a capture, but not unseen: then it is made once more."""
+    found = guest.found("usbmon")
+    assert found["lost"][-1] == 0, f"records lost by one capture after the other: {found['lost']}"
+    assert found["grabbed"]["status"] == 0, found
+    check_aravis(objects(found["grabbed"]["stdout"]), 10)
     check_capture(guest.out / "usbmon.pcap", 10)
 
 
@@ -293,6 +303,16 @@ def test_a_server_that_ends_frees_the_port(guest: Guest, how: str) -> None:
     found = guest.found("usbip_tool")[how]
     assert found["status"] == {"SIGTERM": 0, "SIGKILL": -9}[how]
     assert "Traceback" not in found["stderr"]
+
+
+@only_uml
+def test_h4_a_running_program_sees_the_camera_leave_and_return(guest: Guest) -> None:
+    """H4: udevd runs in the guest and tells libusb of the camera that comes back after DeviceReset."""
+    found = guest.found("device_reset")
+    assert found["status"] == 0, found
+    result = only(objects(found["stdout"]))
+    assert (result["before"], result["after"]) == ([0, 1, 2], [0, 1, 2])
+    assert found["stderr"].count("drops off the bus: DeviceReset") == 1
 
 
 @only_uml
