@@ -232,7 +232,7 @@ def plug_command(
     Exit code: CMD's, or a shell's where CMD cannot be run (127, 126).
     """
     from gadget.local.launch import find_program
-    from gadget.usbip.plug import plugged_in
+    from gadget.tools.plug import plugged_in
 
     described = specs(cameras, options)
     if command:
