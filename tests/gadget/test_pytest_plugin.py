@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from gadget import VirtualCamera
-from gadget.tools.grab import GrabOptions, grab, open_target
+from gadget.tools.grab import GrabOptions, grab
+from gadget.tools.targets import open_target
 from u3v.model import model_names
 
 pytest_plugins = ["pytester"]
@@ -107,7 +108,8 @@ def test_a_camera_is_served_over_usbip_and_to_a_child(pytester: pytest.Pytester)
         """
         import contextlib, subprocess, sys
         import pytest
-        from gadget.tools.grab import GrabOptions, grab, open_target
+        from gadget.tools.grab import GrabOptions, grab
+        from gadget.tools.targets import open_target
 
         def test_usbip(virtual_camera):
             camera = virtual_camera(served="usbip", Width=64, Height=32)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from gadget import Bench, CameraError, CameraSpec, CameraTimeout, VirtualCamera
-from gadget.tools.grab import GrabOptions, grab, open_target
+from gadget.tools.grab import GrabOptions, grab
+from gadget.tools.targets import open_target
 from u3v.wire.usb import Speed
 
 SMALL = {"Width": 64, "Height": 32}
