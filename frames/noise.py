@@ -29,14 +29,12 @@ The arguments of `render`, all arrays in sensor pixels before binning unless sai
     fixed     (prnu, dsnu: int8 maps, hot_first: int64 per row + 1, hot_x: int64, hot_rate: float32):
               the hot pixels of row y are number hot_first[y] .. hot_first[y + 1]
     offsets   (row, column): float32 output units per row and column of the binned picture
-    words     uint32 from `column_words`, of the binned columns of the region
     geometry, physics: vectors, see the index constants
 """
 
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from frames import _packers
 from frames._jit import bits_of, float_of, inlined, kernel, multiply_add
@@ -72,6 +70,8 @@ _Z5 = _F(0.00234473 / _SIGMA**5 / 2**0.5)
 _DARK = _F(DARK_VARIANCE)
 _QUOTIENT = _I(2134536964)
 _HALF = _F(0.5)
+_STEP, _ROUND1, _ROUND2 = _U(0x9E3779B9), _U(0x21F0AAAD), _U(0x735A2D97)
+_ONE, _TWO, _THREE = np.uint64(1), np.uint64(2), np.uint64(3)
 
 
 def mix64(value: int) -> int:
@@ -85,15 +85,6 @@ def mix64(value: int) -> int:
 def frame_key(seed: int, frame: int) -> np.uint64:
     """The random stream of one frame of one camera."""
     return np.uint64(mix64(mix64(seed & MASK64) ^ (frame & MASK64)))
-
-
-def column_words(key: np.uint64, first: int, count: int) -> npt.NDArray[np.uint32]:
-    """uint32 (count,): an odd random number for each column from `first`, in the frame with this key."""
-    at = np.arange(first, first + count, dtype=np.uint64) * np.uint64(GOLDEN)
-    at += np.uint64(mix64(int(key) ^ MASK64))
-    at = (at ^ at >> np.uint64(30)) * _MIX1
-    at = (at ^ at >> np.uint64(27)) * _MIX2
-    return (at >> np.uint64(32)).astype(np.uint32) | np.uint32(1)
 
 
 def units_per_e(read_noise_e: float) -> float:
@@ -116,6 +107,17 @@ def _mix(value: Any) -> Any:
 
 
 @inlined
+def _column_words(key: Any, first: int, words: Any) -> None:
+    """An odd random number for each column from `first`, in the frame with this key."""
+    start, other = _U(key), _U(key >> np.uint64(32))
+    for i in range(words.size):
+        word = _U(start + _U(_U(first + i) * _STEP))
+        word = _U(_U(word ^ _U(word >> _U(16))) * _ROUND1)
+        word = _U(_U(word ^ _U(word >> _U(15)) ^ other) * _ROUND2)
+        words[i] = _U(word ^ _U(word >> _U(15))) | _U(1)
+
+
+@inlined
 def _light(
     n: int,
     seen: Any,
@@ -133,6 +135,28 @@ def _light(
     for i in range(n):
         signal[i] = multiply_add(_F(seen[i]), multiply_add(_F(prnu[i]), gp, g), dark)
         offset[i] = multiply_add(_F(dsnu[i]), kd, black)
+
+
+@inlined
+def _shaded_light(
+    n: int,
+    seen: Any,
+    shade: Any,
+    column: Any,
+    prnu: Any,
+    dsnu: Any,
+    g: Any,
+    gp: Any,
+    black: Any,
+    physics: Any,
+    signal: Any,
+    offset: Any,
+) -> None:
+    """The same with shading and column noise."""
+    dark, kd = physics[DARK], physics[K_DSNU]
+    for i in range(n):
+        signal[i] = multiply_add(_F(seen[i]) * shade[i], multiply_add(_F(prnu[i]), gp, g), dark)
+        offset[i] = multiply_add(_F(dsnu[i]), kd, column[i] + black)
 
 
 @inlined
@@ -161,9 +185,14 @@ def _fold(wide: Any, n: int, by: int, colour: int, out: Any) -> None:
     if by == 1:
         for i in range(n):
             out[i] = wide[i]
-    elif by == 2 and not colour:
-        for i in range(n):
-            out[i] = wide[2 * i] + wide[2 * i + 1]
+    elif by == 2 and colour:
+        for i in range(np.uint64(n >> 1)):  # unsigned: no index from the end
+            at = i * _TWO
+            out[at] = wide[at * _TWO] + wide[at * _TWO + _TWO]
+            out[at + _ONE] = wide[at * _TWO + _ONE] + wide[at * _TWO + _THREE]
+    elif by == 2:
+        for i in range(np.uint64(n)):
+            out[i] = wide[i * _TWO] + wide[i * _TWO + _ONE]
     else:
         for i in range(n):
             at = (i >> 1) * 2 * by + (i & 1) if colour else i * by
@@ -223,15 +252,12 @@ def _digitise(n: int, signal: Any, offset: Any, bell: Any, physics: Any, values:
 
 
 @inlined
-def _mirror(values: Any, spare: Any, n: int, colour: int) -> None:
-    """values[:n] from the other end; colour: cells of two change places, not what is in them."""
-    spare[:n] = values[:n]
-    if colour:
-        for i in range(n):
-            values[i] = spare[n - 2 - i + 2 * (i & 1)]
-    else:
-        for i in range(n):
-            values[i] = spare[n - 1 - i]
+def _mirror(values: Any, n: int, spare: Any) -> None:
+    """values[:n] from the other end."""
+    for i in range(n):
+        spare[i] = values[i]
+    for i in range(n):
+        values[i] = spare[n - 1 - i]
 
 
 @kernel
@@ -264,7 +290,6 @@ def render(
     light: Any,
     fixed: Any,
     offsets: Any,
-    words: Any,
     geometry: Any,
     physics: Any,
     key: Any,
@@ -277,6 +302,7 @@ def render(
     bell = np.empty(BLOCK_PX, np.float32)
     values = np.empty(BLOCK_PX, np.uint16)
     spare = np.empty(BLOCK_PX, np.uint16)
+    value_pairs, spare_pairs = values.view(np.uint32), spare.view(np.uint32)
     steps, row_y, row_x, row_gain, column_gain = light
     prnu, dsnu, hot_first, hot_x, hot_rate = fixed
     row_offset, column_offset = offsets
@@ -287,7 +313,10 @@ def render(
     reverse_x = geometry[REVERSE_X]
     layout = geometry[LAYOUT]
     top = np.uint16(geometry[TOP])
-    summed = bin_x > 1 or bin_y > 1 or geometry[SHADED]
+    binned = bin_x > 1 or bin_y > 1
+    shaded = geometry[SHADED]
+    words = np.empty(width, np.uint32)
+    _column_words(key, geometry[FIRST_X], words)
     block_px = BLOCK_PX // bin_x // 8 * 8
     for out_row in range(begin, end):
         y = geometry[OFFSET_Y] + out_row
@@ -299,12 +328,12 @@ def render(
         row_step = 2 if colour else 1
         for block in range(0, width, block_px):
             n = min(block_px, width - block)
-            first = width - block - n if reverse_x else block
-            x = geometry[FIRST_X] + first
+            x = geometry[FIRST_X] + block
             x_px, n_px = x * bin_x, n * bin_x
-            if summed:
-                wide_signal[:n_px] = _F(0)
-                wide_offset[:n_px] = _F(0)
+            if binned:
+                for i in range(n_px):
+                    wide_signal[i] = _F(0)
+                    wide_offset[i] = _F(0)
             for k in range(bin_y):
                 row = first_row + k * row_step
                 at = row_x[row] + x_px
@@ -313,23 +342,30 @@ def render(
                 dsnu_row = dsnu[row, x_px : x_px + n_px]
                 g = physics[G] * row_gain[row]
                 gp = physics[G_PRNU] * row_gain[row]
-                if summed:
+                if binned:
                     shade = column_gain[x_px : x_px + n_px]
                     _add_light(n_px, seen, shade, prnu_row, dsnu_row, g, gp, wide_signal, wide_offset)
+                elif shaded:
+                    shade, column = column_gain[x : x + n], column_offset[x : x + n]
+                    _shaded_light(
+                        n, seen, shade, column, prnu_row, dsnu_row, g, gp, black, physics, signal, offset
+                    )
                 else:
                     _light(n, seen, prnu_row, dsnu_row, g, gp, black, physics, signal, offset)
-            if summed:
+            if binned:
                 _fold(wide_signal, n, bin_x, colour, signal)
                 _fold(wide_offset, n, bin_x, colour, offset)
                 _finish_light(n, column_offset[x : x + n], black, physics, signal, offset)
             for k in range(bin_y):
                 row = first_row + k * row_step
                 _add_hot(hot_first, hot_x, hot_rate, row, bin_x, colour, x, n, physics, signal)
-            _bell(words[first : first + n], n, factor, bell)
+            _bell(words[block : block + n], n, factor, bell)
             _digitise(n, signal, offset, bell, physics, values)
-            if reverse_x:
-                _mirror(values, spare, n, colour)
-            at = out_row * width + block
+            if reverse_x and colour:  # cells of two change places, not what is in them
+                _mirror(value_pairs, n >> 1, spare_pairs)
+            elif reverse_x:
+                _mirror(values, n, spare)
+            at = out_row * width + (width - block - n if reverse_x else block)
             if layout == 0:
                 dst = out[at : at + n]
                 for i in range(n):

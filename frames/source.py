@@ -193,14 +193,12 @@ class FrameSource:
         shaded = seen.column_gain is not None or bool(self.defects.column_noise_e)
         packs = fmt.bits == 8 or fmt.bits == 16 or s.width % fmt.group_px == 0
         layout = noise.LAYOUTS[fmt.layout if packs else "16"]
-        geometry = self._geometry(s, fmt.depth, shaded, layout)
         key = noise.frame_key(self.seed, s.frame)
         shared = (
             light,
             self._fixed(s),
             self._offsets(s, int(key), fmt.depth),
-            noise.column_words(key, int(geometry[noise.FIRST_X]), s.width),
-            geometry,
+            self._geometry(s, fmt.depth, shaded, layout),
             self._physics(s, fmt.depth, seen.photons_per_s_per_step),
             key,
         )
