@@ -71,7 +71,7 @@ _DARK = _F(DARK_VARIANCE)
 _QUOTIENT = _I(2134536964)
 _HALF = _F(0.5)
 _STEP, _ROUND1, _ROUND2 = _U(0x9E3779B9), _U(0x21F0AAAD), _U(0x735A2D97)
-_ONE, _TWO, _THREE = np.uint64(1), np.uint64(2), np.uint64(3)
+_ONE, _TWO, _THREE, _FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
 
 
 def mix64(value: int) -> int:
@@ -186,13 +186,13 @@ def _fold(wide: Any, n: int, by: int, colour: int, out: Any) -> None:
         for i in range(n):
             out[i] = wide[i]
     elif by == 2 and colour:
-        for i in range(np.uint64(n >> 1)):  # unsigned: no index from the end
-            at = i * _TWO
-            out[at] = wide[at * _TWO] + wide[at * _TWO + _TWO]
-            out[at + _ONE] = wide[at * _TWO + _ONE] + wide[at * _TWO + _THREE]
+        for pair in range(np.uint64(n >> 1)):  # unsigned: no index from the end
+            here, there = pair * _TWO, pair * _FOUR
+            out[here] = wide[there] + wide[there + _TWO]
+            out[here + _ONE] = wide[there + _ONE] + wide[there + _THREE]
     elif by == 2:
-        for i in range(np.uint64(n)):
-            out[i] = wide[i * _TWO] + wide[i * _TWO + _ONE]
+        for pair in range(np.uint64(n)):
+            out[pair] = wide[pair * _TWO] + wide[pair * _TWO + _ONE]
     else:
         for i in range(n):
             at = (i >> 1) * 2 * by + (i & 1) if colour else i * by
