@@ -40,6 +40,7 @@ from frames import _packers
 from frames._jit import bits_of, float_of, inlined, kernel, multiply_add
 
 BLOCK_PX = 512
+MAX_BINNING = 4
 MIN_READ_NOISE_E = 1.0
 DARK_VARIANCE = 1.48
 LIMIT_DN = 5e8  # far above white, and not too large for an int32
@@ -224,9 +225,9 @@ def _add_hot(
 
 
 @inlined
-def _bell(words: Any, n: int, factor: Any, bell: Any) -> None:
-    """Normally distributed numbers of variance 1/2 to bell[:n]."""
-    for i in range(n):
+def _bell(words: Any, factor: Any, bell: Any) -> None:
+    """Normally distributed numbers of variance 1/2 to `bell`."""
+    for i in range(BLOCK_PX):
         word = _U(words[i] * factor)
         word = _U(word ^ _U(word >> _U(15)))
         differences = _U(_U(word & _BYTES) - _U(_U(word >> _U(8)) & _BYTES))
@@ -236,10 +237,10 @@ def _bell(words: Any, n: int, factor: Any, bell: Any) -> None:
 
 
 @inlined
-def _digitise(n: int, signal: Any, offset: Any, bell: Any, physics: Any, values: Any) -> None:
-    """Numbers of the converter, 0 .. 65535, to values[:n]."""
+def _digitise(signal: Any, offset: Any, bell: Any, physics: Any, values: Any) -> None:
+    """Numbers of the converter, 0 .. 65535, to `values`."""
     twice, third, to_output = physics[TWICE], physics[THIRD], physics[TO_OUTPUT]
-    for i in range(n):
+    for i in range(BLOCK_PX):
         s = signal[i]
         z = bell[i]
         v = multiply_add(s, twice, _DARK)
@@ -252,12 +253,10 @@ def _digitise(n: int, signal: Any, offset: Any, bell: Any, physics: Any, values:
 
 
 @inlined
-def _mirror(values: Any, n: int, spare: Any) -> None:
+def _mirror(values: Any, n: int, out: Any) -> None:
     """values[:n] from the other end."""
     for i in range(n):
-        spare[i] = values[i]
-    for i in range(n):
-        values[i] = spare[n - 1 - i]
+        out[i] = values[n - 1 - i]
 
 
 @kernel
@@ -295,13 +294,14 @@ def render(
     key: Any,
 ) -> None:
     """Rows begin..end-1 of the region to `out` (uint8, the whole payload); each packed row must end on a byte."""
-    wide_signal = np.empty(BLOCK_PX, np.float32)
-    wide_offset = np.empty(BLOCK_PX, np.float32)
-    signal = np.empty(BLOCK_PX, np.float32)
-    offset = np.empty(BLOCK_PX, np.float32)
+    wide_signal = np.empty(BLOCK_PX * MAX_BINNING, np.float32)
+    wide_offset = np.empty(BLOCK_PX * MAX_BINNING, np.float32)
+    signal = np.zeros(BLOCK_PX, np.float32)
+    offset = np.zeros(BLOCK_PX, np.float32)
     bell = np.empty(BLOCK_PX, np.float32)
     values = np.empty(BLOCK_PX, np.uint16)
     spare = np.empty(BLOCK_PX, np.uint16)
+    numbers = spare if geometry[REVERSE_X] else values
     value_pairs, spare_pairs = values.view(np.uint32), spare.view(np.uint32)
     steps, row_y, row_x, row_gain, column_gain = light
     prnu, dsnu, hot_first, hot_x, hot_rate = fixed
@@ -315,9 +315,8 @@ def render(
     top = np.uint16(geometry[TOP])
     binned = bin_x > 1 or bin_y > 1
     shaded = geometry[SHADED]
-    words = np.empty(width, np.uint32)
+    words = np.empty(width + BLOCK_PX, np.uint32)
     _column_words(key, geometry[FIRST_X], words)
-    block_px = BLOCK_PX // bin_x // 8 * 8
     for out_row in range(begin, end):
         y = geometry[OFFSET_Y] + out_row
         if geometry[REVERSE_Y]:  # colour: cells of 2x2 are mirrored, not what is in them
@@ -326,8 +325,8 @@ def render(
         black = physics[BLACK] + row_offset[y]
         first_row = (y >> 1) * 2 * bin_y + (y & 1) if colour else y * bin_y
         row_step = 2 if colour else 1
-        for block in range(0, width, block_px):
-            n = min(block_px, width - block)
+        for block in range(0, width, BLOCK_PX):
+            n = min(BLOCK_PX, width - block)
             x = geometry[FIRST_X] + block
             x_px, n_px = x * bin_x, n * bin_x
             if binned:
@@ -359,12 +358,12 @@ def render(
             for k in range(bin_y):
                 row = first_row + k * row_step
                 _add_hot(hot_first, hot_x, hot_rate, row, bin_x, colour, x, n, physics, signal)
-            _bell(words[block : block + n], n, factor, bell)
-            _digitise(n, signal, offset, bell, physics, values)
+            _bell(words[block : block + BLOCK_PX], factor, bell)
+            _digitise(signal, offset, bell, physics, numbers)
             if reverse_x and colour:  # cells of two change places, not what is in them
-                _mirror(value_pairs, n >> 1, spare_pairs)
+                _mirror(spare_pairs, n >> 1, value_pairs)
             elif reverse_x:
-                _mirror(values, n, spare)
+                _mirror(spare, n, values)
             at = out_row * width + (width - block - n if reverse_x else block)
             if layout == 0:
                 dst = out[at : at + n]
