@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from frames import noise
 from frames.scene import parse_scene
 from frames.source import FrameSource
 from tests.frames.cameras import (
@@ -142,3 +143,15 @@ def test_shading_that_takes_nothing_changes_nothing(shape: dict[str, int]) -> No
     lit = render(plain, settings(4, **shape))
     shaded = source(parse_scene("gradient:vignetting=1e-12"))
     assert np.array_equal(render(shaded, settings(4, **shape)), lit)
+
+
+def test_the_bell_has_the_moments_of_the_normal_distribution() -> None:
+    """All values that four random bytes can give, with the kernel's weights and polynomial; its variance is 1/2."""
+    difference = np.arange(-255, 256)
+    chance = (256 - np.abs(difference)) / 65536
+    high, low = int(noise._WEIGHTS) >> 16, int(noise._WEIGHTS) & 0xFFFF
+    x = 256.0 * (high * difference[:, None] + low * difference[None, :])
+    z = x * (float(noise._Z1) + float(noise._Z3) * x**2 + float(noise._Z5) * x**4) * sqrt(2)
+    p = chance[:, None] * chance[None, :]
+    assert [(p * z**k).sum() for k in (2, 4, 6)] == pytest.approx([1, 3, 15], rel=2e-5)
+    assert 4.5 < z.max() == -z.min() < 4.6
