@@ -27,7 +27,7 @@ from frames._jit import kernel
 
 if TYPE_CHECKING:
     from frames.sensor import Sensor
-    from frames.source import FrameSettings
+    from frames.settings import FrameSettings
 
 MARGIN_PX = 2
 
