@@ -5,7 +5,6 @@ thread, or inline on a fake clock), and delivered. State: exposures that wait fo
 transport still holds views of all of them.
 """
 
-import logging
 from collections import deque
 from collections.abc import Callable
 
@@ -14,12 +13,11 @@ from frames.source import FrameSettings, FrameSource
 from u3v.camera import Camera
 from u3v.exposure import Exposure
 
-log = logging.getLogger(__name__)
-
 Job = Callable[[], None]
+RunJob = Callable[[Job, Job, int], None]
 
 
-def run_inline(render: Job, done: Job) -> None:
+def run_inline(render: Job, done: Job, due_ns: int) -> None:
     """Render in the caller's time."""
     render()
     done()
@@ -28,9 +26,10 @@ def run_inline(render: Job, done: Job) -> None:
 class Renderer:
     """The camera's `PixelSource`.
 
-    `run_job(render, done)` calls `render` anywhere and then `done` in the thread that owns the camera;
-    jobs must be done in the order they were given. `pedestal_dn12`: what the sensor adds
-    to the black level. `on_frame(now_ns)` is called after a frame has arrived.
+    `run_job(render, done, due_ns)` calls `render` anywhere and then `done` in the thread that owns the camera; jobs
+    must be done in the order they were given. `pedestal_dn12`: what the sensor adds to the black level.
+    `on_frame(now_ns)` is called after a frame has arrived, `on_failure(error)` where one could not be rendered: the
+    host then gets it marked as discarded.
     """
 
     def __init__(
@@ -38,13 +37,15 @@ class Renderer:
         camera: Camera,
         source: FrameSource,
         pool: FramePool,
-        run_job: Callable[[Job, Job], None] = run_inline,
+        run_job: RunJob = run_inline,
         pedestal_dn12: float = 0.0,
         on_frame: Callable[[int], None] = lambda now_ns: None,
+        on_failure: Callable[[Exception], None] = lambda error: None,
     ) -> None:
         self.source = source
         self._camera = camera
         self._on_frame = on_frame
+        self._on_failure = on_failure
         self._pool = pool
         self._pedestal_dn12 = pedestal_dn12
         self._run_job = run_job
@@ -52,12 +53,14 @@ class Renderer:
         self._handing_out = False
         camera.render_with(self)
 
-    def warm_up(self) -> None:
-        """Do once what would make the first frame slow: compile, tabulate, touch its memory."""
-        exposure = self._camera.exposure(0, 0, 0, 0)
-        view = self._pool.acquire(exposure.settings.wire_bytes)
-        if view is not None:
-            self._render_into(view, exposure)
+    def prepare(self) -> None:
+        """Do what would make the first frame slow: load the engine, draw maps and scene. In any thread."""
+        self.source.prepare(frame_settings(self._camera.exposure(0, 0, 0, 0), self._pedestal_dn12))
+
+    def release(self) -> None:
+        """Give back what `prepare` made, unless a host has configured the camera meanwhile."""
+        if not self._camera.configured:
+            self.source.release()
 
     def expose(self, exposure: Exposure) -> None:
         self._waiting.append(exposure)
@@ -85,13 +88,23 @@ class Renderer:
             self._handing_out = False
 
     def _render(self, exposure: Exposure, view: memoryview) -> None:
+        failures: list[Exception] = []
+
+        def render() -> None:
+            try:
+                self._render_into(view, exposure)
+            except Exception as error:
+                failures.append(error)
+
         def done() -> None:
             now_ns = self._camera.now_ns
-            self._camera.deliver(exposure, view, now_ns)
+            for error in failures:
+                self._on_failure(error)
+            self._camera.deliver(exposure, view, now_ns, lost=bool(failures))
             self._on_frame(now_ns)
             self._hand_out()
 
-        self._run_job(lambda: self._render_into(view, exposure), done)
+        self._run_job(render, done, exposure.readout_start_ns)
 
     def _render_into(self, view: memoryview, exposure: Exposure) -> None:
         image = view[: exposure.settings.image_bytes]

@@ -1,14 +1,12 @@
 """The composition root: model + sensor + scene + surroundings become virtual cameras on a loop.
 
 `build_core` makes a camera for any wire, `plug_usb` plugs one into a USB port, `build` does both; `Bench` holds
-several with their loop and the worker thread that renders. The worker is one thread: frames are rendered in the
-order they were exposed.
+several with their loop and the threads that render.
 """
 
 import logging
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -16,16 +14,16 @@ from functools import partial
 from pathlib import Path
 
 from frames.pool import FramePool
-from frames.scene import Scene, parse_scene
+from frames.scene import Scene, SceneError, parse_scene
 from frames.source import NO_DEFECTS, Defects, FrameSource
 from gadget.budget.bus import Bus, BusSpec
 from gadget.budget.power import PowerModel, Supply
 from gadget.catalogue import find_model
 from gadget.feature_text import parse_value
-from gadget.rendering import Job, Renderer, run_inline
+from gadget.render_pool import RenderPool
+from gadget.rendering import Renderer, RunJob, run_inline
 from gadget.time.loop import Loop
 from gadget.time.simulated import SimulatedLoop
-from gadget.time.slices import LONG_NS, ask_for_slices
 from gadget.usb.device import UsbDevice
 from gadget.usb.pcap import PcapWriter
 from gadget.usb.port import Port
@@ -33,6 +31,7 @@ from gadget.user_set_file import UserSetFile
 from u3v.camera import Camera, Options
 from u3v.errors import Mistake
 from u3v.function import Function
+from u3v.happenings import Happening
 from u3v.model import Model
 from u3v.usb3v.bootstrap import USB3_VISION, WireOptions
 from u3v.usb3v.function import UsbFunction
@@ -43,7 +42,7 @@ log = logging.getLogger(__name__)
 
 DEFAULT_SCENE = "target"
 FIRST_SERIAL = 40000001
-PATIENCE_S = 2.0
+PATIENCE_S = 3.0
 PAUSE_S = 50e-6
 PACED_PART_PX = 1 << 18
 """A paced camera has time for pauses each 0.2 ms: nobody waits for a processor for longer."""
@@ -102,13 +101,19 @@ class BuiltCamera(Core):
     port: Port
 
 
+def raise_it(error: Exception) -> None:
+    """What happens to a frame that cannot be rendered where nobody says otherwise."""
+    raise error
+
+
 def build_core(
     spec: CameraSpec,
     serial: str,
     wire: WireTraits,
     *,
-    run_job: Callable[[Job, Job], None] = run_inline,
+    run_job: RunJob = run_inline,
     on_frame: Callable[[int], None] = lambda now_ns: None,
+    on_failure: Callable[[Exception], None] = raise_it,
     advance_clock: Callable[[int], None] | None = None,
     scene: Scene | None = None,
 ) -> Core:
@@ -147,7 +152,7 @@ def build_core(
     count = model.integer("frame_memory_bytes") // (width * height) + SPARE_BUFFERS
     largest = max(source.payload_size(width, height, name) for name in model.pixel_formats)
     pool = FramePool(count, largest)
-    pixels = Renderer(camera, source, pool, run_job, sensor.black_level_dn12, on_frame)
+    pixels = Renderer(camera, source, pool, run_job, sensor.black_level_dn12, on_frame, on_failure)
     return Core(spec, model, camera, pixels, power)
 
 
@@ -163,11 +168,12 @@ def plug_usb(core: Core, bus: Bus | None = None) -> BuiltCamera:
 def build(
     spec: CameraSpec,
     serial: str,
-    run_job: Callable[[Job, Job], None] = run_inline,
+    run_job: RunJob = run_inline,
     scene: Scene | None = None,
     bus: Bus | None = None,
     *,
     on_frame: Callable[[int], None] = lambda now_ns: None,
+    on_failure: Callable[[Exception], None] = raise_it,
     advance_clock: Callable[[int], None] | None = None,
 ) -> BuiltCamera:
     """One camera on USB3 Vision, plugged in. Raises as `build_core`."""
@@ -177,6 +183,7 @@ def build(
         USB3_VISION,
         run_job=run_job,
         on_frame=on_frame,
+        on_failure=on_failure,
         advance_clock=advance_clock,
         scene=scene,
     )
@@ -207,7 +214,7 @@ def set_feature(camera: Camera, name: str, text: str) -> None:
 
 
 class Bench:
-    """Cameras, the loop they live on and the thread that renders for them. A context manager."""
+    """Cameras, the loop they live on and the threads that render for them. A context manager."""
 
     def __init__(self, specs: Iterable[CameraSpec], pcap: Path | None = None) -> None:
         specs = list(specs)
@@ -216,17 +223,19 @@ class Bench:
         self.loop = (
             SimulatedLoop(self._held, lockstep=specs[0].clock == "lockstep") if self._simulated else Loop()
         )
-        self._queued: deque[Job] = deque()
-        self._worker = ThreadPoolExecutor(1, "render", ask_for_slices, (LONG_NS,))
+        self.failures = 0
+        """Frames that could not be rendered."""
+        self._failure = ""
+        self._renderers = RenderPool(self.loop.call_threadsafe)
         self._pcap: PcapWriter | None = None
         try:
             bus: Bus | None = None
+            self._load_engine(specs)
             for index, spec in enumerate(specs):
                 serial = spec.serial or str(FIRST_SERIAL + index)
                 if bus is None and spec.bus is not None:
                     bus = spec.bus.bus()
                 self._add(spec, serial, bus)
-            self._warm_up()
             if pcap is not None:
                 self._pcap = PcapWriter(pcap)
                 for index, built in enumerate(self.cameras):
@@ -242,7 +251,7 @@ class Bench:
         self.close()
 
     def close(self) -> None:
-        self._worker.shutdown(cancel_futures=True)
+        self._renderers.close()
         for built in self.cameras:
             built.pixels.source.close()
         self.loop.close()
@@ -257,19 +266,31 @@ class Bench:
         advance = None
         if isinstance(self.loop, SimulatedLoop) and self.loop.is_lockstep:
             advance = self.loop.advance
+        lane = self._renderers.lane()
         built = build(
             spec,
             serial,
             # A simulated clock stands still while a frame is rendered.
-            run_inline if self._simulated else self._run_job,
+            run_inline if self._simulated else lane.run,
             bus=bus,
             on_frame=arrived,
+            on_failure=self._failed,
             advance_clock=advance,
         )
         if not self._simulated:
             built.pixels.source.pause = self._breathe
             if spec.paced:
                 built.pixels.source.part_px = PACED_PART_PX
+
+            def have_ready(what: Happening, _at_ns: int, _block_id: int) -> None:
+                pixels = built.pixels
+                lane.run(
+                    pixels.prepare if what is Happening.DEVICE_CONFIGURED else pixels.release, _nothing, 0
+                )
+
+            built.camera.happenings.listen(
+                have_ready, Happening.DEVICE_CONFIGURED, Happening.DEVICE_UNCONFIGURED
+            )
         self.loop.services.append(built.device)
         self.loop.services.append(built.port)
         name = f"{built.model.name} {built.camera.options.serial}"
@@ -285,34 +306,42 @@ class Bench:
             for c in self.cameras
         )
 
-    def _warm_up(self) -> None:
-        """Have everything compiled and tabulated before a host can ask for the first frame."""
-        jobs = [self._worker.submit(built.pixels.warm_up) for built in self.cameras]
-        _done, waiting = wait(jobs, PATIENCE_S)
-        if waiting:
-            print("preparing the sensor engine (compiled once per machine) ...", file=sys.stderr, flush=True)
-        for job in jobs:
-            job.result()
+    def _load_engine(self, specs: list[CameraSpec]) -> None:
+        """Have the sensor engine compiled before a host can ask for the first frame: once per machine, a minute."""
+        sizes = {(spec.model, spec.model_files) for spec in specs}
+        sensors = [find_model(name, files)[1] for name, files in sorted(sizes)]
+
+        def load() -> None:
+            for sensor in {sensor.colour: sensor for sensor in sensors}.values():
+                FrameSource(sensor, parse_scene("uniform"), seed=0, width=16, height=1).prepare()
+
+        with ThreadPoolExecutor(1, "load") as worker:
+            loading = worker.submit(load)
+            if wait([loading], PATIENCE_S).not_done:
+                print("preparing the sensor engine ...", file=sys.stderr, flush=True)
+            loading.result()
 
     def _breathe(self) -> None:
         """In the middle of a frame: let whoever waits for this processor have it, unless frames wait too.
 
         A thread that wakes up may have to wait for the next tick (4 ms) until it can interrupt this one.
         """
-        if not self._queued:
+        if not self._renderers.has_waiting:
             time.sleep(PAUSE_S)
 
-    def _run_job(self, render: Job, done: Job) -> None:
-        def job() -> None:
-            self._queued.popleft()
-            try:
-                render()
-            except Exception:
-                log.exception("a frame could not be rendered")
-            self.loop.call_threadsafe(done)
+    def _failed(self, error: Exception) -> None:
+        """A frame could not be rendered: said once for each reason, and counted."""
+        self.failures += 1
+        reason = str(error) if isinstance(error, SceneError) else f"{type(error).__name__}: {error}"
+        if reason != self._failure:
+            self._failure = reason
+            print(f"u3v: a frame could not be rendered: {reason}", file=sys.stderr, flush=True)
+            if not isinstance(error, SceneError):
+                log.error("a frame could not be rendered", exc_info=error)
 
-        self._queued.append(job)
-        self._worker.submit(job)
+
+def _nothing() -> None:
+    pass
 
 
 def tell_refusals(cameras: Iterable[BuiltCamera]) -> None:

@@ -125,8 +125,11 @@ class Camera:
         self.at(now_ns)
         self.acquisition.abort(now_ns)
         self.frames.close()
-        self.configured = configured
+        changed, self.configured = configured != self.configured, configured
         self.throughput.report()
+        if changed:
+            what = Happening.DEVICE_CONFIGURED if configured else Happening.DEVICE_UNCONFIGURED
+            self.happened(what, self.now_ns)
 
     @property
     def link(self) -> Link:

@@ -37,6 +37,8 @@ class Happening(Enum):
     LINE_FALLING_EDGE = "LineFallingEdge"
     STREAM_START = "StreamStart"
     STREAM_END = "StreamEnd"
+    DEVICE_CONFIGURED = "DeviceConfigured"
+    DEVICE_UNCONFIGURED = "DeviceUnconfigured"
     DEVICE_RESET = "DeviceReset"
     TEST = "Test"
 

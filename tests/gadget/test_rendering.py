@@ -39,8 +39,8 @@ class Rig(Host):
         self.painter = Painter()
         self.jobs: list[tuple[Job, Job]] = []
         self.pool = FramePool(buffers, 4800)
-        run: list[Callable[[Job, Job], None]] = (
-            [] if inline else [lambda render, done: self.jobs.append((render, done))]
+        run: list[Callable[[Job, Job, int], None]] = (
+            [] if inline else [lambda render, done, _due_ns: self.jobs.append((render, done))]
         )
         made = camera or make_camera()
         self.renderer = Renderer(made, self.painter, self.pool, *run)  # type: ignore[arg-type]
