@@ -4,6 +4,7 @@ A model file names its sensor: a built-in one, or a sensor file (`*.toml`) besid
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from frames.packing import PixelFormatError, pixel_format
@@ -20,6 +21,16 @@ def find_model(name: str, files: Sequence[Path] = ()) -> tuple[Model, Sensor]:
     Raises ModelError and SensorError, each one line that says what is known instead, or what the camera wants of
     its sensor that the sensor does not have.
     """
+    return _checked(name, tuple(files)) if files else _built_in(name)
+
+
+@lru_cache(maxsize=64)
+def _built_in(name: str) -> tuple[Model, Sensor]:
+    """Facts do not change: all cameras of a built-in model share them."""
+    return _checked(name, ())
+
+
+def _checked(name: str, files: tuple[Path, ...]) -> tuple[Model, Sensor]:
     model, sensor = _find(name, files)
     _check_together(model, sensor)
     return model, sensor

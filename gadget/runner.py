@@ -313,7 +313,7 @@ class Bench:
 
         def load() -> None:
             for sensor in {sensor.colour: sensor for sensor in sensors}.values():
-                FrameSource(sensor, parse_scene("uniform"), seed=0, width=16, height=1).prepare()
+                FrameSource(sensor, parse_scene("uniform"), seed=0, width=16, height=16).prepare()
 
         with ThreadPoolExecutor(1, "load") as worker:
             loading = worker.submit(load)

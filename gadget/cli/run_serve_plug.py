@@ -138,7 +138,7 @@ def run_command(
                 on_start=lambda server: connect(server, [c.port for c in bench.cameras]),
             )
             report(bench.cameras)
-            status = outcome.end(status)
+            status = outcome.end(status) or int(bench.failures > 0)
     sys.exit(status)
 
 
@@ -198,6 +198,8 @@ def serve_command(cameras: tuple[str, ...], host: str, port: int, pcap: Path | N
             sys.stdout.flush()
             bench.loop.run()
         report(bench.cameras)
+        if bench.failures:
+            sys.exit(1)
 
 
 def _check_host(host: str) -> None:
@@ -247,6 +249,6 @@ def plug_command(
             offer.announce_quietly()
         else:
             offer.announce()
-        status = plugged_in(bench, list(command))
+        status = plugged_in(bench, list(command)) or int(bench.failures > 0)
         report(bench.cameras)
     sys.exit(status)

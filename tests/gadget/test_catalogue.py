@@ -170,5 +170,5 @@ def test_pixels_of_every_model_over_its_wire(name: str, last: bool) -> None:
 def test_a_frame_buffer_takes_whole_frames_of_every_format(pixel_format: str) -> None:
     """RGB8 has three bytes per pixel, where two were the most."""
     built = build(CameraSpec("U3V-Color", settings={"PixelFormat": pixel_format}), "1")
-    built.pixels.warm_up()
+    built.pixels.prepare()
     assert built.camera.wire_bytes == 1440 * 1080 * PIXEL_FORMATS[pixel_format].bits_per_pixel // 8

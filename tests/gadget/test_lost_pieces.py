@@ -116,7 +116,7 @@ CASES = ONE_TRANSFER + [("full", name) for name in PIECES if "damaged" not in na
 @contextmanager
 def faulty_camera(size: str, piece: str, block: int = BLOCK) -> Iterator[Faulty]:
     built = build(CameraSpec(MODEL), "1")
-    built.pixels.warm_up()
+    built.pixels.prepare()
     try:
         yield Faulty(built.function, *PIECES[piece], PAYLOADS[size] + 2, block)
     finally:

@@ -1,0 +1,77 @@
+"""Cameras before anybody opens them, when a host configures them, and when their pixels fail."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from gadget.runner import Bench, BuiltCamera, CameraSpec
+from gadget.usb.in_pipe import Urb
+
+MODEL = "acA4096-40um"
+IDLE = """
+from gadget.runner import Bench, CameraSpec
+import gc
+
+def resident_mb():
+    gc.collect()
+    return int(open("/proc/self/statm").read().split()[1]) * 4096 / 1e6
+
+with Bench([CameraSpec("{model}")] * 2):
+    before = resident_mb()
+with Bench([CameraSpec("{model}")] * 100):
+    print((resident_mb() - before) / 98)
+"""
+
+
+def configure(built: BuiltCamera, value: int) -> None:
+    built.device.submit(Urb(0, 0, setup=bytes((0, 9, value, 0, 0, 0, 0, 0))), 1)
+
+
+def until(bench: Bench, condition: Callable[[], bool], rounds: int = 2000) -> None:
+    for _ in range(rounds):
+        if condition():
+            return
+        bench.loop.step(0.01)
+    pytest.fail("it does not happen")
+
+
+@pytest.mark.parametrize("model", [MODEL, "VCXG-124M", "U3V-Color"])
+def test_p1_an_idle_camera_costs_less_than_3_mb(model: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IDLE.format(model=model)], capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout) < 3
+
+
+def test_p1_maps_are_made_when_a_host_configures_it_and_freed_when_it_is_gone() -> None:
+    with Bench([CameraSpec(MODEL), CameraSpec(MODEL)]) as bench:
+        first, second = bench.cameras
+        assert first.pixels.source.fixed_pattern is None
+        configure(first, 1)
+        until(bench, lambda: first.pixels.source.fixed_pattern is not None)
+        assert second.pixels.source.fixed_pattern is None
+        configure(first, 0)
+        until(bench, lambda: first.pixels.source.fixed_pattern is None)
+
+
+def test_u2_a_scene_that_raises_is_one_line_and_frames_are_lost(
+    tmp_path: object, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pathlib import Path
+
+    folder = Path(str(tmp_path))
+    (folder / "brokenscene.py").write_text("def light(time_s, width, height):\n    return 1 / 0\n")
+    monkeypatch.chdir(folder)
+    small = {"Width": "64", "Height": "48"}
+    with Bench([CameraSpec(MODEL, scene="python:call=brokenscene:light", settings=small)]) as bench:
+        camera = bench.cameras[0].camera
+        configure(bench.cameras[0], 1)
+        camera.frames.open()
+        camera.features.host_set("AcquisitionMode", "MultiFrame")
+        camera.features.host_set("AcquisitionFrameCount", 3)
+        camera.features.host_set("AcquisitionStart", 1)
+        until(bench, lambda: bench.failures >= 3)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "could not be rendered" in line]
+    assert len(lines) == 1 and "brokenscene.py:2" in lines[0] and "ZeroDivisionError" in lines[0]
