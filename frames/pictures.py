@@ -110,9 +110,13 @@ def white_balance(rgb: Pixels, depth: int) -> Pixels:
     of grey", Finlayson and Trezzi 2004), for white things are bright. Gains are 1 to `MAX_GAIN`, so what is red stays
     red. They apply above black, which is the darkest that is seen here, and a 16th of the range at most.
     """
-    sample = rgb[:: max(1, rgb.shape[0] // 512), :: max(1, rgb.shape[1] // 512)].reshape(-1, 3)
-    black = min(float(np.percentile(sample, 0.1)), 2**depth / 16)
-    light = np.maximum(sample - black, 0.0)
+    size = max(
+        1, min(rgb.shape[:2]) // 128
+    )  # means of blocks: what a mosaic makes of fine stripes has no say
+    height, width = rgb.shape[0] // size, rgb.shape[1] // size
+    blocks = rgb[: height * size, : width * size].reshape(height, size, width, size, 3).mean(axis=(1, 3))
+    black = min(float(np.percentile(rgb[::size, ::size], 0.1)), 2**depth / 16)
+    light = np.maximum(blocks.reshape(-1, 3) - black, 0.0)
     red, green, blue = (light**6).mean(axis=0) ** (1 / 6)
     levels = np.arange(2**depth)
     out = rgb.copy()

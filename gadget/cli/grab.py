@@ -12,10 +12,10 @@ from click.core import ParameterSource
 
 from frames.scene import SceneError
 from frames.sensor import SensorError
-from gadget.cli.options import as_arguments, camera_options, specs
+from gadget.catalogue import find_model
+from gadget.cli.options import as_arguments, camera_options, specs, the_model
 from gadget.feature_text import parse_assignment
 from u3v.errors import Mistake, U3VError
-from u3v.model import load_file
 
 if TYPE_CHECKING:
     from gadget.tools.grab import GrabOptions, GrabResult
@@ -24,7 +24,7 @@ DEFAULT_MODEL = "acA4096-40um"
 _HOST_OPTIONS = (
     "target", "frames", "output", "keep", "image_format", "as_numbers", "timeout", "as_json", "settings"
 )  # fmt: skip
-_MISTAKES = (U3VError, SceneError, SensorError, OSError)
+_MISTAKES = (U3VError, SceneError, SensorError)
 
 
 @click.command(
@@ -108,7 +108,9 @@ def grab_command(
         )
         options["settings"] = ()  # the host sets them, as it would at any other camera
         result = _taken(ctx, target, wanted, options, not as_json, words)
-    except _MISTAKES as error:
+    except (*_MISTAKES, OSError) as error:
+        if isinstance(error, OSError) and error.filename is None:  # not about a file that a person named
+            raise
         message = _explained(_one_line(error), words)
         if as_json:
             click.echo(json.dumps({"ok": False, "error": message}, indent=2))
@@ -142,15 +144,15 @@ def _taken(
         if is_address(target):
             _refuse_camera_options(ctx, target)
             return grab(stack.enter_context(contextlib.closing(open_target(target))), wanted, show)
-        files = options["model_file"]
-        model = target or (load_file(files[0]).name if len(files) == 1 else DEFAULT_MODEL)
-        if options["clock"] != "real":
-            (spec,) = specs((model,), options)
+        if not target:
+            (target,) = the_model((), options["model_file"]) if options["model_file"] else (DEFAULT_MODEL,)
+        (spec,) = specs((target,), options)
+        if spec.clock != "real":
             host = stack.enter_context(in_process(spec, options["pcap"], say=words.append))
             return grab(host, wanted, show, lambda: host.now_ns / 1e9)
-        specs((model,), options)
+        find_model(spec.model, spec.model_files)
         with (
-            served(model, as_arguments(options), words) as camera,
+            served(target, as_arguments(options), words) as camera,
             contextlib.closing(open_target(camera.address)) as bus,
         ):
             result = grab(bus, wanted, show)

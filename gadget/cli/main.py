@@ -8,7 +8,7 @@ import errno
 import os
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -24,9 +24,6 @@ from gadget.cli.ptc import ptc_command
 from gadget.cli.run_serve_plug import CannotRun, plug_command, run_command, serve_command
 from u3v.did_you_mean import hint
 from u3v.errors import U3VError
-
-if TYPE_CHECKING:
-    pass
 
 MISTAKES = (U3VError, SceneError, SensorError)
 INTERNAL_ERROR = 70

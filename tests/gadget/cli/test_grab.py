@@ -108,8 +108,8 @@ def test_options_without_effect_are_refused(grab: Grab, target: str, option: tup
     [
         (("--cable-ohm", "1", "--supply-v", "4.6"), "drops off the bus: brown-out: 4.43 V at the camera"),
         (("--port-ma", "100", "--clock", "simulated"), "stays unconfigured: the port offers 100 mA"),
-        (("--set", "Widht=3"), "no feature 'Widht'; did you mean Width?"),
-        (("--scene", "unifrom"), "did you mean uniform?"),
+        (("--set", "Widht=3"), "no feature 'Widht', did you mean 'Width'?"),
+        (("--scene", "unifrom"), "did you mean 'uniform'?"),
         (("--set", "Width"), "is not of the form Feature=Value"),
         (("-o", "/dev/null/x"), "/dev/null/x: Not a directory"),
     ],
@@ -170,7 +170,7 @@ def test_output_that_nobody_takes_is_one_line() -> None:
     """U4: and a reader that has seen enough is no error at all."""
     with open("/dev/full", "w") as full:
         done = u3v("models", stdout=full, stderr=subprocess.PIPE)
-    assert (done.returncode, done.stderr) == (1, "u3v: standard output: No space left on device\n")
+    assert (done.returncode, done.stderr) == (2, "u3v: cannot write: No space left on device\n")
     reading, writing = os.pipe()
     os.close(reading)
     done = u3v("models", stdout=writing, stderr=subprocess.PIPE)

@@ -102,7 +102,7 @@ def test_a_scene_of_the_users_is_found_where_it_is_started(
 
 def test_why_it_does_not_start() -> None:
     with (
-        pytest.raises(U3VError, match=r"^unknown scene 'unifrom'; did you mean uniform\?$"),
+        pytest.raises(U3VError, match=r"^unknown scene 'unifrom', did you mean 'uniform'\?$"),
         served(MODEL, ["--scene", "unifrom"], []),
     ):
         pass
