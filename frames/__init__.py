@@ -13,16 +13,17 @@
     data = bytearray(source.payload_size(4056, 3040, "BayerGR12g24IDS"))
     source.render_into(memoryview(data), settings)
 
-| module                           | what it knows                                                        |
-|----------------------------------|----------------------------------------------------------------------|
-| sensor, sensors/*.toml           | figures of image sensors, each with its source                       |
-| readout                          | seconds per frame: sensor, exposure, link                            |
-| light                            | what a scene is; colour filters, rolling shutter, lens, lamp         |
-| patterns, charts, motion, media  | the scenes                                                           |
-| scene                            | scenes by name and their text form                                   |
-| source, noise                    | from light to bytes                                                  |
-| packing                          | pixel formats                                                        |
-| testimages                       | the makers' test images                                              |
-| pool                             | frame buffers                                                        |
-| contact                          | a picture of all scenes                                              |
+| module                                    | what it knows                                                |
+|-------------------------------------------|--------------------------------------------------------------|
+| sensor, sensors/*.toml                    | figures of image sensors, each with its source               |
+| readout                                   | seconds per frame: sensor, exposure, link                    |
+| light                                     | what a scene is; colour filters, rolling shutter, lens, lamp |
+| patterns, charts, motion, media, computed | the scenes                                                   |
+| scene                                     | scenes by name and their text form                           |
+| settings, individual                      | what a frame depends on; what tells a sensor from its sister |
+| source, noise                             | from light to bytes                                          |
+| packing                                   | pixel formats                                                |
+| testimages                                | the makers' test images                                      |
+| pool                                      | frame buffers                                                |
+| contact                                   | a picture of all scenes                                      |
 """

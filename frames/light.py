@@ -7,9 +7,13 @@ much. Drift, rolling-shutter skew, vignetting and flicker are nothing but those 
 every row is seen at its own time.
 
 Give each frame source a scene of its own; one call at a time. A radiance is valid until the next call.
+
+State: the canvases that some scene holds, so that equal scenes need only one. Always true: nobody writes to a canvas
+that may be shared.
 """
 
 import math
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
@@ -27,6 +31,9 @@ Mosaic = tuple[tuple[int, int], tuple[int, int]]
 
 WHITE_PHOTONS = 1.5e6  # photons/s/pixel: about 94 % of saturation in 10 ms at a quantum efficiency of 0.67
 BANDS_NM = ((580, 700), (490, 580), (400, 490))  # what red, green and blue of a picture stand for
+
+
+_canvases: "weakref.WeakValueDictionary[tuple[object, ...], U16Map]" = weakref.WeakValueDictionary()
 
 
 class SceneError(ValueError):
@@ -178,6 +185,8 @@ class Scene:
     """
 
     name: ClassVar[str] = ""
+    pure: ClassVar[bool] = False
+    """Whether the picture follows from the keys alone, so that equal scenes may share one canvas."""
     photons: float = common(WHITE_PHOTONS, 0, 1e12, "light of white, photons/s/pixel")
     lux: float = common(0, 0, 1e6, "light on a white object, lux, through a lens; 0: by photons")
     fnumber: float = common(4, 0.5, 64, "f-number of the lens, with lux")
@@ -193,6 +202,10 @@ class Scene:
 
     def __post_init__(self) -> None:
         self._canvas: tuple[object, U16Map] | None = None
+        if self.lux and self.photons != WHITE_PHOTONS:
+            raise SceneError(
+                f"scene {self.name}: photons and lux both say how bright white is; give one of them"
+            )
 
     def _refuse(self, *keys: str) -> None:
         """Raises SceneError if one of these common keys is given, which do not go with this scene."""
@@ -205,6 +218,10 @@ class Scene:
         """Whether two frames may differ in light."""
         return bool(self.drift_x or self.drift_y or self.flicker)
 
+    def release(self) -> None:
+        """Let go of what has been drawn; the next frame draws it again."""
+        self._canvas = None
+
     def close(self) -> None:
         """Let go of files and memory, if any; the scene is not used any more."""
 
@@ -216,8 +233,7 @@ class Scene:
         """What rows seen at `times` see, in units of white. `blur_px` (x, y): drift during the exposure."""
         key = (width, height, eye, blur_px, self.nm, self.defocus)
         if self._canvas is None or self._canvas[0] != key:
-            picture = box_blur(box_blur(self.seen_through_lens(width, height), blur_px[0], 1), blur_px[1], 0)
-            self._canvas = (key, self._repeated(picture, eye))
+            self._canvas = (key, self._shared(key, lambda: self._expose_picture(width, height, eye, blur_px)))
         canvas = self._canvas[1]
         if not (self.drift_x or self.drift_y):
             return Radiance(canvas, 1 / 65535)
@@ -226,6 +242,21 @@ class Scene:
         if eye.mosaic is not None:  # the copy whose filters are the sensor's at this shift
             row_y += height * (2 * ((row_y ^ np.arange(height)) & 1) + (row_x & 1))
         return Radiance(canvas, 1 / 65535, row_y, row_x)
+
+    def _shared(self, key: tuple[object, ...], draw: Callable[[], U16Map]) -> U16Map:
+        """The canvas that an equal scene holds, if this one is pure and there is one; else a new one."""
+        if not self.pure:
+            return draw()
+        own = tuple(getattr(self, f.name) for f in fields(self) if "common" not in f.metadata)
+        whole = (type(self), own, key, bool(self.drift_x), bool(self.drift_y))
+        canvas = _canvases.get(whole)
+        if canvas is None:
+            canvas = _canvases[whole] = draw()
+        return canvas
+
+    def _expose_picture(self, width: int, height: int, eye: Eye, blur_px: tuple[int, int]) -> U16Map:
+        picture = box_blur(box_blur(self.seen_through_lens(width, height), blur_px[0], 1), blur_px[1], 0)
+        return self._repeated(picture, eye)
 
     def _repeated(self, picture: FloatMap, eye: Eye) -> U16Map:
         """The canvas: beside itself if it drifts, and once for each shift of the colour filters."""

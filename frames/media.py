@@ -1,4 +1,4 @@
-"""Scenes that come from outside: pictures, videos, Python code, another process.
+"""Scenes that come from outside: pictures, videos, another process.
 
 A picture may have any size: it is scaled to the sensor. Values 0 .. 1 are relative light, grey or RGB. Where
 pictures follow each other, all rows of a frame see the same one, also with a rolling shutter.
@@ -8,7 +8,7 @@ import mmap
 import struct
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing import shared_memory
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from frames._user_modules import module_from_here
+from frames.computed import blamed
 from frames.light import (
     Eye,
     FloatMap,
@@ -28,13 +28,11 @@ from frames.light import (
     U16Map,
     choice,
     defocused,
-    expose,
     number,
     text,
 )
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".webp")
-LightFunction = Callable[[float, int, int], npt.ArrayLike]
 
 
 @dataclass(kw_only=True)
@@ -133,6 +131,10 @@ class Pictures(Fitted):
     @property
     def moving(self) -> bool:
         return True
+
+    def release(self) -> None:
+        super().release()
+        self._shown = None
 
     def picture(self, time_s: float) -> tuple[object, Callable[[], FloatMap]]:
         """What is shown at a time: a key that tells pictures apart, and how to get it (h, w[, 3])."""
@@ -235,61 +237,6 @@ class Array(Fitted):
         return self.fitted(self._values, width, height)
 
 
-@dataclass
-class Function(Scene):
-    """Light computed by a Python function (time_s, width, height) -> photons/s/pixel, grey or RGB."""
-
-    name: ClassVar[str] = "function"
-    function: LightFunction
-    moves: bool = field(default=True, kw_only=True)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._refuse("drift_x", "drift_y", "photons", "lux", "fnumber")
-
-    @property
-    def moving(self) -> bool:
-        return self.moves
-
-    def look(self, times: Times, width: int, height: int, eye: Eye, blur_px: tuple[int, int]) -> Radiance:
-        key = (width, height, eye)
-        if self.moves or self._canvas is None or self._canvas[0] != key:
-            time_s = float(times.min()) if self.moves else 0.0
-            picture, self._brightest = brightness(self.function(time_s, width, height))
-            if picture.shape[:2] != (height, width):
-                got = "x".join(map(str, picture.shape[1::-1]))
-                raise SceneError(f"scene {self.name}: returned {got} pixels, the sensor has {width}x{height}")
-            self._canvas = key, expose(defocused(picture, self.defocus), eye, self.nm)
-        return Radiance(self._canvas[1], self._brightest / 65535)
-
-    def white_photons(self, eye: Eye) -> float:
-        return 1.0
-
-
-@dataclass(kw_only=True)
-class NamedFunction(Function):
-    """Light computed by a Python function: call=MODULE:NAME, (time_s, width, height) -> photons/s/pixel."""
-
-    name: ClassVar[str] = "python"
-    function: LightFunction = field(default=lambda time_s, width, height: np.zeros((height, width)))
-    call: str = text("MODULE:NAME of the function")
-    still: str = choice("no", ("yes", "no"), "whether it is called only once")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        module, colon, attribute = self.call.partition(":")
-        if not colon or not module or not attribute:
-            raise SceneError(f"scene python: call={self.call} must be MODULE:NAME")
-        try:
-            function = getattr(module_from_here(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise SceneError(f"scene python: call={self.call}: {error}") from None
-        if not callable(function):
-            raise SceneError(f"scene python: call={self.call} is not callable")
-        self.function = function
-        self.moves = self.still == "no"
-
-
 class Generated(Pictures):
     """Pictures from an iterable, such as a generator: the next one `fps` times a second, the last one stays."""
 
@@ -304,7 +251,8 @@ class Generated(Pictures):
 
     def picture(self, time_s: float) -> tuple[object, Callable[[], FloatMap]]:
         while self._count <= time_s * self._fps:
-            following = next(self._pictures, None)
+            with blamed("scene generated", None):
+                following = next(self._pictures, None)
             if following is None:
                 break
             self._values = relative(np.asarray(following), "scene generated")
@@ -390,21 +338,6 @@ class Live(Pictures):
                 self._taken = before, relative(copy, "scene live")
                 break
         return self._taken[0], lambda: self._taken[1]
-
-
-def brightness(photons_per_s: npt.ArrayLike) -> tuple[FloatMap, float]:
-    """Light, any real (h, w) or (h, w, 3) array, as a picture of 0 .. 1 and the light of its 1. Negative light
-    counts as none. Raises SceneError.
-    """
-    light = np.asarray(photons_per_s, dtype=np.float32)
-    if light.ndim != 2 and not (light.ndim == 3 and light.shape[2] == 3):
-        raise SceneError(f"a scene's light must be a 2-D array or one of RGB, not {light.ndim}-D")
-    brightest = float(light.max(initial=0.0))
-    if not np.isfinite(light).all():
-        raise SceneError("a scene's light must be finite")
-    if brightest <= 0:
-        return np.zeros(light.shape, np.float32), 1.0
-    return (np.maximum(light, 0) / brightest).astype(np.float32), brightest
 
 
 def relative(values: npt.NDArray[Any], where: str) -> FloatMap:

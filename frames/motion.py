@@ -21,6 +21,8 @@ Box = tuple[slice, slice]
 class Painted(Scene):
     """Base. Subclasses give `draw` for the background and `paint`."""
 
+    pure: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         super().__post_init__()
         self._refuse("drift_x", "drift_y")
@@ -31,6 +33,12 @@ class Painted(Scene):
     @property
     def moving(self) -> bool:
         return True
+
+    def release(self) -> None:
+        super().release()
+        self._still = None
+        self._live = np.zeros((0, 0), np.uint16)
+        self._touched = None
 
     def paint(self, live: U16Map, times: Times, eye: Eye) -> Box:
         """Paint what moves into `live`, which equals the background; the rectangle touched."""

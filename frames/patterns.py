@@ -24,8 +24,14 @@ def turned(width: int, height: int, degrees: float) -> tuple[FloatMap, FloatMap]
     return co * x + si * y, co * y - si * x
 
 
+class Pattern(Scene):
+    """Base of scenes whose picture follows from their keys."""
+
+    pure: ClassVar[bool] = True
+
+
 @dataclass(kw_only=True)
-class Uniform(Scene):
+class Uniform(Pattern):
     """Even light on every pixel, as from an integrating sphere: the bench of EMVA 1288."""
 
     name: ClassVar[str] = "uniform"
@@ -35,7 +41,7 @@ class Uniform(Scene):
 
 
 @dataclass(kw_only=True)
-class Gradient(Scene):
+class Gradient(Pattern):
     """Ramp from dark to bright, straight or from the rim to the middle."""
 
     name: ClassVar[str] = "gradient"
@@ -55,7 +61,7 @@ class Gradient(Scene):
 
 
 @dataclass(kw_only=True)
-class Wedge(Scene):
+class Wedge(Pattern):
     """Grey patches in equal steps of light or of density (stops)."""
 
     name: ClassVar[str] = "wedge"
@@ -70,7 +76,7 @@ class Wedge(Scene):
 
 
 @dataclass(kw_only=True)
-class Edge(Scene):
+class Edge(Pattern):
     """Slanted edge (ISO 12233), for the modulation transfer function."""
 
     name: ClassVar[str] = "edge"
@@ -84,7 +90,7 @@ class Edge(Scene):
 
 
 @dataclass(kw_only=True)
-class Star(Scene):
+class Star(Pattern):
     """Siemens star that fills the picture."""
 
     name: ClassVar[str] = "star"
@@ -99,7 +105,7 @@ class Star(Scene):
 
 
 @dataclass(kw_only=True)
-class Lines(Scene):
+class Lines(Pattern):
     """Sine grating; as fine as Nyquist."""
 
     name: ClassVar[str] = "lines"
@@ -115,7 +121,7 @@ class Lines(Scene):
 
 
 @dataclass(kw_only=True)
-class Colours(Scene):
+class Colours(Pattern):
     """Chart of 24 patches: primaries, mixtures, browns and skin, six greys. Grey on monochrome sensors."""
 
     name: ClassVar[str] = "colours"
@@ -137,7 +143,7 @@ class Colours(Scene):
 
 
 @dataclass(kw_only=True)
-class Bar(Scene):
+class Bar(Pattern):
     """Bright vertical bar that sweeps across an even background."""
 
     name: ClassVar[str] = "bar"
@@ -156,7 +162,7 @@ class Bar(Scene):
 
 
 @dataclass(kw_only=True)
-class Conveyor(Scene):
+class Conveyor(Pattern):
     """Parts on a belt: washers, nuts, bolts and a bar code, lit from above; some are faulty."""
 
     name: ClassVar[str] = "conveyor"

@@ -1,15 +1,17 @@
 """All scenes by name, and their text form "NAME:key=value,...".
 
 The scenes themselves: `frames.light` (what a scene is, the keys all of them take), `frames.patterns` (drawn
-once), `frames.motion` (something moves), `frames.media` (from files, code and other processes).
+once), `frames.motion` (something moves), `frames.media` (from files and other processes), `frames.computed` (from
+Python code).
 """
 
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
 from frames._words import hint
+from frames.computed import Function, NamedFunction
 from frames.light import WHITE_PHOTONS, Eye, Radiance, Scene, SceneError, Shutter
-from frames.media import Array, Folder, Function, Generated, ImageFile, Live, NamedFunction, Video
+from frames.media import Array, Folder, Generated, ImageFile, Live, Video
 from frames.motion import Charuco, Checkerboard, Dots, Target
 from frames.patterns import Bar, Colours, Conveyor, Edge, Gradient, Lines, Star, Uniform, Wedge
 

@@ -6,6 +6,7 @@ A sensor file may name another as its `base` and give only what differs: one chi
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
@@ -165,6 +166,11 @@ def load_sensor(name: str) -> Sensor:
     key = name.lower()
     if key not in known:
         raise SensorError(f"unknown sensor {name!r}{hint(key, known)}")
+    return _packaged_sensor(key)
+
+
+@cache
+def _packaged_sensor(key: str) -> Sensor:
     return parse_sensor(_packaged(key), f"sensors/{key}.toml")
 
 

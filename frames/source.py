@@ -15,66 +15,31 @@ the other, the first of the region at `time_s`.
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from frames import packing, testimages
+from frames.individual import (
+    MAX_CORRECTED,
+    NO_DEFECTS,
+    PATTERN_SIGMA,
+    Defects,
+    FixedPattern,
+    fixed_pattern,
+    hot_pixels,
+)
 from frames.light import Eye, Scene, Shutter
-from frames.sensor import Sensor
+from frames.sensor import Sensor, SensorError
+from frames.settings import FrameSettings
+
+__all__ = ["MAX_CORRECTED", "NO_DEFECTS", "Defects", "FrameSettings", "FrameSource"]
 
 U8Array = npt.NDArray[np.uint8]
-I8Map = npt.NDArray[np.int8]
 
-PART_PX = 1 << 20  # rendered between two pauses, in some 0.8 ms
-PATTERN_SIGMA = 24  # steps of an int8 fixed-pattern map per standard deviation
-
-
-@dataclass(frozen=True)
-class FrameSettings:
-    """What the pixels of one frame depend on. The region of interest is in binned pixels.
-
-    `frame` is the index of the random stream, `time_s` the scene's time at the start of exposure,
-    `black_level_dn12` in 12-bit DN, binning 1..4 in each direction (sums), `pixel_format` a PFNC name,
-    `test_image` 0 (off), 1 .. 6 or a name (see frames.testimages).
-    """
-
-    frame: int
-    time_s: float
-    exposure_us: float
-    gain_db: float
-    black_level_dn12: float
-    offset_x: int
-    offset_y: int
-    width: int
-    height: int
-    binning_horizontal: int = 1
-    binning_vertical: int = 1
-    reverse_x: bool = False
-    reverse_y: bool = False
-    pixel_format: str = "Mono8"
-    test_image: int | str = 0
-    temperature_c: float = 45.0
-    defect_correction: bool = True
-
-
-@dataclass(frozen=True)
-class Defects:
-    """What a sensor has beyond EMVA 1288's model. Noise per frame of whole rows and columns, e- at 0 dB, added
-    behind the pixels; `hot_pixels` with dark currents around `hot_e_per_s` (exponentially distributed) at the
-    sensor's reference temperature. A corrected hot pixel shows what its neighbours lead to expect.
-    """
-
-    row_noise_e: float = 0.0
-    column_noise_e: float = 0.0
-    hot_pixels: int = 0
-    hot_e_per_s: float = 20000.0
-
-
-NO_DEFECTS = Defects()
-MAX_CORRECTED = 512
+PART_PX = 1 << 20  # rendered between two pauses, in some 0.5 ms
 
 
 class FrameSource:
@@ -85,6 +50,10 @@ class FrameSource:
     frame. `hot_list`: (x, y) of the hot pixels; `corrected`: those that defect correction knows, at most
     MAX_CORRECTED, by default the first of the list. `pause` is called, where there is one thread, between the parts
     of a frame, of `part_px` pixels each: a moment to let others have the processor.
+
+    A source costs next to nothing until `prepare` or the first frame makes maps, canvas and machine code; `release`
+    gives the memory back, and the next frame makes it again: the same bytes either way. Raises SensorError when
+    the sensor has fewer pixels.
     """
 
     def __init__(
@@ -100,6 +69,11 @@ class FrameSource:
     ) -> None:
         if width < 1 or height < 1 or threads < 1:
             raise ValueError(f"a frame source needs pixels and threads, not {width}x{height} and {threads}")
+        if width > sensor.width_px or height > sensor.height_px:
+            raise SensorError(
+                f"a picture of {width}x{height} pixels is larger than the sensor {sensor.name}, which has"
+                f" {sensor.width_px}x{sensor.height_px}"
+            )
         self.sensor = sensor
         self.scene = scene
         self.seed = seed
@@ -109,20 +83,39 @@ class FrameSource:
         self.pause: Callable[[], None] = lambda: None
         self.part_px = PART_PX
         self.defects = defects
+        self.fixed_pattern: FixedPattern | None = None
+        self._pattern_seed = seed
         self._eye = Eye.of(sensor)
-        self._plain = np.arange(height), np.zeros(height, np.int64), np.ones(height, np.float32)
-        self._plain_columns = np.ones(width, np.float32)
-        self._no_offsets = np.zeros(max(width, height), np.float32)
+        self._plain_vectors: tuple[Any, ...] | None = None
         self._hot = hot_pixels(seed, width, height, defects)
-        self.hot_list = [(int(x), int(y)) for x, y, _ in self._hot]
+        self.hot_list = [(x, y) for x, y, _ in self._hot]
         self.corrected = self.hot_list[:MAX_CORRECTED]
         self._hot_arrays: tuple[object, tuple[Any, ...]] | None = None
-        self._prnu = fixed_pattern(seed, 1, width, height)
-        self._dsnu = fixed_pattern(seed, 2, width, height)
         self._executor = ThreadPoolExecutor(threads - 1, "frames") if threads > 1 else None
+
+    def prepare(self, settings: FrameSettings | None = None) -> None:
+        """Make now what would make the first frame with such settings slow, such as when a host configures the
+        camera: load or compile the engine, draw the fixed pattern and the scene.
+        """
+        if settings is None:
+            colour = self.sensor.colour
+            name = "Mono8" if colour == "mono" else f"Bayer{colour}8"
+            width = self._binned(self.width, 1)
+            settings = FrameSettings(0, 0.0, 1000.0, 0.0, 0.0, 0, 0, width, 1, pixel_format=name)
+        little = replace(settings, height=1, test_image=0)
+        size = packing.payload_size(little.width, little.height, little.pixel_format)
+        self.render_into(np.empty(size, np.uint8), little)
+
+    def release(self) -> None:
+        """Give back the memory of maps and canvas, as when a camera is unplugged. It can go on."""
+        self.fixed_pattern = None
+        self._plain_vectors = None
+        self._hot_arrays = None
+        self.scene.release()
 
     def close(self) -> None:
         """End the worker threads, if any, and the scene."""
+        self.release()
         self.scene.close()
         if self._executor is not None:
             self._executor.shutdown()
@@ -131,13 +124,6 @@ class FrameSource:
     def payload_size(width: int, height: int, pixel_format: str) -> int:
         """Bytes of a frame. Raises PixelFormatError."""
         return packing.payload_size(width, height, pixel_format)
-
-    def warm_up(self, settings: FrameSettings) -> None:
-        """Do once what would make the first frame with such settings slow: compile or load code, draw,
-        tabulate.
-        """
-        size = packing.payload_size(settings.width, settings.height, settings.pixel_format)
-        self.render_into(np.empty(size, np.uint8), settings)
 
     def render_into(self, out: memoryview | U8Array, settings: FrameSettings) -> None:
         """Write the frame to `out`, exactly as many bytes as the payload. Raises ValueError."""
@@ -200,27 +186,31 @@ class FrameSource:
             self._render_colours(buffer, s)
             return
         seen = self.scene.radiance(s.time_s, self.width, self.height, self._eye, self._shutter(s))
+        rows, zeros, ones = self._plain()
         light = (
             np.require(seen.steps, np.uint16, ("C", "W")),  # one memory layout, one compiled variant
-            self._plain[0] if seen.row_y is None else seen.row_y,
-            self._plain[1] if seen.row_x is None else seen.row_x,
-            self._plain[2] if seen.row_gain is None else seen.row_gain,
-            self._plain_columns if seen.column_gain is None else seen.column_gain,
+            rows if seen.row_y is None else seen.row_y,
+            zeros[: self.height] if seen.row_x is None else seen.row_x,
+            ones[: self.height] if seen.row_gain is None else seen.row_gain,
+            ones if seen.column_gain is None else seen.column_gain,
         )
-        geometry, physics = self._parameters(s, fmt.depth, seen.photons_per_s_per_step)
-        table = noise.noise_table(self._units_per_e(s), self._read_noise_e(s))
+        shaded = seen.column_gain is not None or bool(self.defects.column_noise_e)
+        packs = fmt.bits == 8 or fmt.bits == 16 or s.width % fmt.group_px == 0
+        layout = noise.LAYOUTS[fmt.layout if packs else "16"]
         key = noise.frame_key(self.seed, s.frame)
-        shared = light, self._fixed(s), self._offsets(s, int(key)), geometry, physics, table, key
-        if fmt.bits == 8:
-            self._by_rows(noise.render_u8, s, (buffer, *shared))
-        elif fmt.bits == 16 and buffer.ctypes.data % 2 == 0:
-            self._by_rows(noise.render_u16, s, (buffer.view(np.uint16), *shared))
-        elif fmt.bits != 16 and s.width % fmt.group_px == 0:
-            layout = noise.PACKED_LAYOUTS[fmt.layout]
-            self._by_rows(noise.render_packed, s, (buffer, *shared, layout))
+        shared = (
+            light,
+            self._fixed(s),
+            self._offsets(s, int(key), fmt.depth),
+            self._geometry(s, fmt.depth, shaded, layout),
+            self._physics(s, fmt.depth, seen.photons_per_s_per_step),
+            key,
+        )
+        if packs:
+            self._by_rows(noise.render, s, (buffer, *shared))
         else:  # rows do not end on bytes: pack the whole frame as one stream
             values = np.empty(s.width * s.height, np.uint16)
-            self._by_rows(noise.render_u16, s, (values, *shared))
+            self._by_rows(noise.render, s, (values.view(np.uint8), *shared))
             packing.pack(values, fmt.name, buffer)
 
     def _render_colours(self, buffer: U8Array, s: FrameSettings) -> None:
@@ -239,12 +229,25 @@ class FrameSource:
         colours = isp.red_at(self.sensor.colour), isp.scaling(self.sensor, s.black_level_dn12)
         self._by_rows(isp.interpolate, s, (buffer, values, *geometry, *colours, s.reverse_x, s.reverse_y))
 
+    def _plain(self) -> tuple[Any, ...]:
+        """Vectors of light without motion and shading: row numbers, zeros, ones."""
+        if self._plain_vectors is None:
+            longest = max(self.width, self.height)
+            self._plain_vectors = (
+                np.arange(self.height),
+                np.zeros(longest, np.int64),
+                np.ones(longest, np.float32),
+            )
+        return self._plain_vectors
+
     def _fixed(self, s: FrameSettings) -> tuple[Any, ...]:
-        """The kernels' `fixed`."""
+        """The kernel's `fixed`."""
+        if self.fixed_pattern is None:
+            self.fixed_pattern = fixed_pattern(self._pattern_seed, self.width, self.height)
         key = s.defect_correction, tuple(self.corrected)
         if self._hot_arrays is None or self._hot_arrays[0] != key:
             self._hot_arrays = key, self._uncorrected(s.defect_correction)
-        return self._prnu, self._dsnu, *self._hot_arrays[1]
+        return self.fixed_pattern.prnu, self.fixed_pattern.dsnu, *self._hot_arrays[1]
 
     def _uncorrected(self, correction: bool) -> tuple[Any, ...]:
         known = set(self.corrected) if correction else set()
@@ -254,67 +257,80 @@ class FrameSource:
         columns = np.array([x for _, x, _ in hot], np.int64)
         return first, columns, np.array([r for _, _, r in hot], np.float32)
 
-    def _offsets(self, s: FrameSettings, key: int) -> tuple[npt.NDArray[np.float32], ...]:
-        """The kernels' `offsets`: row and column noise of this frame."""
+    def _offsets(self, s: FrameSettings, key: int, depth: int) -> tuple[npt.NDArray[np.float32], ...]:
+        """The kernel's `offsets`: row and column noise of this frame."""
         d = self.defects
         if not (d.row_noise_e or d.column_noise_e):
-            return self._no_offsets, self._no_offsets
+            none = self._plain()[1].view(np.float32)
+            return none, none
         normal = np.random.Generator(np.random.SFC64(key)).standard_normal
-        units = np.float32(16 * self.sensor.conversion_gain_dn12_per_e)
+        output_per_e = np.float32(self.sensor.conversion_gain_dn12_per_e / (1 << 12 - depth))
         return (
-            normal(self.height, np.float32) * np.float32(d.row_noise_e) * units,
-            normal(self.width, np.float32) * np.float32(d.column_noise_e) * units,
+            normal(self.height, np.float32) * np.float32(d.row_noise_e) * output_per_e,
+            normal(self.width, np.float32) * np.float32(d.column_noise_e) * output_per_e,
         )
 
-    def _units_per_e(self, s: FrameSettings) -> float:
-        return float(16 * self.sensor.conversion_gain_dn12_per_e * 10 ** (s.gain_db / 20))
-
-    def _read_noise_e(self, s: FrameSettings) -> float:
-        return float(
-            self.sensor.temporal_noise_at(s.gain_db) * (s.binning_horizontal * s.binning_vertical) ** 0.5
-        )
-
-    def _parameters(
-        self, s: FrameSettings, depth: int, photons_per_s_per_step: float
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-        """The kernels' geometry and physics vectors (see frames.noise)."""
-        geometry = np.array(
+    def _geometry(self, s: FrameSettings, depth: int, shaded: bool, layout: int) -> npt.NDArray[np.int64]:
+        """The kernel's geometry vector (see frames.noise)."""
+        binned = s.binning_horizontal * s.binning_vertical
+        output_per_e = self._dn12_per_e(s) / (1 << 12 - depth)
+        full = s.black_level_dn12 / (1 << 12 - depth) + self.sensor.full_well_e * binned * output_per_e
+        first_x = s.offset_x
+        if s.reverse_x:
+            first_x = self._binned(self.width, s.binning_horizontal) - s.offset_x - s.width
+        return np.array(
             [
-                s.offset_x,
+                first_x,
                 s.offset_y,
                 s.width,
                 s.binning_horizontal,
                 s.binning_vertical,
                 s.reverse_x,
                 s.reverse_y,
-                self._binned(self.width, s.binning_horizontal),
                 self._binned(self.height, s.binning_vertical),
                 self.sensor.colour != "mono",
+                shaded,
+                layout,
+                min((1 << depth) - 1, int(full)),
             ],
             np.int64,
         )
+
+    def _dn12_per_e(self, s: FrameSettings) -> float:
+        return float(self.sensor.conversion_gain_dn12_per_e * 10 ** (s.gain_db / 20))
+
+    def _physics(
+        self, s: FrameSettings, depth: int, photons_per_s_per_step: float
+    ) -> npt.NDArray[np.float32]:
+        """The kernel's physics vector (see frames.noise)."""
+        from frames import noise
+
         sensor = self.sensor
-        units_per_e = self._units_per_e(s)
-        exposure_s = s.exposure_us * 1e-6
-        g = photons_per_s_per_step * exposure_s * sensor.quantum_efficiency * units_per_e
-        dark_e = sensor.dark_current_at(s.temperature_c) * exposure_s
-        units_per_output = 16 << (12 - depth)
         binned = s.binning_horizontal * s.binning_vertical
-        well_units = 16 * s.black_level_dn12 + sensor.full_well_e * binned * units_per_e
-        physics = np.array(
+        units_per_e = noise.units_per_e(sensor.temporal_noise_at(s.gain_db) * binned**0.5)
+        dn12_per_e = self._dn12_per_e(s)
+        units_per_dn12 = units_per_e / dn12_per_e
+        exposure_s = s.exposure_us * 1e-6
+        dn12_per_output = 1 << 12 - depth
+        light_e = photons_per_s_per_step * exposure_s * sensor.quantum_efficiency
+        g = min(light_e * units_per_e, 4096 * units_per_dn12)  # one step of light cannot be more than white
+        dark_e = sensor.dark_current_at(s.temperature_c) * exposure_s * binned
+        limit = noise.LIMIT_DN * units_per_dn12
+        return np.array(
             [
                 g,
                 g * sensor.prnu_percent / 100 / PATTERN_SIGMA,
-                dark_e * units_per_e * binned,
-                sensor.dsnu_e * units_per_e / PATTERN_SIGMA,
-                16 * s.black_level_dn12 + 8,
-                1 / units_per_output,
-                min((1 << depth) - 1, well_units // units_per_output),
+                min(dark_e * units_per_e, limit),
+                sensor.dsnu_e * dn12_per_e / PATTERN_SIGMA / dn12_per_output,
+                (s.black_level_dn12 + 0.5) / dn12_per_output,
                 units_per_e * exposure_s * sensor.dark_growth_at(s.temperature_c),
+                limit,
+                2 * units_per_e,
+                units_per_e / 3,
+                1 / units_per_dn12 / dn12_per_output,
             ],
             np.float32,
         )
-        return geometry, physics
 
     def _by_rows(self, kernel: Callable[..., None], s: FrameSettings, arguments: tuple[Any, ...]) -> None:
         out, *rest = arguments
@@ -344,26 +360,3 @@ class FrameSource:
             for helper in helpers:
                 if not helper.cancel():
                     helper.result()
-
-
-def hot_pixels(seed: int, width: int, height: int, defects: Defects) -> list[tuple[int, int, float]]:
-    """(x, y, e-/s) of the hot pixels of the camera with this seed, hottest first."""
-    if not defects.hot_pixels:
-        return []
-    random = np.random.Generator(np.random.SFC64([seed & 0xFFFFFFFFFFFFFFFF, 3]))
-    places = random.choice(width * height, min(defects.hot_pixels, width * height), replace=False)
-    rates = np.sort(random.exponential(defects.hot_e_per_s, places.size))[::-1]
-    return [(int(p % width), int(p // width), float(r)) for p, r in zip(places, rates, strict=True)]
-
-
-def fixed_pattern(seed: int, which: int, width: int, height: int) -> I8Map:
-    """int8 (height, width), normal with PATTERN_SIGMA steps of standard deviation, a pure function of its
-    arguments.
-    """
-    from frames.noise import normal_steps
-
-    stream = np.random.SFC64(np.random.SeedSequence([seed & 0xFFFFFFFFFFFFFFFF, which]))
-    count = width * height
-    words: npt.NDArray[np.uint64] = stream.random_raw(-(-count // 4))
-    draws = words.astype("<u8", copy=False).view(np.uint16)[:count]
-    return normal_steps(PATTERN_SIGMA)[draws].reshape(height, width)

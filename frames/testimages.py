@@ -13,17 +13,13 @@ region, lines are one pixel wide, FrameCounter has the frame's number in all pix
 pixel has the numbers that the image has for red, green and blue.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
 from frames import packing
 from frames._words import hint
 from frames.light import Mosaic
-
-if TYPE_CHECKING:
-    from frames.source import FrameSettings
+from frames.settings import FrameSettings
 
 Numbers = npt.NDArray[np.uint16]
 BASLER = range(1, 7)
@@ -50,7 +46,7 @@ def check(image: int | str) -> None:
         raise ValueError(f"unknown test pattern {image!r}{hint(image, PATTERNS)}")
 
 
-def render(out: npt.NDArray[np.uint8], s: "FrameSettings", mosaic: Mosaic | None = None) -> None:
+def render(out: npt.NDArray[np.uint8], s: FrameSettings, mosaic: Mosaic | None = None) -> None:
     """The test image of the settings to `out`, in their pixel format."""
     fmt = packing.pixel_format(s.pixel_format)
     draw = _pattern if isinstance(s.test_image, str) else _basler
@@ -67,7 +63,7 @@ def render(out: npt.NDArray[np.uint8], s: "FrameSettings", mosaic: Mosaic | None
         packing.pack(np.ascontiguousarray(values).reshape(-1), fmt.name, out)
 
 
-def _basler(s: "FrameSettings", mosaic: Mosaic | None, drop_bits: int) -> Numbers:
+def _basler(s: FrameSettings, mosaic: Mosaic | None, drop_bits: int) -> Numbers:
     modulus, shift = (4096, 0) if s.test_image in (3, 5) else (256, 4)
     phase = 0 if s.test_image == 1 else s.frame % modulus
     ramp = ((np.arange(s.width + modulus) % modulus << shift) >> drop_bits).astype(np.uint16)
@@ -79,7 +75,7 @@ def _basler(s: "FrameSettings", mosaic: Mosaic | None, drop_bits: int) -> Number
     return values
 
 
-def _pattern(s: "FrameSettings", mosaic: Mosaic | None, drop_bits: int) -> Numbers:
+def _pattern(s: FrameSettings, mosaic: Mosaic | None, drop_bits: int) -> Numbers:
     """As much of the image as is not the same again: (1 or height, 1 or width)."""
     x, y = np.arange(s.width)[None, :], np.arange(s.height)[:, None]
     name = str(s.test_image)
@@ -104,7 +100,7 @@ def _pattern(s: "FrameSettings", mosaic: Mosaic | None, drop_bits: int) -> Numbe
     return (values >> drop_bits).astype(np.uint16)
 
 
-def _channels(s: "FrameSettings", mosaic: Mosaic) -> npt.NDArray[np.int64]:
+def _channels(s: FrameSettings, mosaic: Mosaic) -> npt.NDArray[np.int64]:
     """The colour of every pixel of the region."""
     y, x = np.arange(s.height)[:, None] + s.offset_y, np.arange(s.width)[None, :] + s.offset_x
     channels: npt.NDArray[np.int64] = np.array(mosaic)[y & 1, x & 1]

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from frames.media import Array, Function
+from frames.computed import Function
+from frames.media import Array
 from frames.scene import Scene, SceneError, parse_scene
 from gadget.budget.power import Supply
 from gadget.camera_history import History

@@ -1,6 +1,7 @@
 """How fast frames are rendered, beside what copying the same bytes costs in the same run.
 
     python scripts/bench_sensor.py [--json] [--repeats N] [--threads N] [--check]
+    python scripts/bench_sensor.py --against CHECKOUT [--repeats N]
 
 Full frames of the IMX255 (4096x2168), the colour IMX412 (4056x3040) and, interpolated to RGB8, the generic colour
 sensor (1440x1080) with the full model: moving scene, shot
@@ -8,15 +9,21 @@ and read noise, fixed pattern, rolling shutter where there is one. One thread is
 so that neighbours on the machine do not count; several threads by the wall clock, one and several in turn. Copies
 go from a ring of frames to a ring of frames, as frames do. --check compares with the goals below and exits with
 1 if one is missed.
+
+--against measures another checkout of this repository in the same run: one process for each, which take turns frame
+by frame, so that whatever else the machine does hits both alike.
 """
 
 import argparse
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
+from typing import Any
 
 STARTED = time.perf_counter()
 
@@ -41,6 +48,7 @@ class Case:
     height: int
     pixel_format: str
     scene: str = "target"
+    changes: tuple[tuple[str, Any], ...] = ()
 
     @property
     def pixels(self) -> int:
@@ -58,6 +66,22 @@ CASES = [
     *(Case(*COLOUR, name) for name in ("BayerGR10g40IDS", "BayerGR12g24IDS")),
     Case("generic-color", 1440, 1080, "RGB8"),
 ]
+MIRRORED = (("reverse_x", True),)
+BINNED = (("binning_horizontal", 2), ("binning_vertical", 2))
+COMPARED = {
+    "full frame": Case(*MONO, "Mono8", "gradient"),
+    "full frame, packed": Case(*MONO, "Mono12p", "gradient"),
+    "moving target": Case(*MONO, "Mono8"),
+    "shaded": Case(*MONO, "Mono8", "gradient:vignetting=0.3"),
+    "mirrored": Case(*MONO, "Mono8", "gradient", MIRRORED),
+    "mirrored, packed": Case(*MONO, "Mono12p", "gradient", MIRRORED),
+    "binned 2 x 2": Case("imx255", 2048, 1084, "Mono8", "gradient", BINNED),
+    "1024 x 1024": Case("imx255", 1024, 1024, "Mono8", "gradient"),
+    "64 x 64": Case("imx255", 64, 64, "Mono8", "gradient"),
+    "colour, packed": Case(*COLOUR, "BayerGR12g24IDS", "gradient"),
+    "colour, mirrored": Case(*COLOUR, "BayerGR12g24IDS", "gradient", MIRRORED),
+    "colour, binned": Case("imx412", 2028, 1520, "BayerGR12g24IDS", "gradient", BINNED),
+}
 
 
 class Run:
@@ -76,9 +100,13 @@ class Run:
 
     def settings(self, frame: int) -> FrameSettings:
         c = self.case
+        changes = dict(c.changes)
         x, y = (self.source.width - c.width) // 4 * 2, (self.source.height - c.height) // 4 * 2
+        if "binning_horizontal" in changes:
+            x = y = 0
+        place = x, y, c.width, c.height
         return FrameSettings(
-            frame, frame / 42.7, 10000.0, 0.0, 0.0, x, y, c.width, c.height, pixel_format=c.pixel_format
+            frame, frame / 42.7, 10000.0, 0.0, 0.0, *place, pixel_format=c.pixel_format, **changes
         )
 
     def render(self, frame: int) -> None:
@@ -146,13 +174,73 @@ def missed(report: dict[str, object], results: list[dict[str, object]]) -> list[
     return out
 
 
+def serve_turns() -> None:
+    """The other side of --against: for each line that names a case, render a frame and print its seconds."""
+    name, run = "", None
+    for frame, line in enumerate(sys.stdin, 1):
+        if line.strip() != name:
+            name = line.strip()
+            if run is not None:
+                run.source.close()
+            run = Run(COMPARED[name])
+            run.render(0)
+        assert run is not None
+        print(timed(run.render, frame, time.thread_time), flush=True)
+
+
+class Checkout:
+    """This script with the frames package of a checkout, in a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        if not (folder / "frames" / "source.py").is_file():
+            sys.exit(
+                f"bench_sensor.py: {folder} is no checkout of this repository: it has no frames/source.py"
+            )
+        code = f"import sys; sys.path.insert(0, {str(folder)!r}); sys.argv[0] = {__file__!r};"
+        code += f"import runpy; runpy.run_path({__file__!r}, run_name='__turns__')"
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder
+        )
+
+    def turn(self, name: str) -> float:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        print(name, file=self._process.stdin, flush=True)
+        return float(self._process.stdout.readline())
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def compare(other: Path, repeats: int) -> None:
+    """Print Mpix/s of this and another checkout, case by case: the best and the median frame."""
+    here, there = Checkout(Path(__file__).parents[1]), Checkout(other)
+    print(f"{'':<20} {'here, Mpix/s':>18} {'there':>18} {'ratio':>13}   (best and median frames)")
+    for name, case in COMPARED.items():
+        here.turn(name), there.turn(name)
+        turns = max(repeats, min(500, repeats * CASES[0].pixels // case.pixels))
+        pairs = [(here.turn(name), there.turn(name)) for _ in range(turns)]
+        a, b = (
+            [case.pixels / 1e6 / value for value in (min(s), median(s))] for s in zip(*pairs, strict=True)
+        )
+        ratios = f"{a[0] / b[0]:>7.2f}{a[1] / b[1]:>7.2f}"
+        print(f"{name:<20} {a[0]:>10.0f} {a[1]:>7.0f} {b[0]:>10.0f} {b[1]:>7.0f} {ratios}")
+    here.close()
+    there.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--repeats", type=int, default=20, help="frames per case (default 20)")
     parser.add_argument("--threads", type=int, default=2, help="threads to compare with one (default 2)")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a goal is missed")
+    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="compare with another checkout")
     options = parser.parse_args()
+    if options.against is not None:
+        compare(options.against.resolve(), options.repeats)
+        return
     before = time.perf_counter() - STARTED
     results = []
     for case in CASES:
@@ -186,3 +274,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+elif __name__ == "__turns__":
+    serve_turns()

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from frames.individual import FixedPattern
 from frames.packing import unpack
 from frames.scene import Scene, Uniform
 from frames.sensor import load_sensor
@@ -18,6 +19,10 @@ EXPOSURE_US = 10000.0
 def uniform_of(electrons: float) -> Uniform:
     """Light that gives `electrons` per pixel in EXPOSURE_US."""
     return Uniform(photons=electrons / SENSOR.quantum_efficiency / (EXPOSURE_US * 1e-6))
+
+
+def no_pattern(width: int, height: int) -> FixedPattern:
+    return FixedPattern(np.zeros((height, width), np.int8), np.zeros((height, width), np.int8))
 
 
 def source(

@@ -16,7 +16,7 @@ from frames.scene import Uniform
 from frames.sensor import load_sensor
 from frames.source import FrameSettings, FrameSource
 from tests.emva import Found, Pixels, Plan, Shot, characterise, disagreements
-from tests.frames.cameras import render
+from tests.frames.cameras import no_pattern, render
 
 WIDTH, HEIGHT = 640, 480
 SENSORS = ("imx255", "imx267", "imx304", "imx304-vcxg", "imx412", "generic-color")
@@ -96,9 +96,15 @@ Breaker = Callable[[Bench, pytest.MonkeyPatch], Callable[[Shot], Pixels]]
 
 def loud(bench: Bench, patch: pytest.MonkeyPatch) -> Callable[[Shot], Pixels]:
     """Temporal noise 5 % too high."""
-    table = noise.noise_table
-    louder = cache(lambda *a: np.rint(table(*a) * 1.05).astype(np.int16))
-    patch.setattr(noise, "noise_table", louder)
+    units_per_e, physics = noise.units_per_e, bench.source._physics
+
+    def louder(*of_frame: Any) -> npt.NDArray[np.float32]:
+        vector = physics(*of_frame)
+        vector[noise.TWICE] *= 1.05**2
+        return vector
+
+    patch.setattr(noise, "units_per_e", lambda read_noise_e: units_per_e(1.05 * read_noise_e))
+    patch.setattr(bench.source, "_physics", louder)
     return bench.grab
 
 
@@ -109,8 +115,7 @@ def stuck(bench: Bench, patch: pytest.MonkeyPatch) -> Callable[[Shot], Pixels]:
 
 def even(bench: Bench, patch: pytest.MonkeyPatch) -> Callable[[Shot], Pixels]:
     """No fixed pattern."""
-    bench.source._prnu[:] = 0
-    bench.source._dsnu[:] = 0
+    bench.source.fixed_pattern = no_pattern(bench.width, bench.height)
     return bench.grab
 
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from frames.readout import GigeLink, frame_period_ns, link_ns, one_buffer_period_ns
+from frames.readout import frame_period_ns, link_ns
 from frames.sensor import load_sensor
+from tests.gige_link import GigeLink
 
 TIMING = load_sensor("imx255").timing
 BAUMER = load_sensor("imx304-vcxg").timing
@@ -81,7 +82,8 @@ def test_full_frame_of_the_vcxg_124m() -> None:
     assert round(readout_ns / 1e6, 1) == 65.8
     assert 10**9 // BAUMER.frame_period_ns(3000, 4_000_000, 0) == 15
     assert 10**9 // BAUMER.frame_period_ns(3000, 4_000_000, link) == 10
-    assert 10**9 // one_buffer_period_ns(readout_ns, 4_000_000, link, overhead_ns=97_700) == 9
+    one_buffer_ns = 4_000_000 + 97_700 + max(readout_ns, link)  # the next exposure waits for the last byte
+    assert 10**9 // one_buffer_ns == 9
 
 
 @pytest.mark.parametrize("binning", [1, 2])
@@ -136,11 +138,6 @@ def test_without_overlap_exposure_and_readout_add() -> None:
     assert frame_period_ns(20, 30, 10, overhead_ns=2, overlap=False) == 52
     assert frame_period_ns(20, 30, 60, overhead_ns=2, overlap=False) == 60
     assert frame_period_ns(20, 30, 10, overhead_ns=2) == 32
-
-
-def test_rows_end_with_the_readout() -> None:
-    assert TIMING.row_time_ns(2167, 2168) == TIMING.readout_ns(2168)
-    assert TIMING.row_time_ns(1, 2168) - TIMING.row_time_ns(0, 2168) == 9510
 
 
 def test_dead_link_is_refused() -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from frames.media import brightness
+from frames.computed import brightness
 from frames.scene import (
     SCENES,
     WHITE_PHOTONS,

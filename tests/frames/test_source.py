@@ -228,10 +228,6 @@ def test_dark_scene_without_exposure() -> None:
     assert frame.mean() == pytest.approx(64, abs=0.05)
 
 
-def test_warm_up_needs_no_buffer() -> None:
-    chart().warm_up(settings(0, pixel_format="Mono12p"))
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from frames.readout import GigeLink
+from tests.gige_link import GigeLink
 from tests.u3v.models import ACE, ACE_8, ACE_11, GENERIC, IDS, NAMES, VCX, camera_of
 from u3v.camera import Options
 from u3v.features import Value
