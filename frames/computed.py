@@ -102,8 +102,8 @@ def _place(error: Exception, function: LightFunction | None) -> str:
             (code.co_filename, code.co_firstlineno)
         ]
     else:
-        ours = (__file__, str(Path(__file__).with_name("media.py")))
-        own = [at for at in lines if at[0] not in ours and "importlib" not in at[0]][:1]
+        here = Path(__file__).parent
+        own = [at for at in lines if Path(at[0]).parent != here and "importlib" not in at[0]][:1]
     return "".join(f"{Path(file).name}:{line}: " for file, line in own)
 
 

@@ -18,16 +18,14 @@ then starts two lines later). Mirrored pictures are mirrored after this, pixel b
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from frames._jit import kernel
-
-if TYPE_CHECKING:
-    from frames.sensor import Sensor
-    from frames.settings import FrameSettings
+from frames.sensor import Sensor
+from frames.settings import FrameSettings
 
 MARGIN_PX = 2
 
@@ -36,12 +34,12 @@ MARGIN_PX = 2
 class RawRegion:
     """The raw picture to take: `settings`, and where in it the region begins (unmirrored)."""
 
-    settings: "FrameSettings"
+    settings: FrameSettings
     left: int
     top: int
 
 
-def raw_region(s: "FrameSettings", colour: str, width: int, height: int) -> RawRegion:
+def raw_region(s: FrameSettings, colour: str, width: int, height: int) -> RawRegion:
     """What to take for a picture `s` in RGB8. `width`, `height`: binned pixels there are."""
     left = width - s.offset_x - s.width if s.reverse_x else s.offset_x
     top = height - s.offset_y - s.height if s.reverse_y else s.offset_y
@@ -59,7 +57,7 @@ def raw_region(s: "FrameSettings", colour: str, width: int, height: int) -> RawR
     return RawRegion(raw, left - begin_x, top - begin_y)
 
 
-def white_balance(sensor: "Sensor") -> tuple[float, float, float]:
+def white_balance(sensor: Sensor) -> tuple[float, float, float]:
     """Gains of red, green and blue, the least of them 1, that make white light white."""
     red, green, blue = sensor.response()
     most = max(red, green, blue)
@@ -71,7 +69,7 @@ def red_at(colour: str) -> tuple[int, int]:
     return {"RG": (0, 0), "GR": (1, 0), "GB": (0, 1), "BG": (1, 1)}[colour]
 
 
-def scaling(sensor: "Sensor", black_level_dn12: float) -> npt.NDArray[np.float32]:
+def scaling(sensor: Sensor, black_level_dn12: float) -> npt.NDArray[np.float32]:
     """float32 (3, 2): factor and offset of each colour, from 12-bit numbers to 8-bit ones. Black stays black."""
     gains = np.array(white_balance(sensor))
     return np.stack([gains / 16, black_level_dn12 * (1 - gains) / 16], axis=1).astype(np.float32)
