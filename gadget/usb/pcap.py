@@ -23,7 +23,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from gadget.usb.device import UsbDevice
+from gadget.usb.device import Observer, UsbDevice
 from gadget.usb.in_pipe import Urb
 from u3v.wire.usb import STREAM_IN
 
@@ -77,8 +77,9 @@ class PcapWriter:
         if any((port.bus, port.address) == (bus, address) for port in self._ports):
             raise ValueError(f"bus {bus} has a device {address} already")
         port = _Port(device, bus, address)
+        port.observer = partial(self._observe, port)
         self._ports.append(port)
-        device.observer = partial(self._observe, port)
+        device.observers.append(port.observer)
 
     def flush(self) -> None:
         """Bring what is buffered into the file."""
@@ -98,7 +99,7 @@ class PcapWriter:
 
     def _detach(self) -> None:
         for port in self._ports:
-            port.device.observer = None
+            port.device.observers.remove(port.observer)
         self._ports.clear()
 
     def _observe(self, port: "_Port", kind: str, urb: Urb, now_ns: int) -> None:
@@ -216,6 +217,10 @@ class PcapWriter:
             self._detach()
 
 
+def _deaf(kind: str, urb: Urb, now_ns: int) -> None:
+    """Before it is attached."""
+
+
 class _Port:
     """One attached device. `ids` never holds more than the requests in flight."""
 
@@ -224,6 +229,7 @@ class _Port:
         self.bus = bus
         self.address = address
         self.ids: dict[Urb, int] = {}
+        self.observer: Observer = _deaf
         self._seen: set[int] = set()
 
     @property
