@@ -25,6 +25,7 @@ from pathlib import Path
 from gadget.local import abi
 from gadget.local.tree import Tree, kernel_message, udev_message, uevent
 from gadget.local.usbfs import Answer, Handle, Memory, Node, Read, Steps, Wait
+from gadget.time.accepting import Acceptor
 from gadget.time.loop import READ, WRITE, Loop
 from gadget.usb.device import UsbDevice
 
@@ -67,16 +68,15 @@ class LocalServer:
         self.nodes: list[Node] = []
         self.connections: set[_Connection] = set()
         self._report = report or (lambda line: print(line, file=sys.stderr))
-        self._listeners: dict[Node, socket.socket] = {}
+        self._acceptors: dict[Node, Acceptor] = {}
         self._fifos: dict[Node, _Gate] = {}
         self._subscribers: set[socket.socket] = set()
         self._next_number = 2
         self._views: list[Tree] = []
-        self._uevents = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._uevents.setblocking(False)
-        self._uevents.bind(str(directory / "uevents"))
-        self._uevents.listen(64)
-        loop.watch(self._uevents, READ, self._subscribe)
+        uevents = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        uevents.bind(str(directory / "uevents"))
+        uevents.listen(64)
+        self._uevents = Acceptor(loop, uevents, self._subscribe)
         loop.services.append(self)
         for device in cameras:
             self.plug(device)
@@ -89,8 +89,7 @@ class LocalServer:
             port = next(number for number in range(1, 128) if number not in used)
         if port in used:
             raise ValueError(f"port {port} is taken")
-        node = Node(device, BUS, self._next_number, port, self.memory)
-        self._next_number = self._next_number % 127 + 1 if self._next_number < 127 else 2
+        node = Node(device, BUS, self._take_number(), port, self.memory)
         if node.enumerate(now_ns):
             self._report(
                 f"camera on port {port} stays unconfigured: it declares {device.ep0.declared_ma} mA, "
@@ -100,7 +99,7 @@ class LocalServer:
         self.nodes.append(node)
         if device not in self.loop.services:
             self.loop.services.append(device)
-        self._listeners[node] = self._listen(node)
+        self._acceptors[node] = self._listen(node)
         for tree in (self.tree, *self._views):
             tree.add(node)
         fifo = os.open(self.tree.node_path(node), os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -117,9 +116,7 @@ class LocalServer:
         node.device.unplug(self.loop.now_ns())
         if node.device in self.loop.services:
             self.loop.services.remove(node.device)
-        listener = self._listeners.pop(node)
-        self.loop.unwatch(listener)
-        listener.close()
+        self._acceptors.pop(node).close()
         for tree in (*self._views, self.tree):
             tree.remove(node)
         for connection in [c for c in self.connections if c.handle.node is node]:
@@ -144,12 +141,14 @@ class LocalServer:
         """Hang up on everybody. The directory is left to its owner, the devices stay plugged."""
         for connection in list(self.connections):
             connection.close()
-        for sock in (*self._listeners.values(), *self._subscribers, self._uevents):
+        for acceptor in (*self._acceptors.values(), self._uevents):
+            acceptor.close()
+        for sock in self._subscribers:
             self.loop.unwatch(sock)
             sock.close()
         for gate in self._fifos.values():
             gate.close()
-        self._listeners.clear()
+        self._acceptors.clear()
         self._subscribers.clear()
         self._fifos.clear()
         for service in (self, *(node.device for node in self.nodes)):
@@ -187,33 +186,32 @@ class LocalServer:
         for tree in (self.tree, *self._views):
             tree.write_configuration(node)
 
-    def _listen(self, node: Node) -> socket.socket:
+    def _take_number(self) -> int:
+        """The next free device number; like Linux it counts on and begins again behind 127 (1 is the hub)."""
+        used = {node.number for node in self.nodes}
+        number = self._next_number
+        while number in used:
+            number = _number_after(number)
+        self._next_number = _number_after(number)
+        return number
+
+    def _listen(self, node: Node) -> Acceptor:
         path = self.tree.socket_path(node)
         path.parent.mkdir(exist_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener.setblocking(False)
         listener.bind(str(path))
         listener.listen(64)
 
-        def accept(_mask: int) -> None:
-            try:
-                sock, _ = listener.accept()
-            except OSError:
-                return
-            if len(self.connections) >= MAX_CONNECTIONS or sock.fileno() >= 1000:
+        def accepted(sock: socket.socket, _address: object) -> None:
+            if len(self.connections) >= MAX_CONNECTIONS:
                 sock.close()
                 return
             self.connections.add(_Connection(self, sock, node))
 
-        self.loop.watch(listener, READ, accept)
-        return listener
+        return Acceptor(self.loop, listener, accepted)
 
-    def _subscribe(self, _mask: int) -> None:
-        try:
-            sock, _ = self._uevents.accept()
-        except OSError:
-            return
-        if len(self._subscribers) >= MAX_CONNECTIONS or sock.fileno() >= 1000:
+    def _subscribe(self, sock: socket.socket, _address: object) -> None:
+        if len(self._subscribers) >= MAX_CONNECTIONS:
             sock.close()
             return
         sock.setblocking(False)
@@ -498,6 +496,10 @@ class _Connection:
         if bool(outbox) != self._writing:
             self._writing = bool(outbox)
             self._loop.watch(self._sock, READ | WRITE if outbox else READ, self._event)
+
+
+def _number_after(number: int) -> int:
+    return number + 1 if number < 127 else 2
 
 
 def _view(data: bytes | bytearray) -> memoryview:

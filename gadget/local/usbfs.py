@@ -31,8 +31,14 @@ from gadget.usb.endpoint0 import (
 )
 from gadget.usb.in_pipe import Urb
 
+_NOTHING = memoryview(b"")
+
 MAX_REQUESTS = 8192
 """Requests one file may have open; the kernel bounds only their memory."""
+
+MAX_OUT_BYTES = 16 << 20
+"""What all clients' OUT requests may hold until they are reaped: Linux' usbfs_memory_mb as it comes. Where a
+program may have more, it is for what it reads, which costs this process nothing before it arrives."""
 
 _OVERHEAD_BYTES = 344  # struct async + struct urb, which the kernel adds to usbfs_memory_mb's account
 
@@ -62,16 +68,26 @@ Steps = Generator[Read | Wait, tuple[bytes, int], Answer]
 
 @dataclass(slots=True)
 class Memory:
-    """Linux's usbfs_memory_mb: the bytes all requests of all files may take (0: no limit)."""
+    """Linux's usbfs_memory_mb: the bytes all requests of all files may take (0: no limit for IN requests)."""
 
     limit_bytes: int = 0
     used_bytes: int = 0
+    out_bytes: int = 0
 
-    def take(self, length_bytes: int) -> bool:
-        if self.limit_bytes and self.used_bytes + length_bytes > self.limit_bytes:
+    def take(self, length_bytes: int, is_out: bool) -> bool:
+        """Charge a request. False, and nothing is charged: there is no room for it."""
+        limit_bytes = self.limit_bytes
+        if is_out and self.out_bytes + length_bytes > min(limit_bytes or MAX_OUT_BYTES, MAX_OUT_BYTES):
+            return False
+        if limit_bytes and self.used_bytes + length_bytes > limit_bytes:
             return False
         self.used_bytes += length_bytes
+        self.out_bytes += length_bytes if is_out else 0
         return True
+
+    def give_back(self, length_bytes: int, is_out: bool) -> None:
+        self.used_bytes -= length_bytes
+        self.out_bytes -= length_bytes if is_out else 0
 
 
 @dataclass(slots=True, eq=False)
@@ -86,6 +102,11 @@ class _Request:
     flags: int = 0
     charge_bytes: int = 0
     done: bool = False
+
+    @property
+    def is_out(self) -> bool:
+        direction = self.urb.setup[0] if self.urb.setup else self.urb.endpoint
+        return not direction & 0x80
 
 
 class Node:
@@ -149,7 +170,9 @@ class Node:
 class Handle:
     """An open file. `on_ready(handle)` is called when a request completes.
 
-    `alive` says whether the client still holds it: the news that it does not may still be on its way.
+    `pending` is in the order of submission, `by_address` finds those of one address of the client (a program
+    may submit the same one twice). `alive` says whether the client still holds it: the news that it does not may
+    still be on its way.
     """
 
     node: Node
@@ -157,6 +180,7 @@ class Handle:
     writable: bool = True
     alive: Callable[[], bool] = lambda: True
     pending: dict[_Request, None] = field(default_factory=dict)
+    by_address: dict[int, list[_Request]] = field(default_factory=dict)
     completed: deque[_Request] = field(default_factory=deque)
     offset: int = 0
 
@@ -170,12 +194,13 @@ class Handle:
 
     def close(self, now_ns: int) -> None:
         """The last descriptor is closed or the client died: cancel its requests, free its interfaces."""
-        for request in list(self.pending):
+        for request in reversed(list(self.pending)):  # so that none takes data that the next client is to get
             self.node.device.cancel(request.urb, now_ns)
         for request in (*self.pending, *self.completed):
-            self.node.memory.used_bytes -= request.charge_bytes
+            self.node.memory.give_back(request.charge_bytes, request.is_out)
             request.urb.tag = None
         self.pending.clear()
+        self.by_address.clear()
         self.completed.clear()
         self.node.claims = {i: owner for i, owner in self.node.claims.items() if owner is not self}
         if self in self.node.handles:
@@ -200,6 +225,11 @@ class Handle:
         if request not in self.pending:
             return
         del self.pending[request]
+        same = self.by_address[request.user_urb]
+        same.remove(request)
+        if not same:
+            del self.by_address[request.user_urb]
+        request.urb.data = _NOTHING  # the device has it
         request.done = True
         if request.user_urb:
             self.completed.append(request)
@@ -243,32 +273,40 @@ class Handle:
                 return Answer(error)
             buffer, length = buffer + 8, wanted
             endpoint = request_type & 0x80
-        charge_bytes = length + _OVERHEAD_BYTES
-        data = b""
-        if length and not endpoint & 0x80:
-            data, now_ns = yield Read(buffer, length)
-        if len(self.pending) + len(self.completed) >= MAX_REQUESTS or not self.node.memory.take(charge_bytes):
-            return Answer(-errno.ENOMEM)
-        urb = Urb(endpoint if not setup else 0, length, memoryview(data), setup)
-        request = _Request(self, argument, buffer, urb, interface, flags, charge_bytes)
-        return self._start(request, now_ns)
+        urb = Urb(endpoint if not setup else 0, length, setup=setup)
+        request = _Request(self, argument, buffer, urb, interface, flags, length + _OVERHEAD_BYTES)
+        return (yield from self._start(request, now_ns))
 
-    def _start(self, request: _Request, now_ns: int) -> Answer:
-        if self.node.gone:
-            self.node.memory.used_bytes -= request.charge_bytes
+    def _start(self, request: _Request, now_ns: int) -> Generator[Read | Wait, tuple[bytes, int], Answer]:
+        """Charge the request, fetch what it sends, and give it to the device."""
+        if len(self.pending) + len(self.completed) >= MAX_REQUESTS:
+            return Answer(-errno.ENOMEM)
+        if not self.node.memory.take(request.charge_bytes, request.is_out):
+            return Answer(-errno.ENOMEM)
+        started = False
+        try:
+            if request.urb.length and request.is_out:
+                data, now_ns = yield Read(request.buffer, request.urb.length)
+                request.urb.data = memoryview(data)
+            started = not self.node.gone
+        finally:  # a client that dies meanwhile ends this generator
+            if not started:
+                self.node.memory.give_back(request.charge_bytes, request.is_out)
+        if not started:
             return Answer(-errno.ENODEV)
         request.urb.tag = request
         self.pending[request] = None
+        self.by_address.setdefault(request.user_urb, []).append(request)
         self.node.device.submit(request.urb, now_ns)
         return Answer(0)
 
     def _discard(self, argument: int, now_ns: int) -> Steps:
         yield from ()
-        for request in self.pending:
-            if request.user_urb == argument:
-                self._kill(request, now_ns)
-                return Answer(0)
-        return Answer(-errno.EINVAL)
+        found = self.by_address.get(argument)
+        if not found:
+            return Answer(-errno.EINVAL)
+        self._kill(found[0], now_ns)
+        return Answer(0)
 
     def _kill(self, request: _Request, now_ns: int) -> None:
         if self.node.device.cancel(request.urb, now_ns):
@@ -283,7 +321,7 @@ class Handle:
                 return Answer(-errno.EAGAIN)
             yield Wait(None)
         request = self.completed.popleft()
-        self.node.memory.used_bytes -= request.charge_bytes
+        self.node.memory.give_back(request.charge_bytes, request.is_out)
         urb = request.urb
         status = urb.status
         if request.flags & abi.SHORT_NOT_OK and not status and urb.actual < urb.length:
@@ -321,19 +359,21 @@ class Handle:
             return Answer(-errno.EINVAL)
         if error := self._use_endpoint(endpoint):
             return Answer(error)
-        data = b""
-        if length and not endpoint & 0x80:
-            data, now_ns = yield Read(buffer, length)
-        urb = Urb(endpoint, length, memoryview(data))
-        request = _Request(self, 0, buffer, urb, self.node.interface_of[endpoint])
-        if (answer := self._start(request, now_ns)).result:
+        urb = Urb(endpoint, length)
+        interface = self.node.interface_of[endpoint]
+        request = _Request(self, 0, buffer, urb, interface, charge_bytes=length + _OVERHEAD_BYTES)
+        if (answer := (yield from self._start(request, now_ns))).result:
             return answer
         until_ns = now_ns + timeout_ms * 1_000_000 if timeout_ms else None
-        while not request.done:
-            _, now_ns = yield Wait(until_ns)
-            if until_ns is not None and now_ns >= until_ns and not request.done:
-                self._kill(request, now_ns)
-                break
+        try:
+            while not request.done:
+                _, now_ns = yield Wait(until_ns)
+                if until_ns is not None and now_ns >= until_ns and not request.done:
+                    self._kill(request, now_ns)
+                    break
+        finally:
+            if request.done:  # else the file is closed and has given it back
+                self.node.memory.give_back(request.charge_bytes, request.is_out)
         urb.tag = None
         if urb.status == -errno.ENOENT:
             return Answer(-errno.ETIMEDOUT)
@@ -405,7 +445,7 @@ class Handle:
         return Answer(0)
 
     def _kill_interface(self, interface: int, now_ns: int) -> None:
-        for request in [r for r in self.pending if r.interface == interface]:
+        for request in [r for r in reversed(self.pending) if r.interface == interface]:
             self._kill(request, now_ns)
 
     def _set_interface(self, argument: int, now_ns: int) -> Steps:

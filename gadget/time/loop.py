@@ -2,10 +2,8 @@
 
 A *service* is anything with `next_wakeup_ns()` and `service(now_ns)` (a `UsbDevice`, a server). After every
 wake-up the loop serves all services that are due, so one camera's traffic never delays another's clock.
-`select` is used for its microsecond time-outs (epoll rounds up to milliseconds).
 """
 
-import selectors
 import socket
 import time
 from collections import deque
@@ -13,9 +11,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from gadget.time.slices import SHORT_NS, ask_for_slices
-
-READ = selectors.EVENT_READ
-WRITE = selectors.EVENT_WRITE
+from gadget.time.waiting import READ as READ
+from gadget.time.waiting import WRITE as WRITE
+from gadget.time.waiting import Callback, HasFileno, Waiter
 
 
 class Service(Protocol):
@@ -30,27 +28,21 @@ class Loop:
     def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self.now_ns = clock_ns
         self.services: list[Service] = []
-        self._selector = selectors.SelectSelector()
+        self._waiter = Waiter()
         self._calls: deque[Callable[[], None]] = deque()
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_read.setblocking(False)
         self._wake_write.setblocking(False)
-        self._selector.register(self._wake_read, READ, self._drain)
+        self._waiter.watch(self._wake_read, READ, self._drain)
         self.stopping = False
 
-    def watch(self, fileobj: int | socket.socket, events: int, callback: Callable[[int], None]) -> None:
+    def watch(self, fileobj: int | HasFileno, events: int, callback: Callback) -> None:
         """Call `callback(mask)` when `fileobj` is ready; a second call replaces events and callback."""
-        try:
-            self._selector.modify(fileobj, events, callback)
-        except KeyError:
-            self._selector.register(fileobj, events, callback)
+        self._waiter.watch(fileobj, events, callback)
 
-    def unwatch(self, fileobj: int | socket.socket) -> None:
+    def unwatch(self, fileobj: int | HasFileno) -> None:
         """Forget `fileobj` (before closing it). Unknown ones are ignored."""
-        try:
-            self._selector.unregister(fileobj)
-        except (KeyError, ValueError):
-            pass
+        self._waiter.unwatch(fileobj)
 
     def call_threadsafe(self, call: Callable[[], None]) -> None:
         """Run `call` in the loop's thread, soon. From any thread or signal handler."""
@@ -81,8 +73,7 @@ class Loop:
                 timeout_s = wait_s if timeout_s is None else min(timeout_s, wait_s)
         if self._calls:
             timeout_s = 0.0
-        for key, mask in self._selector.select(timeout_s):
-            key.data(mask)
+        self._waiter.wait(timeout_s)
         while self._calls:
             self._calls.popleft()()
         now_ns = self.now_ns()
@@ -92,7 +83,7 @@ class Loop:
                 service.service(now_ns)
 
     def close(self) -> None:
-        self._selector.close()
+        self._waiter.close()
         self._wake_read.close()
         self._wake_write.close()
 

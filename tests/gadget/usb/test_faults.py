@@ -1,7 +1,6 @@
 """Faults: what they spoil, that they spoil nothing else, and what a person who mistypes one reads."""
 
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -134,7 +133,10 @@ def test_each_camera_has_counters_of_its_own() -> None:
 def test_s7_several_observers_hear_of_a_spoiled_request(tmp_path: Path) -> None:
     device = UsbDevice(Toy(), paced=False)
     heard: list[tuple[str, int]] = []
-    with PcapWriter(tmp_path / "a.pcap") as first, PcapWriter(tmp_path / "b.pcap") as second:
+    with (
+        PcapWriter(tmp_path / "a.pcap", epoch_ns=0) as first,
+        PcapWriter(tmp_path / "b.pcap", epoch_ns=0) as second,
+    ):
         first.attach(device)
         second.attach(device)
         device.observers.append(lambda kind, urb, now_ns: heard.append((kind, urb.status)))
@@ -260,5 +262,5 @@ def grabbed(host: LoopbackBus, count: int) -> list[Frame]:
     return frames
 
 
-def described(frame: Frame) -> dict[str, object]:
-    return {each.name: str(getattr(frame, each.name)) for each in fields(frame)}
+def described(frame: Frame) -> tuple[object, ...]:
+    return frame.block_id, frame.leader, frame.trailer, bytes(frame.payload), frame.complete, frame.reason
