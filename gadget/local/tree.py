@@ -10,7 +10,7 @@ import shutil
 import struct
 from pathlib import Path
 
-from gadget.local.usbfs import Node
+from gadget.local.node import Node
 from gadget.usb.descriptors import interfaces
 from u3v.wire.usb import Speed
 

@@ -86,9 +86,12 @@ class RawClient:
             if command == DONE:
                 return first, second
             if command == READ_MEM:
-                self.sock.setblocking(True)
-                self.sock.sendall(self.memory[first][:second].ljust(second, b"\0"))
-                self.sock.setblocking(False)
+                rest = memoryview(self.memory[first][:second].ljust(second, b"\0"))
+                while rest:
+                    try:
+                        rest = rest[self.sock.send(rest) :]
+                    except BlockingIOError:
+                        self.bench.loop.step(0.0)
                 self.bench.settle()
             else:
                 assert command == WRITE_MEM

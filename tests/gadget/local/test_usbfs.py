@@ -6,7 +6,8 @@ import struct
 import pytest
 
 from gadget.local import abi, usbfs
-from gadget.local.usbfs import Answer, Handle, Memory, Node, Read, Steps, Wait
+from gadget.local.node import Answer, Memory, Node, Read, Steps, Wait
+from gadget.local.usbfs import Handle
 from gadget.usb.device import MAX_URB_BYTES, UsbDevice
 from tests.gadget.toy import Toy
 from u3v.wire.usb import CONTROL_IN, CONTROL_OUT, EVENT_IN, STREAM_IN, Speed
