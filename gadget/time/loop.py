@@ -27,6 +27,7 @@ class Loop:
 
     def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self.now_ns = clock_ns
+        self._is_real = clock_ns is time.monotonic_ns
         self.services: list[Service] = []
         self._waiter = Waiter()
         self._calls: deque[Callable[[], None]] = deque()
@@ -65,15 +66,9 @@ class Loop:
 
     def step(self, timeout_s: float | None = None) -> None:
         """One round: wait for a descriptor, a deadline or `timeout_s`; then serve what is due."""
-        now_ns = self.now_ns()
-        for service in self.services:
-            at_ns = service.next_wakeup_ns()
-            if at_ns is not None:
-                wait_s = max(0.0, (at_ns - now_ns) / 1e9)
-                timeout_s = wait_s if timeout_s is None else min(timeout_s, wait_s)
-        if self._calls:
-            timeout_s = 0.0
-        self._waiter.wait(timeout_s)
+        instants = [service.next_wakeup_ns() for service in self.services]
+        due_ns = min((at for at in instants if at is not None), default=None)
+        self._waiter.wait(self._until_ns(due_ns, timeout_s))
         while self._calls:
             self._calls.popleft()()
         now_ns = self.now_ns()
@@ -81,6 +76,18 @@ class Loop:
             at_ns = service.next_wakeup_ns()
             if at_ns is not None and at_ns <= now_ns:
                 service.service(now_ns)
+
+    def _until_ns(self, due_ns: int | None, timeout_s: float | None) -> int | None:
+        """When to stop waiting, on the machine's monotonic clock; 0: at once."""
+        now_ns = self.now_ns()
+        if self._calls or timeout_s == 0.0 or (due_ns is not None and due_ns <= now_ns):
+            return 0
+        here_ns = now_ns if self._is_real else time.monotonic_ns()
+        ends_ns = None if timeout_s is None else here_ns + int(timeout_s * 1e9)
+        if due_ns is None:
+            return ends_ns
+        due_here_ns = due_ns + (here_ns - now_ns)
+        return due_here_ns if ends_ns is None else min(due_here_ns, ends_ns)
 
     def close(self) -> None:
         self._waiter.close()

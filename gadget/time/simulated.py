@@ -102,7 +102,7 @@ class SimulatedLoop(Loop):
 
     def _poll(self, timeout_s: float | None) -> bool:
         """Handle descriptors and calls; whether there were any."""
-        called = self._waiter.wait(0.0 if self._calls else timeout_s)
+        called = self._waiter.wait_for(0.0 if self._calls else timeout_s)
         called = bool(self._calls) or called
         while self._calls:
             self._calls.popleft()()

@@ -32,14 +32,14 @@ def test_a_descriptor_that_is_ready_is_called_back(
     ours, theirs = pair
     masks: list[int] = []
     waiter.watch(ours, READ, masks.append)
-    assert not waiter.wait(0.0)
+    assert not waiter.wait_for(0.0)
     theirs.send(b"x")
-    assert waiter.wait(None)
+    assert waiter.wait_for(None)
     waiter.watch(ours, READ | WRITE, masks.append)
-    assert waiter.wait(10)
+    assert waiter.wait_for(10)
     waiter.unwatch(ours)
     waiter.unwatch(ours)
-    assert not waiter.wait(0.0)
+    assert not waiter.wait_for(0.0)
     assert masks == [READ, READ | WRITE]
 
 
@@ -50,7 +50,7 @@ def test_a_hung_up_descriptor_tells_what_it_was_watched_for(
     masks: list[int] = []
     theirs.close()
     waiter.watch(ours, READ, masks.append)
-    assert waiter.wait(None)
+    assert waiter.wait_for(None)
     assert masks == [READ]
 
 
@@ -65,7 +65,7 @@ def test_one_callback_may_unwatch_another(waiter: Waiter) -> None:
     for index, (ours, theirs) in enumerate(pairs):
         waiter.watch(ours, READ, lambda _mask, index=index: first_come(index))  # type: ignore[misc]
         theirs.send(b"x")
-    assert waiter.wait(None)
+    assert waiter.wait_for(None)
     assert len(called) == 1
     for ours, theirs in pairs:
         ours.close()
@@ -75,7 +75,7 @@ def test_one_callback_may_unwatch_another(waiter: Waiter) -> None:
 @pytest.mark.parametrize("wanted_s", [0.0001, 0.0203, 0.05])
 def test_a_time_out_is_no_shorter_than_asked_for(waiter: Waiter, wanted_s: float) -> None:
     began_s = time.monotonic()
-    assert not waiter.wait(wanted_s)
+    assert not waiter.wait_for(wanted_s)
     assert time.monotonic() - began_s >= wanted_s
 
 
@@ -85,13 +85,13 @@ def test_a_time_out_that_was_not_needed_disturbs_no_later_wait(
     """The timer of the first wait runs out during the second."""
     ours, theirs = pair
     waiter.watch(ours, READ, lambda _mask: None)
-    assert not waiter.wait(0.001)
-    assert not waiter.wait(0.0)
+    assert not waiter.wait_for(0.001)
+    assert not waiter.wait_for(0.0)
     began_s = time.monotonic()
-    assert not waiter.wait(0.02)
+    assert not waiter.wait_for(0.02)
     assert time.monotonic() - began_s >= 0.02
     theirs.send(b"x")
-    assert waiter.wait(None)
+    assert waiter.wait_for(None)
 
 
 def test_b17_wake_ups_are_exact_to_far_less_than_a_millisecond(waiter: Waiter) -> None:
@@ -100,7 +100,7 @@ def test_b17_wake_ups_are_exact_to_far_less_than_a_millisecond(waiter: Waiter) -
     for n in range(40):
         wanted_s = 0.0003 + n * 1e-6
         began_s = time.monotonic()
-        waiter.wait(wanted_s)
+        waiter.wait_for(wanted_s)
         late_s.append(time.monotonic() - began_s - wanted_s)
     assert min(late_s) < 0.0003
 
