@@ -23,7 +23,7 @@ from gadget.usb.in_pipe import EPROTO, OK, Urb
 from gadget.usb.pcap import PcapWriter
 from tests.gadget.eager import Blank
 from tests.gadget.toy import Toy
-from u3v.camera import Options
+from u3v.camera import Camera
 from u3v.function import Function, InTransfer
 from u3v.host.assembler import Frame
 from u3v.host.bus import UsbError, set_configuration
@@ -31,6 +31,8 @@ from u3v.host.client import U3VClient
 from u3v.host.nodes import DeviceNodes
 from u3v.host.stream import StreamReader
 from u3v.model import load_model
+from u3v.usb3v.bootstrap import USB3_VISION
+from u3v.usb3v.function import UsbFunction
 from u3v.wire.stream import Leader, Trailer
 from u3v.wire.usb import CONTROL_IN, CONTROL_OUT, STREAM_IN
 
@@ -229,7 +231,9 @@ def test_every_fault_has_one_place_to_stand() -> None:
 
 def make() -> Function:
     model = load_model("acA4096-40um")
-    return Blank(model, load_sensor(model.sensor).timing, PowerModel(model), Options())
+    camera = Camera(model, load_sensor(model.sensor).timing, PowerModel(model), USB3_VISION)
+    Blank(camera)
+    return UsbFunction(camera)
 
 
 @pytest.fixture

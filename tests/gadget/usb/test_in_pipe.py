@@ -143,15 +143,15 @@ def test_a_request_taken_back() -> None:
 
 def test_b3_cancelling_the_oldest_request_serves_the_next() -> None:
     """The piece that crossed for the first crosses for the second, without any other call."""
-    port = Port(sends(P), sends(P), paced=True)
-    first, second = port.ask(P, P)
+    port = Port(sends(4 * P), sends(4 * P), paced=True)
+    first, second = port.ask(4 * P, 4 * P)
     assert port.device.next_wakeup_ns() is not None
     assert port.device.cancel(first, 0)
     due_ns = port.device.next_wakeup_ns()
-    assert due_ns is not None
+    assert due_ns is not None, "the second request would wait for ever"
     port.device.service(due_ns)
     assert [u for u in port.done if u is not first] == [second]
-    assert data(second) == RAMP[:P]
+    assert data(second) == RAMP[: 4 * P]
 
 
 def test_b3_a_request_that_was_too_long_to_wait_for_is_followed_by_one_that_is_not() -> None:
