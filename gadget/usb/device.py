@@ -103,7 +103,8 @@ class UsbDevice:
         elif not self.configuration or urb.endpoint not in self.ep0.endpoints:
             self._finish(urb, EPIPE)
         elif urb.endpoint & 0x80:
-            self._pipes[urb.endpoint].park(urb)
+            if self._pipes[urb.endpoint].park(urb):
+                return  # nothing changes for those before it
         else:
             self._out(urb)
         self.service(now_ns)

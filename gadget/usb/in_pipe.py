@@ -83,8 +83,11 @@ class InPipe:
     def has_request(self) -> bool:
         return bool(self._parked)
 
-    def park(self, urb: Urb) -> None:
+    def park(self, urb: Urb) -> bool:
+        """Take a request. True: it waits behind others, so there is nothing to be done for it yet."""
+        is_behind = bool(self._parked)
         self._parked[urb] = None
+        return is_behind
 
     def unlink(self, urb: Urb) -> bool:
         """Take a request back. What already reached it is lost with it, as on a bus."""

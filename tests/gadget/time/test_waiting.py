@@ -94,6 +94,25 @@ def test_a_time_out_that_was_not_needed_disturbs_no_later_wait(
     assert waiter.wait_for(None)
 
 
+def test_p2_the_timer_is_set_once_for_one_deadline(
+    waiter: Waiter, pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many wake-ups by descriptors come before one deadline; setting the timer each time would cost most."""
+    ours, theirs = pair
+    waiter.watch(ours, READ, lambda _mask: ours.recv(1) and None)
+    instants: list[int] = []
+    really_set = waiter._set
+    monkeypatch.setattr(waiter, "_set", lambda at_ns: (instants.append(at_ns), really_set(at_ns)))
+    until_ns = time.monotonic_ns() + 20_000_000
+    assert not waiter.wait(until_ns - 19_000_000)
+    for _ in range(5):
+        theirs.send(b"x")
+        assert waiter.wait(until_ns)
+    assert not waiter.wait(until_ns)
+    assert time.monotonic_ns() >= until_ns
+    assert instants == [until_ns - 19_000_000, until_ns]
+
+
 def test_b17_wake_ups_are_exact_to_far_less_than_a_millisecond(waiter: Waiter) -> None:
     """The best of many: others may want the processor, but rounding to milliseconds would show in all of them."""
     late_s = []

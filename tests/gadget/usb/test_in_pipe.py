@@ -188,6 +188,24 @@ class Compared(Urb):
     __hash__ = object.__hash__
 
 
+def test_p2_a_request_behind_others_costs_the_camera_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host queues dozens; only the oldest can be served, so only the first asks what the camera has."""
+    port = Port()
+    asked = 0
+
+    def next_wakeup_ns() -> int | None:
+        nonlocal asked
+        asked += 1
+        return None
+
+    monkeypatch.setattr(port.script, "next_wakeup_ns", next_wakeup_ns)
+    port.ask(*[64] * 20)
+    assert asked == 1
+    port.script.todo.extend(sends(10) for _ in range(20))
+    port.device.service(0)
+    assert port.answers == [(OK, 10)] * 20
+
+
 def test_halting_ends_the_waiting_requests_and_the_transfer() -> None:
     port = Port(sends(3 * P))
     port.ask(P)
