@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from gadget.usb.device import RequestWrapper, UsbDevice
 from gadget.usb.in_pipe import EPROTO, OK, Urb
 from u3v.did_you_mean import hint
+from u3v.errors import Mistake
 from u3v.function import Function, InTransfer
 from u3v.wire.stream import TRAILER_MAGIC
 from u3v.wire.usb import STREAM_IN, Descriptors, Speed
@@ -141,17 +142,17 @@ class Fault:
 
 
 def parse_fault(text: str) -> Fault:
-    """ "NAME" or "NAME:KEY=NUMBER,...", such as "lost-trailer:frame=3". Raises ValueError, one line."""
+    """ "NAME" or "NAME:KEY=NUMBER,...", such as "lost-trailer:frame=3". Raises Mistake."""
     name, _, rest = text.partition(":")
     kind = FAULTS.get(name)
     if kind is None:
-        raise ValueError(f"fault {name!r}: there is {', '.join(FAULTS)}{hint(name, FAULTS)}")
+        raise Mistake(f"fault {name!r}: there is {', '.join(FAULTS)}{hint(name, FAULTS)}")
     parameters = dict(kind.defaults)
     for part in rest.split(",") if rest else ():
         key, _, number = part.partition("=")
         if key not in parameters:
             known = f"{name} takes {', '.join(kind.defaults)}"
-            raise ValueError(f"fault {text!r}: {known}, not {key!r}{hint(key, kind.defaults)}")
+            raise Mistake(f"fault {text!r}: {known}, not {key!r}{hint(key, kind.defaults)}")
         parameters[key] = _number(text, key, number)
     return Fault(name, tuple(parameters.items()))
 
@@ -179,5 +180,5 @@ def _number(text: str, key: str, number: str) -> int:
     except ValueError:
         value = -1
     if value < 0:
-        raise ValueError(f"fault {text!r}: {key} is a whole number from 0, such as {key}=3, not {number!r}")
+        raise Mistake(f"fault {text!r}: {key} is a whole number from 0, such as {key}=3, not {number!r}")
     return value
