@@ -88,7 +88,7 @@ class UsbDevice:
         """Take a request. The answer comes through `on_complete`, possibly before this returns."""
         self._now_ns = now_ns
         urb.submitted_ns = now_ns
-        for observe in self.observers:
+        for observe in tuple(self.observers):  # one may end itself
             observe("S", urb, now_ns)
         for wrapper in self.wrappers:
             if status := wrapper.submitted(urb, now_ns):
@@ -118,7 +118,7 @@ class UsbDevice:
         pipe = self._pipes.get(urb.endpoint)
         if pipe is None or not pipe.unlink(urb):
             return False
-        for observe in self.observers:
+        for observe in tuple(self.observers):
             observe("C", urb, now_ns)
         self.service(now_ns)
         return True
@@ -208,7 +208,7 @@ class UsbDevice:
     def _complete(self, urb: Urb) -> None:
         for wrapper in self.wrappers:
             wrapper.completed(urb, self._now_ns)
-        for observe in self.observers:
+        for observe in tuple(self.observers):
             observe("C", urb, self._now_ns)
         self.on_complete(urb)
 

@@ -58,6 +58,7 @@ class PcapWriter:
         self._snaplen = snaplen
         self._epoch_ns = time.time_ns() - time.monotonic_ns() if epoch_ns is None else epoch_ns
         self._ports: list[_Port] = []
+        self._observers: list[tuple[UsbDevice, Observer]] = []
         self._next_id = 1
         self._failure: OSError | None = None
         self._path = path
@@ -77,9 +78,10 @@ class PcapWriter:
         if any((port.bus, port.address) == (bus, address) for port in self._ports):
             raise ValueError(f"bus {bus} has a device {address} already")
         port = _Port(device, bus, address)
-        port.observer = partial(self._observe, port)
+        observer = partial(self._observe, port)
         self._ports.append(port)
-        device.observers.append(port.observer)
+        self._observers.append((device, observer))
+        device.observers.append(observer)
 
     def flush(self) -> None:
         """Bring what is buffered into the file."""
@@ -98,8 +100,9 @@ class PcapWriter:
             )
 
     def _detach(self) -> None:
-        for port in self._ports:
-            port.device.observers.remove(port.observer)
+        for device, observer in self._observers:
+            device.observers.remove(observer)
+        self._observers.clear()
         self._ports.clear()
 
     def _observe(self, port: "_Port", kind: str, urb: Urb, now_ns: int) -> None:
@@ -217,10 +220,6 @@ class PcapWriter:
             self._detach()
 
 
-def _deaf(kind: str, urb: Urb, now_ns: int) -> None:
-    """Before it is attached."""
-
-
 class _Port:
     """One attached device. `ids` never holds more than the requests in flight."""
 
@@ -229,7 +228,6 @@ class _Port:
         self.bus = bus
         self.address = address
         self.ids: dict[Urb, int] = {}
-        self.observer: Observer = _deaf
         self._seen: set[int] = set()
 
     @property
