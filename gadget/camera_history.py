@@ -28,10 +28,9 @@ class History:
         self._happened: deque[tuple[int, str]] = deque(maxlen=REMEMBERED)
         self._written: deque[tuple[int, int, bytes]] = deque(maxlen=REMEMBERED)
         self._report = built.port.report
-        self._observe = built.device.observer
         built.camera.happenings.listen(self._hear)
         built.port.report = self._hear_port
-        built.device.observer = self._see
+        built.device.observers.append(self._see)
 
     def happenings(self) -> list[str]:
         """One line each, oldest first."""
@@ -51,8 +50,6 @@ class History:
         self._report(line)
 
     def _see(self, kind: str, urb: Urb, now_ns: int) -> None:
-        if self._observe is not None:
-            self._observe(kind, urb, now_ns)
         if kind != "S" or urb.endpoint != CONTROL_OUT or urb.setup:
             return
         try:

@@ -187,7 +187,7 @@ class OnLoop(Place):
         """Over USB/IP; gives the address of each camera."""
         exported = export(*(live.built.device for live in self.lives))
         with UsbipServer(self._bench.loop, exported, host, port) as server:
-            place = f"[{server.host}]" if ":" in server.host else server.host
+            place = f"[{server.address}]" if ":" in server.address else server.address
             yield [f"usbip://{place}:{server.port}/{busid}" for busid in exported]
 
     @contextlib.contextmanager

@@ -1,19 +1,24 @@
 """The seam between a USB function (a camera) and whatever carries it to a host.
 
-A `Function` is pulled, never pushed: it keeps no host requests. The transport side (`gadget.usb.device`)
-parks the host's IN requests and asks again after every event. What a transport owes its function:
+A `Function` is pulled, never pushed: it keeps no host requests. Most transports know which requests the host
+has waiting: they answer endpoint 0 for the function, park the host's IN requests and ask again after every event
+(`gadget.usb.device` does both). Others write into a kernel's queue, and the kernel answers endpoint 0 (a Linux
+gadget): they hear of configurations and halts as far as the kernel tells them. What either owes its function:
 
 1. `configure(value)` on SET_CONFIGURATION, on bus reset (value 0) and on unplug (value 0): a full stop.
 2. `transfer_out` once per complete OUT transfer; `Stall` raised from it is the endpoint's STALL.
-3. `transfer_in` only when a host request is waiting on that endpoint and the previous transfer was taken
-   whole. `None` means NAK: ask again after any other call, or at `next_wakeup_ns()`.
+3. `transfer_in` only when the transport has room for it (a host's request that waits on that endpoint, or a
+   place in the kernel's queue) and the previous transfer was taken whole. `None` means NAK: ask again after
+   any other call, or at `next_wakeup_ns()`.
 4. `set_halt` / `clear_halt` on the standard requests; while halted no transfer calls are made.
 5. `tick(now_ns)` whenever `next_wakeup_ns()` has passed.
-6. Of a transfer whose lease has ended nothing more is sent: the device has discarded the rest.
-7. `taken()` of a transfer, where there is one, once its last byte has reached the host.
+6. Of a transfer whose lease has ended nothing more is sent: the device has discarded the rest. A transport
+   with a queue takes back from it what it can.
+7. `taken()` of a transfer, where there is one, once its last byte has reached the host (or the kernel's queue).
 8. The memory behind an `InTransfer` may be reused once every view of it is gone, so drop them.
 
-Time is an argument everywhere; `now_ns` never goes backwards.
+Time is an argument everywhere; `now_ns` never goes backwards. `descriptors` may be asked again at each reset or
+replug: strings follow what the user has named the device, endpoints and interfaces stay.
 """
 
 from collections.abc import Callable

@@ -151,12 +151,8 @@ class Bus:
         may have come late, and what they begin then shares the bus with this piece."""
         while len(self._in_flight) > 1:
             first = min(self._in_flight, key=_done_ns)
-            if first.done_ns >= flow.done_ns:
+            if first.done_ns >= flow.done_ns or not first.on_turn(first.done_ns):
                 return
-            first.progressed = False
-            first.on_turn(first.done_ns)
-            if not first.progressed:
-                return  # its owner does not take it now
 
     def add(self, flow: "Flow") -> None:
         others = self._in_flight
@@ -258,7 +254,8 @@ class Bus:
 class Flow:
     """One endpoint's pieces on a bus. `begin`, then `land` (once `done_ns` has come) or `give_up`.
 
-    `on_turn(at_ns)` is called when the owner should land a piece that was over at `at_ns`.
+    `on_turn(at_ns)` is called when the owner should land the piece, which was over at `at_ns`; it says whether
+    it did. It is called in order, the earliest piece of the bus first, so it need not call `serve_others`.
     """
 
     __slots__ = (
@@ -272,19 +269,17 @@ class Flow:
         "on_turn",
         "piece_bytes",
         "port_bytes_per_s",
-        "progressed",
         "ready_ns",
     )
 
     def __init__(self, bus: Bus, port_bytes_per_s: float) -> None:
         self.bus = bus
         self.port_bytes_per_s = port_bytes_per_s
-        self.on_turn: Callable[[int], None] = lambda at_ns: None
+        self.on_turn: Callable[[int], bool] = lambda at_ns: False
         self.piece_bytes = 0
         self.asked_ns = self.begin_ns = self.ready_ns = self.last_ready_ns = self.done_ns = 0
         self.bytes_per_s = 0.0
         self.crossed = 0.0
-        self.progressed = False
 
     def begin(self, length_bytes: int, asked_ns: int, ready_ns: int, bytes_per_s: float) -> None:
         """Put a piece on the bus that was asked for at `asked_ns` and whose byte k exists from
@@ -315,14 +310,12 @@ class Flow:
         if self.piece_bytes:
             self.bus.remove(self, True)
             self.piece_bytes = 0
-            self.progressed = True
 
     def give_up(self) -> None:
         """The piece is not wanted any more."""
         if self.piece_bytes:
             self.bus.remove(self, False)
             self.piece_bytes = 0
-            self.progressed = True
 
     def exists(self, at_ns: int) -> float:
         """Bytes of the piece that the camera has made by `at_ns`."""

@@ -192,10 +192,16 @@ def serve_command(cameras: tuple[str, ...], host: str, port: int, pcap: Path | N
             for busid, built in zip(exported, bench.cameras, strict=True):
                 click.echo(
                     f"  {busid}  {built.model.maker} {built.model.name}  serial {built.camera.options.serial}"
-                    f"   (sudo {tool} attach -r {server.host} -b {busid})"
+                    f"   (sudo {tool} attach -r {server.address} -b {busid})"
                 )
             offer.announce()
             sys.stdout.flush()
+            if server.is_open_to_others:
+                click.echo(
+                    f"u3v: warning: whoever reaches {server.address} port {server.port} can take the cameras: "
+                    "USB/IP has no passwords; without --host only this machine can",
+                    err=True,
+                )
             bench.loop.run()
         report(bench.cameras)
         if bench.failures:

@@ -13,8 +13,7 @@ def connect(server: LocalServer, ports: Iterable[Port]) -> None:
 
 
 def _connect(server: LocalServer, port: Port) -> None:
-    device = port.device
-    number = next(node.port for node in server.nodes if node.device is device)
+    number, device = next((node.port, node.device) for node in server.nodes if node.device is port.device)
 
     def drop(now_ns: int) -> None:
         for node in list(server.nodes):

@@ -10,7 +10,8 @@ import shutil
 import struct
 from pathlib import Path
 
-from gadget.local.usbfs import Node
+from gadget.local.node import Node
+from gadget.usb.descriptors import interfaces
 from u3v.wire.usb import Speed
 
 SYSFS_PARENT = "devices/platform/u3v.0/usb1"
@@ -59,7 +60,6 @@ class Tree:
         sysfs = self._sysfs(node)
         _write(sysfs, _device_attributes(node))
         self.write_configuration(node)
-        (sysfs / "descriptors").write_bytes(node.descriptors)
         (sysfs / "subsystem").symlink_to("../../../../../bus/usb")
         (sysfs / "driver").symlink_to("../../../../../bus/usb/drivers/usb")
         links = [name]
@@ -73,7 +73,7 @@ class Tree:
             self._bus_link(link).symlink_to(f"../../../{SYSFS_PARENT}/{link}")
 
     def write_configuration(self, node: Node) -> None:
-        """What changes with SET_CONFIGURATION."""
+        """What changes with SET_CONFIGURATION, and the descriptors, which a reset may have changed."""
         configuration = node.device.descriptors.configuration
         on = node.device.configuration
         power_ma = configuration[8] * node.device.speed.power_unit_ma
@@ -85,6 +85,7 @@ class Tree:
             "configuration": None,
         }
         _write(self._sysfs(node), {name: value if on else None for name, value in values.items()})
+        (self._sysfs(node) / "descriptors").write_bytes(node.descriptors)
 
     def remove(self, node: Node) -> None:
         """Undo `add`; the link in bus/usb/devices goes first."""
@@ -213,35 +214,31 @@ def _interfaces(node: Node) -> list[tuple[str, dict[str, str | None]]]:
     configuration = node.device.descriptors.configuration
     vendor, product, bcd_device = struct.unpack_from("<HHH", device, 8)
     found: list[tuple[str, dict[str, str | None]]] = []
-    at = 0
-    while at + 2 <= len(configuration):
-        if configuration[at + 1] == 4:
-            number, alternate, endpoints, *kind = configuration[at + 2 : at + 8]
-            modalias = (
-                f"usb:v{vendor:04X}p{product:04X}d{bcd_device:04X}dc{device[4]:02X}dsc{device[5]:02X}"
-                f"dp{device[6]:02X}ic{kind[0]:02X}isc{kind[1]:02X}ip{kind[2]:02X}in{number:02X}"
-            )
-            events = {
-                "DEVTYPE": "usb_interface",
-                "PRODUCT": f"{vendor:x}/{product:x}/{bcd_device:x}",
-                "TYPE": f"{device[4]}/{device[5]}/{device[6]}",
-                "INTERFACE": "/".join(f"{value}" for value in kind),
-                "MODALIAS": modalias,
-            }
-            attributes: dict[str, str | None] = {
-                "uevent": "\n".join(_lines(events)),
-                "bInterfaceNumber": f"{number:02x}",
-                "bAlternateSetting": f"{alternate:2}",
-                "bNumEndpoints": f"{endpoints:02x}",
-                "bInterfaceClass": f"{kind[0]:02x}",
-                "bInterfaceSubClass": f"{kind[1]:02x}",
-                "bInterfaceProtocol": f"{kind[2]:02x}",
-                "modalias": modalias,
-                "supports_autosuspend": "1",
-                "authorized": "1",
-            }
-            found.append((f":{configuration[5]}.{number}", attributes))
-        at += max(configuration[at], 2)
+    for number, alternate, kind, endpoints in interfaces(configuration):
+        modalias = (
+            f"usb:v{vendor:04X}p{product:04X}d{bcd_device:04X}dc{device[4]:02X}dsc{device[5]:02X}"
+            f"dp{device[6]:02X}ic{kind[0]:02X}isc{kind[1]:02X}ip{kind[2]:02X}in{number:02X}"
+        )
+        events = {
+            "DEVTYPE": "usb_interface",
+            "PRODUCT": f"{vendor:x}/{product:x}/{bcd_device:x}",
+            "TYPE": f"{device[4]}/{device[5]}/{device[6]}",
+            "INTERFACE": "/".join(f"{value}" for value in kind),
+            "MODALIAS": modalias,
+        }
+        attributes: dict[str, str | None] = {
+            "uevent": "\n".join(_lines(events)),
+            "bInterfaceNumber": f"{number:02x}",
+            "bAlternateSetting": f"{alternate:2}",
+            "bNumEndpoints": f"{len(endpoints):02x}",
+            "bInterfaceClass": f"{kind[0]:02x}",
+            "bInterfaceSubClass": f"{kind[1]:02x}",
+            "bInterfaceProtocol": f"{kind[2]:02x}",
+            "modalias": modalias,
+            "supports_autosuspend": "1",
+            "authorized": "1",
+        }
+        found.append((f":{configuration[5]}.{number}", attributes))
     return found
 
 

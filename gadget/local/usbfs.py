@@ -4,32 +4,31 @@ An ioctl is a generator: it yields `Read` (bytes of the client's memory are need
 of this file completes or an instant passes), is resumed with `(bytes, now_ns)` and returns an `Answer`.
 The semantics are those of Linux drivers/usb/core/devio.c.
 
-State: a `Node` is a plugged-in device: who claims which interface. A `Handle` is an open file: the requests
-the device has (`pending`) and those it has answered but the client has not fetched (`completed`). Always
-true: a request is in exactly one of the two; an interface has at most one claimant; after an unplug
-every request has completed with -ESHUTDOWN and, those fetched, every call answers -ENODEV.
+State of a `Handle`, an open file: the requests the device has (`pending`) and those it has answered but the
+client has not fetched (`completed`). Always true: a request is in exactly one of the two; after an unplug every
+request has completed with -ESHUTDOWN and, those fetched, every call answers -ENODEV.
 """
 
 import errno
 import struct
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from gadget.local import abi
-from gadget.usb.device import MAX_URB_BYTES, UsbDevice
+from gadget.local.node import Answer, Node, Read, Request, Steps, Wait
+from gadget.usb.device import MAX_URB_BYTES
 from gadget.usb.endpoint0 import (
     CLEAR_FEATURE,
     DEVICE,
     ENDPOINT,
     ENDPOINT_HALT,
-    GET_DESCRIPTOR,
     INTERFACE,
-    SET_CONFIGURATION,
     SET_INTERFACE,
 )
 from gadget.usb.in_pipe import Urb
+
+_NOTHING = memoryview(b"")
 
 MAX_REQUESTS = 8192
 """Requests one file may have open; the kernel bounds only their memory."""
@@ -37,127 +36,22 @@ MAX_REQUESTS = 8192
 _OVERHEAD_BYTES = 344  # struct async + struct urb, which the kernel adds to usbfs_memory_mb's account
 
 
-class Read(NamedTuple):
-    """`length` bytes of the client at `address` are needed."""
-
-    address: int
-    length: int
-
-
-class Wait(NamedTuple):
-    """Resume when a request of this file completes, or at `until_ns`."""
-
-    until_ns: int | None
-
-
-class Answer(NamedTuple):
-    """The ioctl's result (negative: -errno), after these writes to the client's memory."""
-
-    result: int
-    writes: tuple[tuple[int, list[memoryview]], ...] = ()
-
-
-Steps = Generator[Read | Wait, tuple[bytes, int], Answer]
-
-
-@dataclass(slots=True)
-class Memory:
-    """Linux's usbfs_memory_mb: the bytes all requests of all files may take (0: no limit)."""
-
-    limit_bytes: int = 0
-    used_bytes: int = 0
-
-    def take(self, length_bytes: int) -> bool:
-        if self.limit_bytes and self.used_bytes + length_bytes > self.limit_bytes:
-            return False
-        self.used_bytes += length_bytes
-        return True
-
-
-@dataclass(slots=True, eq=False)
-class _Request:
-    """A request and where its answer goes. `user_urb` 0: the file itself waits for it."""
-
-    handle: "Handle"
-    user_urb: int
-    buffer: int
-    urb: Urb
-    interface: int = -1
-    flags: int = 0
-    charge_bytes: int = 0
-    done: bool = False
-
-
-class Node:
-    """A device at an address of the bus, and the files open on it."""
-
-    def __init__(self, device: UsbDevice, bus: int, number: int, port: int, memory: Memory) -> None:
-        self.device = device
-        self.bus = bus
-        self.number = number
-        self.port = port
-        self.memory = memory
-        self.handles: list[Handle] = []
-        self.claims: dict[int, Handle] = {}
-        self.on_configured: Callable[[], None] = lambda: None
-        self.interfaces = device.descriptors.configuration[4]
-        self.interface_of = {
-            endpoint: interface
-            for interface in range(self.interfaces)
-            for endpoint in device.ep0.endpoints_of(interface)
-        }
-        device.on_complete = self._completed
-
-    @property
-    def gone(self) -> bool:
-        return self.device.unplugged
-
-    @property
-    def descriptors(self) -> bytes:
-        """What a read of the node (and sysfs `descriptors`) gives: the device, then its configuration."""
-        return self.device.descriptors.device + self.device.descriptors.configuration
-
-    def control(self, setup: bytes, now_ns: int, data: bytes = b"") -> Urb:
-        """A control request of the host itself, answered at once."""
-        length = abi.SETUP.unpack(setup)[4]
-        urb = Urb(0, length, memoryview(data), setup)
-        self.device.submit(urb, now_ns)
-        return urb
-
-    def enumerate(self, now_ns: int) -> int:
-        """What a host asks a new device, ending with SET_CONFIGURATION 1; its result."""
-        for kind, lengths in ((1, (18,)), (15, (5, 512)), (2, (9, 512)), (3, (255,))):
-            for length in lengths:
-                self.control(abi.SETUP.pack(0x80, GET_DESCRIPTOR, kind << 8, 0, length), now_ns)
-        for index in sorted(self.device.descriptors.strings):
-            self.control(abi.SETUP.pack(0x80, GET_DESCRIPTOR, 3 << 8 | index, 0x0409, 255), now_ns)
-        return self.configure(1, now_ns)
-
-    def configure(self, value: int, now_ns: int) -> int:
-        """SET_CONFIGURATION; 0 or -errno."""
-        status = self.control(abi.SETUP.pack(0, SET_CONFIGURATION, value, 0, 0), now_ns).status
-        self.on_configured()
-        return status
-
-    def _completed(self, urb: Urb) -> None:
-        request = urb.tag
-        if isinstance(request, _Request):
-            request.handle.completes(request)
-
-
 @dataclass(eq=False)
 class Handle:
     """An open file. `on_ready(handle)` is called when a request completes.
 
-    `alive` says whether the client still holds it: the news that it does not may still be on its way.
+    `pending` is in the order of submission, `by_address` finds those of one address of the client (a program
+    may submit the same one twice). `alive` says whether the client still holds it: the news that it does not may
+    still be on its way.
     """
 
     node: Node
     on_ready: Callable[["Handle"], None]
     writable: bool = True
     alive: Callable[[], bool] = lambda: True
-    pending: dict[_Request, None] = field(default_factory=dict)
-    completed: deque[_Request] = field(default_factory=deque)
+    pending: dict[Request, None] = field(default_factory=dict)
+    by_address: dict[int, list[Request]] = field(default_factory=dict)
+    completed: deque[Request] = field(default_factory=deque)
     offset: int = 0
 
     def __post_init__(self) -> None:
@@ -170,12 +64,13 @@ class Handle:
 
     def close(self, now_ns: int) -> None:
         """The last descriptor is closed or the client died: cancel its requests, free its interfaces."""
-        for request in list(self.pending):
+        for request in reversed(list(self.pending)):  # so that none takes data that the next client is to get
             self.node.device.cancel(request.urb, now_ns)
         for request in (*self.pending, *self.completed):
-            self.node.memory.used_bytes -= request.charge_bytes
+            self.node.memory.give_back(request.charge_bytes, request.is_out)
             request.urb.tag = None
         self.pending.clear()
+        self.by_address.clear()
         self.completed.clear()
         self.node.claims = {i: owner for i, owner in self.node.claims.items() if owner is not self}
         if self in self.node.handles:
@@ -195,11 +90,16 @@ class Handle:
         self.offset = base + offset
         return self.offset
 
-    def completes(self, request: _Request) -> None:
+    def completes(self, request: Request) -> None:
         """The device has answered (or gave the request up)."""
         if request not in self.pending:
             return
         del self.pending[request]
+        same = self.by_address[request.user_urb]
+        same.remove(request)
+        if not same:
+            del self.by_address[request.user_urb]
+        request.urb.data = _NOTHING  # the device has it
         request.done = True
         if request.user_urb:
             self.completed.append(request)
@@ -243,34 +143,42 @@ class Handle:
                 return Answer(error)
             buffer, length = buffer + 8, wanted
             endpoint = request_type & 0x80
-        charge_bytes = length + _OVERHEAD_BYTES
-        data = b""
-        if length and not endpoint & 0x80:
-            data, now_ns = yield Read(buffer, length)
-        if len(self.pending) + len(self.completed) >= MAX_REQUESTS or not self.node.memory.take(charge_bytes):
-            return Answer(-errno.ENOMEM)
-        urb = Urb(endpoint if not setup else 0, length, memoryview(data), setup)
-        request = _Request(self, argument, buffer, urb, interface, flags, charge_bytes)
-        return self._start(request, now_ns)
+        urb = Urb(endpoint if not setup else 0, length, setup=setup)
+        request = Request(self, argument, buffer, urb, interface, flags, length + _OVERHEAD_BYTES)
+        return (yield from self._start(request, now_ns))
 
-    def _start(self, request: _Request, now_ns: int) -> Answer:
-        if self.node.gone:
-            self.node.memory.used_bytes -= request.charge_bytes
+    def _start(self, request: Request, now_ns: int) -> Steps:
+        """Charge the request, fetch what it sends, and give it to the device."""
+        if len(self.pending) + len(self.completed) >= MAX_REQUESTS:
+            return Answer(-errno.ENOMEM)
+        if not self.node.memory.take(request.charge_bytes, request.is_out):
+            return Answer(-errno.ENOMEM)
+        started = False
+        try:
+            if request.urb.length and request.is_out:
+                data, now_ns = yield Read(request.buffer, request.urb.length)
+                request.urb.data = memoryview(data)
+            started = not self.node.gone
+        finally:  # a client that dies meanwhile ends this generator
+            if not started:
+                self.node.memory.give_back(request.charge_bytes, request.is_out)
+        if not started:
             return Answer(-errno.ENODEV)
         request.urb.tag = request
         self.pending[request] = None
+        self.by_address.setdefault(request.user_urb, []).append(request)
         self.node.device.submit(request.urb, now_ns)
         return Answer(0)
 
     def _discard(self, argument: int, now_ns: int) -> Steps:
         yield from ()
-        for request in self.pending:
-            if request.user_urb == argument:
-                self._kill(request, now_ns)
-                return Answer(0)
-        return Answer(-errno.EINVAL)
+        found = self.by_address.get(argument)
+        if not found:
+            return Answer(-errno.EINVAL)
+        self._kill(found[0], now_ns)
+        return Answer(0)
 
-    def _kill(self, request: _Request, now_ns: int) -> None:
+    def _kill(self, request: Request, now_ns: int) -> None:
         if self.node.device.cancel(request.urb, now_ns):
             request.urb.status = -errno.ENOENT
             self.completes(request)
@@ -283,7 +191,7 @@ class Handle:
                 return Answer(-errno.EAGAIN)
             yield Wait(None)
         request = self.completed.popleft()
-        self.node.memory.used_bytes -= request.charge_bytes
+        self.node.memory.give_back(request.charge_bytes, request.is_out)
         urb = request.urb
         status = urb.status
         if request.flags & abi.SHORT_NOT_OK and not status and urb.actual < urb.length:
@@ -321,19 +229,21 @@ class Handle:
             return Answer(-errno.EINVAL)
         if error := self._use_endpoint(endpoint):
             return Answer(error)
-        data = b""
-        if length and not endpoint & 0x80:
-            data, now_ns = yield Read(buffer, length)
-        urb = Urb(endpoint, length, memoryview(data))
-        request = _Request(self, 0, buffer, urb, self.node.interface_of[endpoint])
-        if (answer := self._start(request, now_ns)).result:
+        urb = Urb(endpoint, length)
+        interface = self.node.interface_of[endpoint]
+        request = Request(self, 0, buffer, urb, interface, charge_bytes=length + _OVERHEAD_BYTES)
+        if (answer := (yield from self._start(request, now_ns))).result:
             return answer
         until_ns = now_ns + timeout_ms * 1_000_000 if timeout_ms else None
-        while not request.done:
-            _, now_ns = yield Wait(until_ns)
-            if until_ns is not None and now_ns >= until_ns and not request.done:
-                self._kill(request, now_ns)
-                break
+        try:
+            while not request.done:
+                _, now_ns = yield Wait(until_ns)
+                if until_ns is not None and now_ns >= until_ns and not request.done:
+                    self._kill(request, now_ns)
+                    break
+        finally:
+            if request.done:  # else the file is closed and has given it back
+                self.node.memory.give_back(request.charge_bytes, request.is_out)
         urb.tag = None
         if urb.status == -errno.ENOENT:
             return Answer(-errno.ETIMEDOUT)
@@ -392,7 +302,7 @@ class Handle:
             if flags & unwanted:
                 return Answer(-errno.EBUSY)
             del self.node.claims[interface]
-            owner._kill_interface(interface, now_ns)
+            owner.kill_interface(interface, now_ns)
         return Answer(self._claim(interface))
 
     def _release_interface(self, argument: int, now_ns: int) -> Steps:
@@ -401,11 +311,11 @@ class Handle:
         if self.node.claims.get(interface) is not self:
             return Answer(-errno.EINVAL)
         del self.node.claims[interface]
-        self._kill_interface(interface, now_ns)
+        self.kill_interface(interface, now_ns)
         return Answer(0)
 
-    def _kill_interface(self, interface: int, now_ns: int) -> None:
-        for request in [r for r in self.pending if r.interface == interface]:
+    def kill_interface(self, interface: int, now_ns: int) -> None:
+        for request in [r for r in reversed(self.pending) if r.interface == interface]:
             self._kill(request, now_ns)
 
     def _set_interface(self, argument: int, now_ns: int) -> Steps:
@@ -415,7 +325,7 @@ class Handle:
             return Answer(error)
         if alternate:
             return Answer(-errno.EINVAL)
-        self._kill_interface(interface, now_ns)
+        self.kill_interface(interface, now_ns)
         setup = abi.SETUP.pack(INTERFACE, SET_INTERFACE, alternate, interface, 0)
         return Answer(self.node.control(setup, now_ns).status)
 

@@ -2,10 +2,8 @@
 
 A *service* is anything with `next_wakeup_ns()` and `service(now_ns)` (a `UsbDevice`, a server). After every
 wake-up the loop serves all services that are due, so one camera's traffic never delays another's clock.
-`select` is used for its microsecond time-outs (epoll rounds up to milliseconds).
 """
 
-import selectors
 import socket
 import time
 from collections import deque
@@ -13,9 +11,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from gadget.time.slices import SHORT_NS, ask_for_slices
-
-READ = selectors.EVENT_READ
-WRITE = selectors.EVENT_WRITE
+from gadget.time.waiting import READ as READ
+from gadget.time.waiting import WRITE as WRITE
+from gadget.time.waiting import Callback, HasFileno, Waiter
 
 
 class Service(Protocol):
@@ -29,28 +27,23 @@ class Loop:
 
     def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self.now_ns = clock_ns
+        self._is_real = clock_ns is time.monotonic_ns
         self.services: list[Service] = []
-        self._selector = selectors.SelectSelector()
+        self._waiter = Waiter()
         self._calls: deque[Callable[[], None]] = deque()
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_read.setblocking(False)
         self._wake_write.setblocking(False)
-        self._selector.register(self._wake_read, READ, self._drain)
+        self._waiter.watch(self._wake_read, READ, self._drain)
         self.stopping = False
 
-    def watch(self, fileobj: int | socket.socket, events: int, callback: Callable[[int], None]) -> None:
+    def watch(self, fileobj: int | HasFileno, events: int, callback: Callback) -> None:
         """Call `callback(mask)` when `fileobj` is ready; a second call replaces events and callback."""
-        try:
-            self._selector.modify(fileobj, events, callback)
-        except KeyError:
-            self._selector.register(fileobj, events, callback)
+        self._waiter.watch(fileobj, events, callback)
 
-    def unwatch(self, fileobj: int | socket.socket) -> None:
+    def unwatch(self, fileobj: int | HasFileno) -> None:
         """Forget `fileobj` (before closing it). Unknown ones are ignored."""
-        try:
-            self._selector.unregister(fileobj)
-        except (KeyError, ValueError):
-            pass
+        self._waiter.unwatch(fileobj)
 
     def call_threadsafe(self, call: Callable[[], None]) -> None:
         """Run `call` in the loop's thread, soon. From any thread or signal handler."""
@@ -73,16 +66,9 @@ class Loop:
 
     def step(self, timeout_s: float | None = None) -> None:
         """One round: wait for a descriptor, a deadline or `timeout_s`; then serve what is due."""
-        now_ns = self.now_ns()
-        for service in self.services:
-            at_ns = service.next_wakeup_ns()
-            if at_ns is not None:
-                wait_s = max(0.0, (at_ns - now_ns) / 1e9)
-                timeout_s = wait_s if timeout_s is None else min(timeout_s, wait_s)
-        if self._calls:
-            timeout_s = 0.0
-        for key, mask in self._selector.select(timeout_s):
-            key.data(mask)
+        instants = [service.next_wakeup_ns() for service in self.services]
+        due_ns = min((at for at in instants if at is not None), default=None)
+        self._waiter.wait(self._until_ns(due_ns, timeout_s))
         while self._calls:
             self._calls.popleft()()
         now_ns = self.now_ns()
@@ -91,8 +77,20 @@ class Loop:
             if at_ns is not None and at_ns <= now_ns:
                 service.service(now_ns)
 
+    def _until_ns(self, due_ns: int | None, timeout_s: float | None) -> int | None:
+        """When to stop waiting, on the machine's monotonic clock; 0: at once."""
+        now_ns = self.now_ns()
+        if self._calls or timeout_s == 0.0 or (due_ns is not None and due_ns <= now_ns):
+            return 0
+        here_ns = now_ns if self._is_real else time.monotonic_ns()
+        ends_ns = None if timeout_s is None else here_ns + int(timeout_s * 1e9)
+        if due_ns is None:
+            return ends_ns
+        due_here_ns = due_ns + (here_ns - now_ns)
+        return due_here_ns if ends_ns is None else min(due_here_ns, ends_ns)
+
     def close(self) -> None:
-        self._selector.close()
+        self._waiter.close()
         self._wake_read.close()
         self._wake_write.close()
 

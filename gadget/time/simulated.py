@@ -102,13 +102,11 @@ class SimulatedLoop(Loop):
 
     def _poll(self, timeout_s: float | None) -> bool:
         """Handle descriptors and calls; whether there were any."""
-        events = self._selector.select(0.0 if self._calls else timeout_s)
-        for key, mask in events:
-            key.data(mask)
-        called = bool(self._calls)
+        called = self._waiter.wait_for(0.0 if self._calls else timeout_s)
+        called = bool(self._calls) or called
         while self._calls:
             self._calls.popleft()()
-        return bool(events) or called
+        return called
 
     def _serve(self) -> bool:
         """Serve what is due now; whether anything was."""

@@ -2,21 +2,38 @@
 
 Every transport talks to this object in requests (URBs): `submit`, `cancel`, and answers through the
 `on_complete` callback, each exactly once. `service(now_ns)` is called after every event and at
-`next_wakeup_ns()`. Not thread safe: one loop owns it.
+`next_wakeup_ns()`. Not thread safe: one loop owns it. A transport whose kernel answers endpoint 0 itself does
+not use it: such a one talks to the `Function` directly.
+
+`observers` hear of each request: `("S", urb, now_ns)` when it comes, `("C", urb, now_ns)` when it has ended.
+`wrappers` stand between the transport and the device and may end a request themselves (see `faults`).
 """
 
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 from gadget.budget.bus import PAYLOAD_BYTES_PER_S, Bus
 from gadget.usb.endpoint0 import Actions, ControlEndpoint, Setup
 from gadget.usb.in_pipe import EINVAL, EPIPE, ESHUTDOWN, OK, InPipe, Urb
 from u3v.errors import Stall
 from u3v.function import Function
-from u3v.wire.usb import Speed
+from u3v.wire.usb import Descriptors, Speed
 
 MAX_URB_BYTES = 64 << 20
 """The longest request accepted. Linux sends at most 4 MiB over usbip; the local transport is not so bound."""
+
+Observer = Callable[[str, Urb, int], None]
+
+
+class RequestWrapper(Protocol):
+    """Something between a transport and a device. One that does nothing answers OK and leaves requests alone."""
+
+    def submitted(self, urb: Urb, now_ns: int) -> int:
+        """OK: the request goes on to the device. Another status: it ends with that and the device never sees it."""
+
+    def completed(self, urb: Urb, now_ns: int) -> None:
+        """The request has ended; its answer may still be changed."""
 
 
 class UsbDevice:
@@ -34,9 +51,9 @@ class UsbDevice:
     ) -> None:
         self.function = function
         self.speed = speed
-        self.descriptors = function.descriptors(speed)
         self.on_complete: Callable[[Urb], None] = on_complete or (lambda urb: None)
-        self.observer: Callable[[str, Urb, int], None] | None = None
+        self.observers: list[Observer] = []
+        self.wrappers: list[RequestWrapper] = []
         self.bus = bus or Bus(PAYLOAD_BYTES_PER_S[speed])
         if not paced:
             self.bus = Bus()
@@ -46,7 +63,7 @@ class UsbDevice:
             self._configure, self._set_interface, self._set_halt, self._clear_halt, self._is_halted
         )
         offered = speed.port_limit_ma if offered_ma is None else offered_ma
-        self.ep0 = ControlEndpoint(self.descriptors, speed, offered, actions)
+        self.ep0 = ControlEndpoint(function.descriptors(speed), speed, offered, actions)
         self._out_halted: dict[int, bool] = {}
         self._pipes: dict[int, InPipe] = {}
         for endpoint in self.ep0.endpoints:
@@ -58,6 +75,11 @@ class UsbDevice:
                 self._out_halted[endpoint] = False
 
     @property
+    def descriptors(self) -> Descriptors:
+        """What the device says of itself: read anew at each reset and replug, for its user can rename it."""
+        return self.ep0.descriptors
+
+    @property
     def configuration(self) -> int:
         """The active configuration value; 0 is unconfigured."""
         return self.ep0.configuration
@@ -66,8 +88,12 @@ class UsbDevice:
         """Take a request. The answer comes through `on_complete`, possibly before this returns."""
         self._now_ns = now_ns
         urb.submitted_ns = now_ns
-        if self.observer is not None:
-            self.observer("S", urb, now_ns)
+        for observe in tuple(self.observers):  # one may end itself
+            observe("S", urb, now_ns)
+        for wrapper in self.wrappers:
+            if status := wrapper.submitted(urb, now_ns):
+                self._finish(urb, status)
+                return
         if self.unplugged:
             self._finish(urb, ESHUTDOWN)
         elif urb.length < 0 or urb.length > MAX_URB_BYTES:
@@ -77,19 +103,24 @@ class UsbDevice:
         elif not self.configuration or urb.endpoint not in self.ep0.endpoints:
             self._finish(urb, EPIPE)
         elif urb.endpoint & 0x80:
-            self._pipes[urb.endpoint].park(urb)
+            if self._pipes[urb.endpoint].park(urb):
+                return  # nothing changes for those before it
         else:
             self._out(urb)
         self.service(now_ns)
 
     def cancel(self, urb: Urb, now_ns: int) -> bool:
-        """Take a parked request back (status -ECONNRESET, no completion). False: it was answered already."""
+        """Take a parked request back (status -ECONNRESET, no completion). False: it was answered already.
+
+        The next request in line is then the oldest and is served at once.
+        """
         self._now_ns = now_ns
         pipe = self._pipes.get(urb.endpoint)
         if pipe is None or not pipe.unlink(urb):
             return False
-        if self.observer is not None:
-            self.observer("C", urb, now_ns)
+        for observe in tuple(self.observers):
+            observe("C", urb, now_ns)
+        self.service(now_ns)
         return True
 
     def service(self, now_ns: int) -> None:
@@ -103,9 +134,9 @@ class UsbDevice:
         for pipe in self._pipes.values():
             pipe.pump(now_ns, self._complete)
 
-    def _turn(self, pipe: InPipe, at_ns: int) -> None:
-        """Another device of the bus wants everything landed here that was over at `at_ns`."""
-        pipe.pump(at_ns, self._complete)
+    def _turn(self, pipe: InPipe, at_ns: int) -> bool:
+        """The bus has come to a piece of this device's that was over at `at_ns`."""
+        return pipe.take_turn(at_ns, self._complete)
 
     def has_request(self, endpoint: int) -> bool:
         """Whether a request of the host waits on this IN endpoint."""
@@ -122,7 +153,7 @@ class UsbDevice:
     def bus_reset(self, now_ns: int) -> None:
         """A port reset: unconfigured, everything stopped, parked requests end."""
         self._now_ns = now_ns
-        self.ep0.configuration = 0
+        self.ep0.reset(self.function.descriptors(self.speed))
         self._configure(0)
 
     def unplug(self, now_ns: int) -> None:
@@ -135,6 +166,7 @@ class UsbDevice:
     def replug(self, now_ns: int) -> None:
         """The cable is in again: a new, unconfigured device on the same port."""
         self._now_ns = now_ns
+        self.ep0.reset(self.function.descriptors(self.speed))
         self.unplugged = False
 
     def _control(self, urb: Urb) -> None:
@@ -174,8 +206,10 @@ class UsbDevice:
         self._complete(urb)
 
     def _complete(self, urb: Urb) -> None:
-        if self.observer is not None:
-            self.observer("C", urb, self._now_ns)
+        for wrapper in self.wrappers:
+            wrapper.completed(urb, self._now_ns)
+        for observe in tuple(self.observers):
+            observe("C", urb, self._now_ns)
         self.on_complete(urb)
 
     def _end_all(self, status: int) -> None:

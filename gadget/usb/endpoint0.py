@@ -1,14 +1,16 @@
 """Endpoint 0: the standard requests of USB 3.2 chapter 9, answered for any `Function`.
 
-State: the configuration value, the halted endpoints and what the host set with SET_SEL and the like (kept
-only so that it can be accepted). Every request it does not know stalls and changes nothing. U3V has no
-class requests on endpoint 0.
+State: the descriptors, the configuration value and which of U1, U2 and LTM the host has enabled. Always true: a
+request that it does not know, or whose fields make no sense, stalls and changes nothing; an unconfigured
+device has no interfaces and no endpoints but 0, and nothing enabled. SET_SEL, SET_ISOCH_DELAY and function
+suspend are accepted at SuperSpeed and have no effect. U3V has no class requests on endpoint 0.
 """
 
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gadget.usb.descriptors import interfaces
 from u3v.errors import Stall
 from u3v.wire.usb import LANGUAGE_EN_US, Descriptors, Speed
 
@@ -17,7 +19,11 @@ GET_DESCRIPTOR, GET_CONFIGURATION, SET_CONFIGURATION = 6, 8, 9
 GET_INTERFACE, SET_INTERFACE = 10, 11
 SET_SEL, SET_ISOCH_DELAY = 0x30, 0x31
 DEVICE, INTERFACE, ENDPOINT = 0, 1, 2
-ENDPOINT_HALT, FUNCTION_SUSPEND, REMOTE_WAKEUP, U1_ENABLE, U2_ENABLE = 0, 0, 1, 48, 49
+ENDPOINT_HALT, FUNCTION_SUSPEND = 0, 0
+U1_ENABLE, U2_ENABLE, LTM_ENABLE = 48, 49, 50
+SEL_BYTES = 6
+_SELF_POWERED = 0x40
+_STATUS_BIT = {U1_ENABLE: 2, U2_ENABLE: 3, LTM_ENABLE: 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +71,19 @@ class ControlEndpoint:
         self._speed = speed
         self._offered_ma = offered_ma
         self._actions = actions
-        configuration = descriptors.configuration
-        self._interfaces = configuration[4]
-        self._endpoints_of = _endpoints(configuration)
+        self._enabled: set[int] = set()
+        self._endpoints_of = {i.number: i.endpoints for i in interfaces(descriptors.configuration)}
         self.endpoints = tuple(e for group in self._endpoints_of.values() for e in group)
 
     def endpoints_of(self, interface: int) -> tuple[int, ...]:
         """Endpoint addresses of an interface."""
-        return tuple(self._endpoints_of.get(interface & 0xFF, ()))
+        return self._endpoints_of.get(interface, ())
+
+    def reset(self, descriptors: Descriptors) -> None:
+        """The state after a bus reset: unconfigured. `descriptors`: of the same endpoints, perhaps new strings."""
+        self.descriptors = descriptors
+        self.configuration = 0
+        self._enabled.clear()
 
     @property
     def declared_ma(self) -> int:
@@ -86,6 +97,9 @@ class ControlEndpoint:
         handler = _HANDLERS.get((setup.device_to_host, setup.request, setup.recipient))
         if handler is None:
             raise Stall(f"request {setup.request:#04x} type {setup.request_type:#04x}")
+        expected_bytes = SEL_BYTES if setup.request == SET_SEL else 0
+        if not setup.device_to_host and (setup.length != expected_bytes or len(data) != expected_bytes):
+            raise Stall(f"request {setup.request:#04x} takes {expected_bytes} bytes, not {setup.length}")
         return handler(self, setup, data)[: setup.length]
 
     def _get_descriptor(self, setup: Setup, _data: bytes) -> bytes:
@@ -98,6 +112,8 @@ class ControlEndpoint:
             return self.descriptors.bos
         if kind == 6 and number == 0 and self.descriptors.qualifier is not None:
             return self.descriptors.qualifier
+        if kind == 7 and number == 0 and self.descriptors.other_speed is not None:
+            return self.descriptors.other_speed
         if kind == 3:
             return self._string(number)
         raise Stall(f"descriptor type {kind} index {number}")
@@ -113,7 +129,7 @@ class ControlEndpoint:
 
     def _set_configuration(self, setup: Setup, _data: bytes) -> bytes:
         value = setup.value
-        if value not in (0, 1) or setup.index or setup.length:
+        if value not in (0, 1) or setup.index:
             raise Stall(f"configuration {value}")
         if value and self.declared_ma > self._offered_ma:
             reason = f"the port offers {self._offered_ma} mA, the camera needs {self.declared_ma} mA"
@@ -122,6 +138,8 @@ class ControlEndpoint:
                 self.on_refusal(reason)
             raise Stall(reason)
         self.configuration = value
+        if not value:
+            self._enabled.clear()
         self._actions.configure(value)
         return b""
 
@@ -140,8 +158,8 @@ class ControlEndpoint:
         return b""
 
     def _need_interface(self, index: int) -> None:
-        if not self.configuration or index & 0xFF >= self._interfaces:
-            raise Stall(f"interface {index & 0xFF}")
+        if not self.configuration or index not in self._endpoints_of:
+            raise Stall(f"interface {index:#x}")
 
     def _need_endpoint(self, index: int) -> int:
         if not self.configuration or index not in self.endpoints:
@@ -149,24 +167,38 @@ class ControlEndpoint:
         return index
 
     def _status_device(self, _setup: Setup, _data: bytes) -> bytes:
-        return b"\0\0"  # bus powered, no remote wake-up
+        """Bit 0: self-powered; 2, 3, 4: U1, U2, LTM enabled. Bit 1 is remote wake-up, which it has not."""
+        configuration = self.descriptors.configuration
+        is_self_powered = configuration[7] & _SELF_POWERED and not configuration[8]
+        status = sum(1 << _STATUS_BIT[feature] for feature in self._enabled)
+        return struct.pack("<H", status | bool(is_self_powered))
 
     def _status_interface(self, setup: Setup, _data: bytes) -> bytes:
         self._need_interface(setup.index)
         return b"\0\0"
 
     def _status_endpoint(self, setup: Setup, _data: bytes) -> bytes:
-        if setup.index & 0x7F == 0:
+        if setup.index in (0, 0x80):
             return b"\0\0"
         return struct.pack("<H", self._actions.is_halted(self._need_endpoint(setup.index)))
 
     def _feature_device(self, setup: Setup, _data: bytes) -> bytes:
-        if setup.value not in (U1_ENABLE, U2_ENABLE) or self._speed is not Speed.SUPER:
-            raise Stall(f"device feature {setup.value}")
+        """U1, U2 and (with the capability) LTM, which only a configured device can be told to use."""
+        feature = setup.value
+        known = self._speed is Speed.SUPER and feature in _STATUS_BIT and not setup.index
+        if not known or (feature == LTM_ENABLE and not self.descriptors.has_ltm):
+            raise Stall(f"device feature {feature}")
+        if setup.request == CLEAR_FEATURE:
+            self._enabled.discard(feature)
+        elif self.configuration:
+            self._enabled.add(feature)
+        else:
+            raise Stall(f"device feature {feature} of an unconfigured device")
         return b""
 
     def _feature_interface(self, setup: Setup, _data: bytes) -> bytes:
-        self._need_interface(setup.index)
+        """Function suspend; its options are in the index's upper byte."""
+        self._need_interface(setup.index & 0xFF)
         if setup.value != FUNCTION_SUSPEND or self._speed is not Speed.SUPER:
             raise Stall(f"interface feature {setup.value}")
         return b""
@@ -174,7 +206,7 @@ class ControlEndpoint:
     def _feature_endpoint(self, setup: Setup, _data: bytes) -> bytes:
         if setup.value != ENDPOINT_HALT:
             raise Stall(f"endpoint feature {setup.value}")
-        if setup.index & 0x7F == 0:
+        if setup.index in (0, 0x80):
             return b""
         endpoint = self._need_endpoint(setup.index)
         action = self._actions.set_halt if setup.request == SET_FEATURE else self._actions.clear_halt
@@ -188,19 +220,6 @@ class ControlEndpoint:
 
     def _set_address(self, _setup: Setup, _data: bytes) -> bytes:
         return b""
-
-
-def _endpoints(configuration: bytes) -> dict[int, list[int]]:
-    """Endpoint addresses by interface number."""
-    found: dict[int, list[int]] = {}
-    interface = at = 0
-    while at + 2 <= len(configuration):
-        if configuration[at + 1] == 4:
-            interface = configuration[at + 2]
-        elif configuration[at + 1] == 5:
-            found.setdefault(interface, []).append(configuration[at + 2])
-        at += max(configuration[at], 2)
-    return found
 
 
 _C = ControlEndpoint

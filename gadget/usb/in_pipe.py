@@ -4,12 +4,13 @@ The one place that knows packets: a host's IN request is over when it is full or
 wMaxPacketSize arrives (USB 2.0 clause 5.8.3). State of an `InPipe`: the parked requests, oldest first; the
 transfer being sent and how much of it has gone; the piece now crossing the link. Always true: only the
 oldest request receives data, a piece of data goes to exactly one request, and data that no request has
-taken stays (NAK).
+taken stays (NAK). A request is found, parked and taken back in constant time, wherever it stands in line.
 """
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from gadget.budget.bus import Flow
 from u3v.errors import Stall
@@ -17,6 +18,7 @@ from u3v.function import Function, InTransfer
 
 OK = 0
 EPIPE = -32
+EPROTO = -71
 ECONNRESET = -104
 ESHUTDOWN = -108
 EOVERFLOW = -75
@@ -53,6 +55,16 @@ class Urb:
         return chunks
 
 
+class _Piece(NamedTuple):
+    """What crosses the link for the oldest request: the next `length` bytes of the transfer.
+
+    `ends_with`: the status that the request ends with once they are there; None: it waits for more.
+    """
+
+    length: int
+    ends_with: int | None
+
+
 class InPipe:
     """One IN endpoint of a device."""
 
@@ -62,27 +74,29 @@ class InPipe:
         self._function = function
         self._max_packet = max_packet
         self.flow = flow
-        self._parked: deque[Urb] = deque()
+        self._parked: OrderedDict[Urb, None] = OrderedDict()
         self._transfer: InTransfer | None = None
         self._sent = 0
-        self._crossing = 0  # bytes of the transfer now on the link, for the oldest request
-        self._crossing_status: int | None = None
+        self._piece: _Piece | None = None
 
     @property
     def has_request(self) -> bool:
         return bool(self._parked)
 
-    def park(self, urb: Urb) -> None:
-        self._parked.append(urb)
+    def park(self, urb: Urb) -> bool:
+        """Take a request. True: it waits behind others, so there is nothing to be done for it yet."""
+        is_behind = bool(self._parked)
+        self._parked[urb] = None
+        return is_behind
 
     def unlink(self, urb: Urb) -> bool:
         """Take a request back. What already reached it is lost with it, as on a bus."""
         if urb not in self._parked:
             return False
-        if self._parked[0] is urb:
-            self._crossing_status = None
+        if self._oldest() is urb:
+            self._piece = None
             self.flow.give_up()
-        self._parked.remove(urb)
+        del self._parked[urb]
         urb.finish(ECONNRESET)
         return True
 
@@ -90,7 +104,7 @@ class InPipe:
         """Forget the transfer being sent (clear-halt, reset, taken back by the device)."""
         self._transfer = None
         self._sent = 0
-        self._crossing_status = None
+        self._piece = None
         self.flow.give_up()
 
     def take_all(self, status: int) -> list[Urb]:
@@ -103,32 +117,42 @@ class InPipe:
         return ended
 
     def next_wakeup_ns(self) -> int | None:
-        return self.flow.done_ns if self._crossing_status is not None else None
+        return None if self._piece is None else self.flow.done_ns
 
     def pump(self, now_ns: int, complete: Callable[[Urb], None]) -> None:
         """Move data to the parked requests for as long as the device has some and the link lets it."""
-        if self._transfer is not None and self._transfer.lease is not None and self._transfer.lease.ended:
-            self.flush()
-        while self._parked:
-            urb = self._parked[0]
-            if self.halted:
-                self._parked.popleft()
-                urb.finish(EPIPE)
-                complete(urb)
-                continue
-            if self._crossing_status is None and not self._start(urb, now_ns, complete):
-                return
-            if self._crossing_status is None:
-                continue
-            if now_ns < self.flow.done_ns:
-                return
+        while self._has_crossed(now_ns, complete):
             self.flow.serve_others()
             if now_ns < self.flow.done_ns:
                 return
-            self._land(urb, complete)
+            self._land(complete)
 
-    def _start(self, urb: Urb, now_ns: int, complete: Callable[[Urb], None]) -> bool:
-        """Put the next piece for `urb` on the link. False: the device has nothing (NAK)."""
+    def take_turn(self, at_ns: int, complete: Callable[[Urb], None]) -> bool:
+        """Land the piece that was over at `at_ns` and put the next on the link: the bus serves its flows in
+        order and says when. False where the piece stays (the bus would ask again for ever)."""
+        before = self._piece
+        while self._has_crossed(at_ns, complete):  # more than once only for pieces that take no time
+            self._land(complete)
+        return self._piece is not before
+
+    def _oldest(self) -> Urb:
+        return next(iter(self._parked))
+
+    def _has_crossed(self, now_ns: int, complete: Callable[[Urb], None]) -> bool:
+        """Keep a piece on the link while there are data and requests; whether it has crossed by `now_ns`."""
+        if self._transfer is not None and self._transfer.lease is not None and self._transfer.lease.ended:
+            self.flush()
+        while self._parked and self._piece is None:
+            if self.halted:
+                urb, _ = self._parked.popitem(last=False)
+                urb.finish(EPIPE)
+                complete(urb)
+            elif not self._start(self._oldest(), now_ns):
+                return False
+        return self._piece is not None and now_ns >= self.flow.done_ns
+
+    def _start(self, urb: Urb, now_ns: int) -> bool:
+        """Put the next piece for `urb` on the link, or halt. False: the device has nothing (NAK)."""
         if self._transfer is None:
             try:
                 self._transfer = self._function.transfer_in(self.endpoint, now_ns)
@@ -139,39 +163,41 @@ class InPipe:
                 return False
             self._sent = 0
         transfer = self._transfer
-        room = urb.length - urb.actual
-        rest = len(transfer.data) - self._sent
-        if rest <= room:
-            self._crossing = rest
-            over = transfer.ends or rest == room or rest % self._max_packet != 0
-            self._crossing_status = OK if over else 1  # 1: landed, but the request goes on
-        elif room % self._max_packet == 0:
-            self._crossing, self._crossing_status = room, OK
-        else:  # the packet that does not fit is babble: the host gets what fits, the rest of it is lost
-            self._crossing, self._crossing_status = room, EOVERFLOW
+        self._piece = piece = self._cut(transfer, urb.length - urb.actual)
         ready_ns, rate = transfer.ready_ns, transfer.bytes_per_s
         if rate:
             ready_ns += int(self._sent * 1e9 / rate)
-        self.flow.begin(self._crossing, urb.submitted_ns, ready_ns, rate)
+        self.flow.begin(piece.length, urb.submitted_ns, ready_ns, rate)
         return True
 
-    def _land(self, urb: Urb, complete: Callable[[Urb], None]) -> None:
-        transfer, status = self._transfer, self._crossing_status
-        assert transfer is not None and status is not None
-        self._crossing_status = None
+    def _cut(self, transfer: InTransfer, room: int) -> _Piece:
+        """What of the transfer goes to a request with `room` bytes left."""
+        rest = len(transfer.data) - self._sent
+        if rest <= room:
+            over = transfer.ends or rest == room or rest % self._max_packet != 0
+            return _Piece(rest, OK if over else None)
+        if room % self._max_packet == 0:
+            return _Piece(room, OK)
+        return _Piece(room, EOVERFLOW)  # babble: of the packet that does not fit, the rest is lost
+
+    def _land(self, complete: Callable[[Urb], None]) -> None:
+        """The piece has arrived at the oldest request."""
+        transfer, piece, urb = self._transfer, self._piece, self._oldest()
+        assert transfer is not None and piece is not None
+        self._piece = None
         self.flow.land()
-        if self._crossing:
-            urb.chunks.append(transfer.data[self._sent : self._sent + self._crossing])
-        urb.actual += self._crossing
-        self._sent += self._crossing
-        if status == EOVERFLOW:
-            spill = self._max_packet - self._crossing % self._max_packet
+        if piece.length:
+            urb.chunks.append(transfer.data[self._sent : self._sent + piece.length])
+        urb.actual += piece.length
+        self._sent += piece.length
+        if piece.ends_with == EOVERFLOW:
+            spill = self._max_packet - piece.length % self._max_packet
             self._sent = min(self._sent + spill, len(transfer.data))
         if self._sent >= len(transfer.data):
             self._transfer = None
             if transfer.taken is not None:
                 transfer.taken()
-        if status != 1:
-            self._parked.popleft()
-            urb.finish(status)
+        if piece.ends_with is not None:
+            del self._parked[urb]
+            urb.finish(piece.ends_with)
             complete(urb)

@@ -23,7 +23,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from gadget.usb.device import UsbDevice
+from gadget.usb.device import Observer, UsbDevice
 from gadget.usb.in_pipe import Urb
 from u3v.wire.usb import STREAM_IN
 
@@ -58,6 +58,7 @@ class PcapWriter:
         self._snaplen = snaplen
         self._epoch_ns = time.time_ns() - time.monotonic_ns() if epoch_ns is None else epoch_ns
         self._ports: list[_Port] = []
+        self._observers: list[tuple[UsbDevice, Observer]] = []
         self._next_id = 1
         self._failure: OSError | None = None
         self._path = path
@@ -77,8 +78,10 @@ class PcapWriter:
         if any((port.bus, port.address) == (bus, address) for port in self._ports):
             raise ValueError(f"bus {bus} has a device {address} already")
         port = _Port(device, bus, address)
+        observer = partial(self._observe, port)
         self._ports.append(port)
-        device.observer = partial(self._observe, port)
+        self._observers.append((device, observer))
+        device.observers.append(observer)
 
     def flush(self) -> None:
         """Bring what is buffered into the file."""
@@ -97,8 +100,9 @@ class PcapWriter:
             )
 
     def _detach(self) -> None:
-        for port in self._ports:
-            port.device.observer = None
+        for device, observer in self._observers:
+            device.observers.remove(observer)
+        self._observers.clear()
         self._ports.clear()
 
     def _observe(self, port: "_Port", kind: str, urb: Urb, now_ns: int) -> None:

@@ -7,10 +7,9 @@ anything stays off. A service of the loop.
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
 from gadget.budget.power import PowerModel
-from gadget.usb.device import UsbDevice
-from u3v.camera import Camera
 
 MS = 1_000_000
 RESET_AFTER_NS = 50 * MS
@@ -22,13 +21,29 @@ BACK_NS = 500 * MS
 """From the end of the connection to the next one (assumed)."""
 
 
+class Pluggable(Protocol):
+    """What a port carries: a `UsbDevice`, or a gadget whose kernel answers endpoint 0."""
+
+    def unplug(self, now_ns: int) -> None: ...
+
+    def replug(self, now_ns: int) -> None: ...
+
+
+class Resettable(Protocol):
+    """The camera behind it: `reset_requested` (DeviceReset) is set by its host and cleared by its port."""
+
+    reset_requested: bool
+
+    def reset(self) -> None: ...
+
+
 class Port:
     """`device` on a port with `power`. `report(line)` gets what happens, for people."""
 
     def __init__(
         self,
-        device: UsbDevice,
-        camera: Camera,
+        device: Pluggable,
+        camera: Resettable,
         power: PowerModel,
         report: Callable[[str], None] = lambda line: None,
     ) -> None:

@@ -3,15 +3,19 @@
 Each connection is a service of the loop: it is due at once while the device has left answers in the session
 (a frame arrived, a deadline passed), so they leave in the same round. Pixels go from the views of the device
 to `sendmsg` without a copy; what the socket does not take waits in `_queue`. Input is read also while output
-waits: an unlink must be answered whatever the client reads.
+waits, for an unlink must be answered soon, but only up to `MAX_QUEUED_BYTES` of answers: a client that asks and
+never reads would have all our memory. It is read again once the client has taken what it asked for.
 """
 
+import errno
+import ipaddress
 import logging
 import socket
 from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import islice
 
+from gadget.time.accepting import Acceptor
 from gadget.time.loop import READ, WRITE, Loop, Service
 from gadget.usbip import wire
 from gadget.usbip.session import Buffer, ExportedDevice, Session
@@ -21,6 +25,10 @@ log = logging.getLogger(__name__)
 
 HANDSHAKE_S = 10
 MAX_CONNECTIONS = 128
+"""When there are more, the one goes that has been in its handshake for the longest time."""
+MAX_QUEUED_BYTES = 64 << 20
+"""Answers that may wait for one client; more than any host has requests in flight for."""
+_ENTRY_BYTES = 256  # what a waiting answer costs beside its bytes
 _RECEIVE_BYTES = 256 << 10
 _SEND_BUFFERS = 256
 _KEEPALIVE = {socket.TCP_KEEPIDLE: 30, socket.TCP_KEEPINTVL: 10, socket.TCP_KEEPCNT: 3}
@@ -46,7 +54,9 @@ class Connection:
         self._sock = sock
         self._on_close = on_close
         self._queue: deque[memoryview] = deque()
+        self._queued_bytes = 0
         self._blocked = False
+        self._watched = READ
         self._scratch = memoryview(bytearray(_RECEIVE_BYTES))
         self._handshake_ends_ns = loop.now_ns() + HANDSHAKE_S * 10**9
         sock.setblocking(False)
@@ -88,13 +98,14 @@ class Connection:
         self._loop.services.remove(self)
         self._sock.close()
         self._queue.clear()
+        self._queued_bytes = 0
         self.session.end(self._loop.now_ns())
         if self._on_close is not None:
             self._on_close(self)
 
     def _ready(self, mask: int) -> None:
         if mask & WRITE:
-            self._block(False)
+            self._blocked = False
         if mask & READ:
             try:
                 length = self._sock.recv_into(self._scratch)
@@ -114,23 +125,32 @@ class Connection:
         if self.session.broken:
             self.close(self.session.broken)
             return
-        self._queue.extend(map(_flat, self.session.take_output()))
+        for buffer in self.session.take_output():
+            self._queue.append(view := _flat(buffer))
+            self._queued_bytes += len(view)
         try:
             while self._queue and not self._blocked:
                 self._sent(self._sock.sendmsg(list(islice(self._queue, _SEND_BUFFERS))))
         except BlockingIOError:
-            self._block(True)
+            self._blocked = True
         except OSError as error:
             self.close(_reset_is_a_close(error))
             return
         if self.session.finished and not self._queue:
             self.close()
+            return
+        self._watch()
 
-    def _block(self, blocked: bool) -> None:
-        self._blocked = blocked
-        self._loop.watch(self._sock, READ | WRITE if blocked else READ, self._ready)
+    def _watch(self) -> None:
+        """Look for what can be gone on with: room for output, and input unless too much output waits."""
+        is_full = self._queued_bytes + _ENTRY_BYTES * len(self._queue) > MAX_QUEUED_BYTES
+        wanted = (WRITE if self._blocked else 0) | (0 if self._blocked and is_full else READ)
+        if wanted != self._watched:
+            self._watched = wanted
+            self._loop.watch(self._sock, wanted, self._ready)
 
     def _sent(self, length: int) -> None:
+        self._queued_bytes -= length
         while length:
             first = self._queue[0]
             if len(first) > length:
@@ -160,24 +180,41 @@ class UsbipServer:
         for exported in devices.values():
             _serve(loop, exported.device)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.socket(family, socket.SOCK_STREAM)
+        listener = socket.socket(family, socket.SOCK_STREAM)
         try:
-            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._listener.bind((host, port))
-            self._listener.listen()
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+            listener.listen()
         except (OSError, OverflowError) as error:
-            self._listener.close()
-            text = error.strerror if isinstance(error, OSError) else "the port must be 0..65535"
-            raise U3VError(f"cannot listen on {host} port {port}: {text}; try another port") from None
-        self._listener.setblocking(False)
-        self.host: str = self._listener.getsockname()[0]
-        self.port: int = self._listener.getsockname()[1]
-        loop.watch(self._listener, READ, self._accept)
+            listener.close()
+            raise U3VError(f"cannot listen on {host} port {port}: {_why(error)}") from None
+        self.host: str = listener.getsockname()[0]
+        self.port: int = listener.getsockname()[1]
+        self._acceptor = Acceptor(loop, listener, self._accepted)
+
+    @property
+    def is_open_to_others(self) -> bool:
+        """Whether other machines may reach the port, and with it the cameras."""
+        return not ipaddress.ip_address(self.host.partition("%")[0]).is_loopback
+
+    @property
+    def address(self) -> str:
+        """Where clients find the server: where it listens everywhere, this machine's address on its network."""
+        if not ipaddress.ip_address(self.host.partition("%")[0]).is_unspecified:
+            return self.host
+        family, elsewhere = (
+            (socket.AF_INET6, "2001:db8::1") if ":" in self.host else (socket.AF_INET, "192.0.2.1")
+        )
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            try:
+                sock.connect((elsewhere, 9))  # chooses a route and sends nothing
+            except OSError:
+                return socket.gethostname()
+            return str(sock.getsockname()[0])
 
     def close(self) -> None:
         """Stop listening and end every connection."""
-        self._loop.unwatch(self._listener)
-        self._listener.close()
+        self._acceptor.close()
         for connection in list(self.connections):
             connection.close()
 
@@ -187,16 +224,17 @@ class UsbipServer:
     def __exit__(self, *_exc: object) -> None:
         self.close()
 
-    def _accept(self, _mask: int) -> None:
-        try:
-            sock, address = self._listener.accept()
-        except OSError:
-            return
+    def _accepted(self, sock: socket.socket, address: tuple[str, int]) -> None:
         name = f"{address[0]}:{address[1]}"
         if len(self.connections) >= MAX_CONNECTIONS:
-            log.warning("usbip: %s: more than %d connections; refused", name, MAX_CONNECTIONS)
-            sock.close()
-            return
+            idle = next((c for c in self.connections if c.session.imported is None), None)
+            if idle is None:
+                log.warning("usbip: %s: more than %d connections; refused", name, MAX_CONNECTIONS)
+                sock.close()
+                return
+            idle.close(
+                f"more than {MAX_CONNECTIONS} connections, and this one has not asked for anything yet"
+            )
         session = Session(self.devices)
         self.connections.append(Connection(self._loop, sock, session, name, self.connections.remove))
 
@@ -223,6 +261,15 @@ def _serve(loop: Loop, device: Service) -> None:
 def _flat(buffer: Buffer) -> memoryview:
     view = memoryview(buffer)
     return view if view.format == "B" and view.ndim == 1 else view.cast("B")
+
+
+def _why(error: OSError | OverflowError) -> str:
+    """Why a port cannot be had, and what to do."""
+    if isinstance(error, OverflowError):
+        return "the port must be 0..65535; try another port"
+    if isinstance(error, socket.gaierror):
+        return "no such host; 127.0.0.1 is this machine alone, 0.0.0.0 all its networks"
+    return f"{error.strerror}; try another {'address' if error.errno == errno.EADDRNOTAVAIL else 'port'}"
 
 
 def _reset_is_a_close(error: OSError) -> str:

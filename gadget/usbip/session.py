@@ -14,6 +14,7 @@ device may answer at any time), and `end` once, when the connection is gone.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gadget.usb.descriptors import interfaces
 from gadget.usb.device import UsbDevice
 from gadget.usb.in_pipe import ECONNRESET, EINVAL, Urb
 from gadget.usbip import wire
@@ -56,7 +57,7 @@ class ExportedDevice:
             configuration[5],
             raw[17],
             configuration[4],
-            tuple(_interface_classes(configuration)),
+            tuple(i.kind for i in interfaces(configuration) if i.alternate == 0),
         )
 
 
@@ -206,13 +207,3 @@ class Session:
 
 def _ignore(urb: Urb) -> None:
     """Answers nobody waits for."""
-
-
-def _interface_classes(configuration: bytes) -> list[tuple[int, int, int]]:
-    found = []
-    at = 0
-    while at + 8 < len(configuration):
-        if configuration[at + 1] == 4 and configuration[at + 3] == 0:
-            found.append((configuration[at + 5], configuration[at + 6], configuration[at + 7]))
-        at += max(configuration[at], 2)
-    return found

@@ -55,13 +55,22 @@ class Speed(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Descriptors:
-    """All descriptors of a device at one speed. `strings` maps index to text (0 is the language table)."""
+    """All descriptors of a device at one speed. `strings` maps index to text (0 is the language table).
+
+    `qualifier` and `other_speed`, at High-Speed only: what the device would be at Full-Speed.
+    """
 
     device: bytes
     configuration: bytes
     bos: bytes
     qualifier: bytes | None
     strings: Mapping[int, str]
+    other_speed: bytes | None = None
+
+    @property
+    def has_ltm(self) -> bool:
+        """Whether the SuperSpeed capability promises latency tolerance messages (USB 3.2 clause 9.6.2.2)."""
+        return bool(self.bos[_LTM_AT] & 0x02)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +123,7 @@ _QUALIFIER = Struct(
 )
 _CONFIGURATION = Struct(
     "bLength" / Const(9, Byte),
-    "bDescriptorType" / Const(0x02, Byte),
+    "bDescriptorType" / Byte,
     "wTotalLength" / Int16ul,
     "bNumInterfaces" / Byte,
     "bConfigurationValue" / Const(1, Byte),
@@ -184,9 +193,20 @@ _BOS = Struct(
     # SuperSpeed: FS, HS and SS, full function at SS only, U1 10 us, U2 2047 us
     "superspeed" / Const(bytes((10, 0x10, 0x03, 0, 0x0E, 0, 3, 0x0A, 0xFF, 0x07)), Bytes(10)),
 )
+_LTM_AT = 5 + 7 + 3
 
-_VENDOR, _MODEL, _SERIAL, _GUID, _VERSION, _INFO, _FAMILY, _USER_NAME, _FUNCTION = range(1, 10)
+_VENDOR, _MODEL, _SERIAL, _GUID, _VERSION, _INFO, _FAMILY, _USER_NAME, _FUNCTION, _TOO_SLOW = range(1, 11)
 _BUS_POWERED, _SELF_POWERED = 0x80, 0xC0
+# At Full-Speed there is no USB3 Vision: one vendor interface without endpoints, whose name says so.
+_NO_CAMERA = Struct(
+    "bLength" / Const(9, Byte),
+    "bDescriptorType" / Const(0x04, Byte),
+    "bInterfaceNumber" / Const(0, Byte),
+    "bAlternateSetting" / Const(0, Byte),
+    "bNumEndpoints" / Const(0, Byte),
+    "class" / Const(bytes((0xFF, 0, 0)), Bytes(3)),
+    "iInterface" / Const(_TOO_SLOW, Byte),
+)
 _SPEED_SUPPORT = 0x0C  # bit 2 High-Speed, bit 3 SuperSpeed
 
 
@@ -244,14 +264,13 @@ def build_descriptors(identity: Identity, speed: Speed, *, events: bool = True) 
         body += interface(1, 1, 1) + endpoint(EVENT_IN)
     body += interface(interfaces - 1, 1, 2) + endpoint(STREAM_IN, STREAM_MAX_BURST)
     power_ma = identity.max_power_ma if super_speed else identity.max_power_high_speed_ma
+    power = dict(
+        bmAttributes=_BUS_POWERED if power_ma else _SELF_POWERED,
+        bMaxPower=min(-(-power_ma // speed.power_unit_ma), 255),
+    )
     configuration = (
         _CONFIGURATION.build(
-            dict(
-                wTotalLength=9 + len(body),
-                bNumInterfaces=interfaces,
-                bmAttributes=_BUS_POWERED if power_ma else _SELF_POWERED,
-                bMaxPower=min(-(-power_ma // speed.power_unit_ma), 255),
-            )
+            dict(bDescriptorType=2, wTotalLength=9 + len(body), bNumInterfaces=interfaces, **power)
         )
         + body
     )
@@ -266,5 +285,10 @@ def build_descriptors(identity: Identity, speed: Speed, *, events: bool = True) 
         _USER_NAME: identity.user_defined_name,
         _FUNCTION: "USB3 Vision Device",
     }
-    qualifier = None if super_speed else _QUALIFIER.build(dict(bcdUSB=0x0210))
-    return Descriptors(device, configuration, _BOS.build({}), qualifier, strings)
+    if super_speed:
+        return Descriptors(device, configuration, _BOS.build({}), None, strings)
+    qualifier = _QUALIFIER.build(dict(bcdUSB=0x0210))
+    other_speed = _CONFIGURATION.build(dict(bDescriptorType=7, wTotalLength=18, bNumInterfaces=1, **power))
+    strings[_TOO_SLOW] = "USB3 Vision needs High-Speed or SuperSpeed"
+    other_speed += _NO_CAMERA.build({})
+    return Descriptors(device, configuration, _BOS.build({}), qualifier, strings, other_speed)

@@ -194,10 +194,11 @@ def test_a_late_loop_has_the_earlier_pieces_landed_first() -> None:
     one, other = bus.join(), bus.join()
     landed: list[int] = []
 
-    def on_turn(at_ns: int) -> None:
+    def on_turn(at_ns: int) -> bool:
         landed.append(at_ns)
         other.land()
         other.begin(MIB, 0, 0, 0.0)
+        return True
 
     other.on_turn = on_turn
     one.begin(4 * MIB, TURNAROUND_NS, 0, 0.0)

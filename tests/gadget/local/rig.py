@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from gadget.local.build import choose
 from gadget.local.launch import private_directory
+from gadget.local.node import Node
 from gadget.local.server import LocalServer
-from gadget.local.usbfs import Node
 from gadget.time.loop import Loop
 from gadget.usb.device import UsbDevice
 

@@ -7,6 +7,7 @@ import select
 import socket
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from gadget.time.loop import Loop
 from gadget.usb.device import UsbDevice
 from tests.gadget.toy import Toy
 from u3v.function import InTransfer
-from u3v.wire.usb import EVENT_IN, STREAM_IN, Speed
+from u3v.wire.usb import CONTROL_OUT, EVENT_IN, STREAM_IN, Speed
 
 IOCTL, DONE, READ_MEM, WRITE_MEM, READ, WRITE, HELLO, SEEK, IOCTL_WITH = 1, 3, 5, 6, 7, 8, 16, 17, 18
 MINUS_ONE = (1 << 64) - 1
@@ -85,9 +86,12 @@ class RawClient:
             if command == DONE:
                 return first, second
             if command == READ_MEM:
-                self.sock.setblocking(True)
-                self.sock.sendall(self.memory[first][:second].ljust(second, b"\0"))
-                self.sock.setblocking(False)
+                rest = memoryview(self.memory[first][:second].ljust(second, b"\0"))
+                while rest:
+                    try:
+                        rest = rest[self.sock.send(rest) :]
+                    except BlockingIOError:
+                        self.bench.loop.step(0.0)
                 self.bench.settle()
             else:
                 assert command == WRITE_MEM
@@ -310,16 +314,71 @@ def test_a_question_in_pieces(bench: Bench, client: RawClient) -> None:
 
 
 def test_announced_bytes_are_not_allocated(bench: Bench, client: RawClient) -> None:
-    """A 64 MiB OUT request that never sends its data costs nothing, and dies with its client."""
-    client.memory[0x1000] = struct.pack("@BBiIPiiiIiIP", 3, 0x01, 0, 0, 0x9000, 64 << 20, 0, 0, 0, 0, 0, 0)
+    """An 8 MiB OUT request that never sends its data costs nothing, and dies with its client."""
+    client.memory[0x1000] = struct.pack("@BBiIPiiiIiIP", 3, 0x01, 0, 0, 0x9000, 8 << 20, 0, 0, 0, 0, 0, 0)
     client.send(IOCTL, abi.SUBMITURB, 0x1000)
     assert struct.unpack("@3Q", client.take(24)) == (READ_MEM, 0x1000, 56)
     client.sock.sendall(client.memory[0x1000])
-    assert struct.unpack("@3Q", client.take(24)) == (READ_MEM, 0x9000, 64 << 20)
+    assert struct.unpack("@3Q", client.take(24)) == (READ_MEM, 0x9000, 8 << 20)
     (connection,) = bench.server.connections
     assert len(connection._inbox) == 0
     client.close()
     assert not bench.server.connections
+    assert (bench.server.memory.used_bytes, bench.server.memory.out_bytes) == (0, 0)
+
+
+def test_b17_what_is_sent_and_not_reaped_is_limited_and_not_kept(bench: Bench, client: RawClient) -> None:
+    """40 requests of 8 MiB: Linux has room for one (16 MB, less its own overhead), and so have we; the bytes go."""
+    client.memory[0x9000] = bytes(8 << 20)
+    assert client.submit(CONTROL_OUT, 8 << 20) == (0, 0)
+    assert [client.submit(CONTROL_OUT, 8 << 20, at=0x2000 + n) for n in range(3)] == [
+        (MINUS_ONE, errno.ENOMEM)
+    ] * 3
+    (connection,) = bench.server.connections
+    assert sum(len(request.urb.data) for request in connection.handle.completed) == 0
+    assert client.submit(STREAM_IN, 64 << 20, at=0x8000) == (0, 0), "what is read costs nothing yet"
+    client.reap()
+    assert client.submit(CONTROL_OUT, 8 << 20) == (0, 0)
+
+
+def test_b10_a_device_number_in_use_is_not_given_away(bench: Bench) -> None:
+    """One camera stays (number 2); the other is reset 130 times."""
+    seen = []
+    node = bench.server.plug(UsbDevice(Toy()))
+    for _ in range(130):
+        seen.append(node.number)
+        bench.server.unplug(node)
+        node.device.replug(0)
+        node = bench.server.plug(node.device, node.port)
+        assert bench.server.nodes[0].number == 2
+    assert seen[:126] == [*range(3, 128), 3]
+    assert set(seen) == set(range(3, 128))
+
+
+def test_b8_a_replugged_camera_shows_its_new_name(bench: Bench) -> None:
+    (node,) = bench.server.nodes
+    toy, device = node.device.function, node.device
+    assert isinstance(toy, Toy)
+    toy.identity = replace(toy.identity, user_defined_name="left", serial="SER2")
+    bench.server.unplug(node)
+    device.replug(0)
+    sysfs = bench.server.directory / "sys/bus/usb/devices/1-1"
+    node = bench.server.plug(device)
+    assert (sysfs / "serial").read_text() == "SER2\n"
+    assert device.descriptors.strings[8] == "left"
+    assert (sysfs / "descriptors").read_bytes() == node.descriptors
+
+
+def test_b8_a_reset_rewrites_the_descriptors(bench: Bench, client: RawClient) -> None:
+    (node,) = bench.server.nodes
+    toy = node.device.function
+    assert isinstance(toy, Toy)
+    toy.identity = replace(toy.identity, user_defined_name="left")
+    before = (bench.server.directory / "sys/bus/usb/devices/1-1/descriptors").read_bytes()
+    client.send(IOCTL, abi.RESET, 0)
+    assert client.answer() == (0, 0)
+    after = (bench.server.directory / "sys/bus/usb/devices/1-1/descriptors").read_bytes()
+    assert after == node.descriptors != before
 
 
 def test_shared_node_says_reap_only_while_there_is_something(bench: Bench) -> None:

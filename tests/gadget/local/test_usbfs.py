@@ -6,7 +6,8 @@ import struct
 import pytest
 
 from gadget.local import abi, usbfs
-from gadget.local.usbfs import Answer, Handle, Memory, Node, Read, Steps, Wait
+from gadget.local.node import Answer, Memory, Node, Read, Steps, Wait
+from gadget.local.usbfs import Handle
 from gadget.usb.device import MAX_URB_BYTES, UsbDevice
 from tests.gadget.toy import Toy
 from u3v.wire.usb import CONTROL_IN, CONTROL_OUT, EVENT_IN, STREAM_IN, Speed
@@ -255,6 +256,45 @@ def test_memory_limit_counts_until_reaped() -> None:
     assert client.submit(EVENT_IN, 1 << 19, at=0x3000) == 0
     client.handle.close(0)
     assert client.node.memory.used_bytes == 0
+
+
+def test_b17_what_clients_send_is_limited_as_on_linux(client: Client) -> None:
+    eight_mib = bytes(8 << 20)
+    assert client.submit(CONTROL_OUT, len(eight_mib), eight_mib) == 0
+    assert client.submit(CONTROL_OUT, len(eight_mib), eight_mib, at=0x3000) == -errno.ENOMEM
+    transfer = struct.pack("@IIIP", CONTROL_OUT, 16 << 20, 0, 0x6000)
+    assert client.ioctl(abi.BULK, transfer) == -errno.ENOMEM
+    assert client.reap() == (URB_AT, 0, 8 << 20)
+    assert client.submit(CONTROL_OUT, len(eight_mib), eight_mib) == 0
+    client.handle.close(0)
+    assert (client.node.memory.used_bytes, client.node.memory.out_bytes) == (0, 0)
+
+
+def test_b17_a_client_that_dies_while_it_is_read_gives_its_room_back(client: Client) -> None:
+    client.memory[URB_AT] = struct.pack(
+        "@BBiIPiiiIiIP", 3, CONTROL_OUT, 0, 0, BUFFER_AT, 8 << 20, 0, 0, 0, 0, 0, 0
+    )
+    steps = client.handle.ioctl(abi.SUBMITURB, URB_AT, 0)
+    next(steps)
+    assert steps.send((client.memory[URB_AT], 0)) == Read(BUFFER_AT, 8 << 20)
+    assert client.node.memory.out_bytes > 8 << 20
+    steps.close()
+    assert (client.node.memory.used_bytes, client.node.memory.out_bytes) == (0, 0)
+
+
+def test_b17_discarding_finds_a_request_wherever_it_stands(client: Client) -> None:
+    addresses = [0x10000 + 64 * n for n in range(2000)]
+    for at in addresses:
+        assert client.submit(EVENT_IN, 1, at=at) == 0
+    for at in reversed(addresses):
+        assert client.ioctl(abi.DISCARDURB, at) == 0
+    assert [client.reap()[0] for _ in addresses] == addresses[::-1]
+    assert not client.handle.pending and not client.handle.by_address
+
+
+def test_an_address_submitted_twice_is_discarded_twice(client: Client) -> None:
+    assert [client.submit(EVENT_IN, 1) for _ in range(2)] == [0, 0]
+    assert [client.ioctl(abi.DISCARDURB, URB_AT) for _ in range(3)] == [0, 0, -errno.EINVAL]
 
 
 def test_too_many_requests(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Endpoint 0: the table of chapter 9 (USB 3.2, clause 9.4), request by request, in bytes."""
 
 import struct
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -18,9 +19,13 @@ class Ep0:
     """A device and the answers of its endpoint 0: data, or None for a stall."""
 
     def __init__(
-        self, speed: Speed = Speed.SUPER, configured: bool = True, offered_ma: int | None = None
+        self,
+        speed: Speed = Speed.SUPER,
+        configured: bool = True,
+        offered_ma: int | None = None,
+        toy: Toy | None = None,
     ) -> None:
-        self.toy = Toy()
+        self.toy = toy or Toy()
         self.done: list[Urb] = []
         self.device = UsbDevice(self.toy, speed=speed, offered_ma=offered_ma, on_complete=self.done.append)
         if configured:
@@ -48,18 +53,24 @@ TABLE = [
     ("GET_STATUS interface", "81 00 0000 0000 0200", STALL, b"\0\0"),
     ("GET_STATUS interface 3", "81 00 0000 0300 0200", STALL, STALL),
     ("GET_STATUS endpoint 0", "82 00 0000 0000 0200", b"\0\0", b"\0\0"),
+    ("GET_STATUS interface 0x100", "81 00 0000 0001 0200", STALL, STALL),
+    ("GET_STATUS endpoint 0x100", "82 00 0000 0001 0200", STALL, STALL),
     ("GET_STATUS endpoint 83", "82 00 0000 8300 0200", STALL, b"\0\0"),
     ("GET_STATUS endpoint 03", "82 00 0000 0300 0200", STALL, STALL),
     ("CLEAR_FEATURE halt 83", "02 01 0000 8300 0000", STALL, b""),
     ("CLEAR_FEATURE halt 84", "02 01 0000 8400 0000", STALL, STALL),
     ("CLEAR_FEATURE halt 0", "02 01 0000 0000 0000", b"", b""),
     ("CLEAR_FEATURE endpoint feature 1", "02 01 0100 8300 0000", STALL, STALL),
+    ("CLEAR_FEATURE halt 83 with a data stage", "02 01 0000 8300 0100", STALL, STALL),
     ("SET_FEATURE halt 01", "02 03 0000 0100 0000", STALL, b""),
     ("SET_FEATURE halt 82", "02 03 0000 8200 0000", STALL, b""),
-    ("SET_FEATURE U1_ENABLE", "00 03 3000 0000 0000", b"", b""),
+    ("SET_FEATURE U1_ENABLE", "00 03 3000 0000 0000", STALL, b""),
+    ("SET_FEATURE U1_ENABLE of something", "00 03 3000 0100 0000", STALL, STALL),
     ("CLEAR_FEATURE U2_ENABLE", "00 01 3100 0000 0000", b"", b""),
+    ("SET_FEATURE LTM_ENABLE without the capability", "00 03 3200 0000 0000", STALL, STALL),
     ("SET_FEATURE remote wake-up", "00 03 0100 0000 0000", STALL, STALL),
     ("SET_FEATURE test mode", "00 03 0200 0000 0000", STALL, STALL),
+    ("SET_FEATURE function suspend with options", "01 03 0000 0001 0000", STALL, b""),
     ("SET_FEATURE function suspend", "01 03 0000 0000 0000", STALL, b""),
     ("SET_FEATURE interface feature 1", "01 03 0100 0000 0000", STALL, STALL),
     ("GET_DESCRIPTOR qualifier", "80 06 0006 0000 0a00", STALL, STALL),
@@ -95,6 +106,77 @@ TABLE = [
 def test_requests(setup: str, unconfigured: bytes | None, configured: bytes | None) -> None:
     assert Ep0(configured=False)(setup, bytes(6) if setup.startswith("00 30") else b"") == unconfigured
     assert Ep0()(setup, bytes(6) if setup.startswith("00 30") else b"") == configured
+
+
+@pytest.mark.parametrize("length", [0, 5, 7])
+def test_set_sel_takes_six_bytes(length: int) -> None:
+    assert Ep0()(f"00 30 0000 0000 {length:02x}00", bytes(length)) is STALL
+
+
+@pytest.mark.parametrize(("feature", "bit"), [("30", 2), ("31", 3)])
+def test_b15_u1_and_u2_are_reported_while_they_are_enabled(feature: str, bit: int) -> None:
+    ep0 = Ep0()
+    assert ep0(f"00 03 {feature}00 0000 0000") == b""
+    assert ep0("80 00 0000 0000 0200") == bytes((1 << bit, 0))
+    assert ep0(f"00 01 {feature}00 0000 0000") == b""
+    assert ep0("80 00 0000 0000 0200") == b"\0\0"
+
+
+@pytest.mark.parametrize("how", ["configuration 0", "reset"])
+def test_b15_nothing_stays_enabled_in_an_unconfigured_device(how: str) -> None:
+    ep0 = Ep0()
+    ep0("00 03 3000 0000 0000")
+    if how == "reset":
+        ep0.device.bus_reset(0)
+    else:
+        ep0("00 09 0000 0000 0000")
+    ep0("00 09 0100 0000 0000")
+    assert ep0("80 00 0000 0000 0200") == b"\0\0"
+
+
+def test_b15_latency_messages_need_the_capability() -> None:
+    ep0 = Ep0()
+    known = ep0.device.ep0.descriptors
+    capable = bytearray(known.bos)
+    capable[15] = 0x02
+    ep0.device.ep0.descriptors = replace(known, bos=bytes(capable))
+    assert ep0("00 03 3200 0000 0000") == b""
+    assert ep0("80 00 0000 0000 0200") == b"\x10\0"
+
+
+@pytest.mark.parametrize(("current_ma", "status"), [(400, b"\0\0"), (0, b"\1\0")])
+@pytest.mark.parametrize("speed", list(Speed))
+def test_b15_a_camera_with_a_supply_of_its_own_says_so(speed: Speed, current_ma: int, status: bytes) -> None:
+    identity = replace(IDENTITY, max_power_ma=current_ma, max_power_high_speed_ma=current_ma)
+    for configured in (False, True):
+        assert Ep0(speed, configured, toy=Toy(identity=identity))("80 00 0000 0000 0200") == status
+
+
+def test_b15_what_a_high_speed_camera_would_be_at_full_speed() -> None:
+    """One vendor interface without endpoints, whose name says why."""
+    ep0 = Ep0(Speed.HIGH)
+    expected = "09 07 12 00 01 01 00 80 c8  09 04 00 00 00 ff 00 00 0a"
+    assert ep0("80 06 0007 0000 ff00") == bytes.fromhex(expected)
+    assert ep0("80 06 0007 0000 0900") == bytes.fromhex(expected)[:9]
+    name = ep0("80 06 0a03 0904 ff00")
+    assert name is not None and name[2:].decode("utf-16-le") == "USB3 Vision needs High-Speed or SuperSpeed"
+    assert Ep0()("80 06 0a03 0904 ff00") is STALL
+
+
+@pytest.mark.parametrize("how", ["reset", "replug"])
+def test_b8_a_new_name_is_in_the_strings_after_a_reset(how: str) -> None:
+    ep0 = Ep0()
+    assert ep0("80 06 0803 0904 ff00") == b"\x02\x03"
+    ep0.toy.identity = replace(IDENTITY, user_defined_name="left")
+    assert ep0("80 06 0803 0904 ff00") == b"\x02\x03"
+    if how == "reset":
+        ep0.device.bus_reset(0)
+    else:
+        ep0.device.unplug(0)
+        ep0.device.replug(0)
+    assert ep0("80 06 0803 0904 ff00") == b"\x0a\x03" + "left".encode("utf-16-le")
+    whole = ep0("80 06 0002 0000 ff00")
+    assert whole is not None and whole[26 + 18] == 8
 
 
 @pytest.mark.parametrize(

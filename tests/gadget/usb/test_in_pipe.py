@@ -141,6 +141,71 @@ def test_a_request_taken_back() -> None:
     assert not port.device.cancel(Urb(0x80, 3), 0)
 
 
+def test_b3_cancelling_the_oldest_request_serves_the_next() -> None:
+    """The piece that crossed for the first crosses for the second, without any other call."""
+    port = Port(sends(4 * P), sends(4 * P), paced=True)
+    first, second = port.ask(4 * P, 4 * P)
+    assert port.device.next_wakeup_ns() is not None
+    assert port.device.cancel(first, 0)
+    due_ns = port.device.next_wakeup_ns()
+    assert due_ns is not None, "the second request would wait for ever"
+    port.device.service(due_ns)
+    assert [u for u in port.done if u is not first] == [second]
+    assert data(second) == RAMP[: 4 * P]
+
+
+def test_b3_a_request_that_was_too_long_to_wait_for_is_followed_by_one_that_is_not() -> None:
+    port = Port(sends(P, ready_ns=10**9), paced=True)
+    first, second = port.ask(P, P)
+    port.device.cancel(first, 0)
+    port.device.service(10**9)
+    assert port.done == [second]
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_b17_taking_requests_back_costs_the_same_wherever_they_stand(newest_first: bool) -> None:
+    """Looking for one compares it with no other."""
+    port = Port()
+    urbs = [Compared(IN, 64) for _ in range(1000)]
+    for urb in urbs:
+        port.device.submit(urb, 0)
+    Compared.count = 0
+    for urb in reversed(urbs) if newest_first else urbs:
+        assert port.device.cancel(urb, 0)
+    assert Compared.count == 0
+
+
+class Compared(Urb):
+    """Counts how often one is compared with another."""
+
+    __slots__ = ()
+    count = 0
+
+    def __eq__(self, other: object) -> bool:
+        Compared.count += 1
+        return self is other
+
+    __hash__ = object.__hash__
+
+
+def test_p2_a_request_behind_others_costs_the_camera_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host queues dozens; only the oldest can be served, so only the first asks what the camera has."""
+    port = Port()
+    asked = 0
+
+    def next_wakeup_ns() -> int | None:
+        nonlocal asked
+        asked += 1
+        return None
+
+    monkeypatch.setattr(port.script, "next_wakeup_ns", next_wakeup_ns)
+    port.ask(*[64] * 20)
+    assert asked == 1
+    port.script.todo.extend(sends(10) for _ in range(20))
+    port.device.service(0)
+    assert port.answers == [(OK, 10)] * 20
+
+
 def test_halting_ends_the_waiting_requests_and_the_transfer() -> None:
     port = Port(sends(3 * P))
     port.ask(P)

@@ -201,7 +201,7 @@ def test_closing_detaches(path: Path) -> None:
     writer = PcapWriter(path)
     writer.attach(bus.device)
     writer.close()
-    assert bus.device.observer is None
+    assert bus.device.observers == []
     enumerate_device(bus)
     assert path.stat().st_size == 24
 
@@ -227,7 +227,7 @@ def test_a_full_disk_ends_the_capture_not_the_camera(monkeypatch: pytest.MonkeyP
     enumerate_device(bus)
     for _ in range(200):
         echo(bus, b"hello")
-    assert bus.device.observer is None
+    assert bus.device.observers == []
     with pytest.raises(OSError, match="No space left on device: the capture is cut short: '/dev/full'"):
         writer.close()
 

@@ -1,11 +1,13 @@
 """The server stepped by hand: no thread, a clock of the test's."""
 
+import errno
 import logging
 import socket
 from collections.abc import Iterator
 
 import pytest
 
+from gadget.time.accepting import PAUSE_NS
 from gadget.time.loop import Loop
 from gadget.usb.device import UsbDevice
 from gadget.usbip import server as module
@@ -26,6 +28,13 @@ class Rig:
         self.exports = export(UsbDevice(Toy(), paced=False), UsbDevice(Toy()))
         self.server = UsbipServer(self.loop, self.exports, port=0)
         self.clients: list[socket.socket] = []
+
+    def join(self) -> socket.socket:
+        """A client that may not be let in."""
+        client = socket.create_connection(("127.0.0.1", self.server.port))
+        self.clients.append(client)
+        self.loop.step(1)
+        return client
 
     def connect(self, data: bytes = b"", receive_buffer: int = 0) -> socket.socket:
         client = socket.socket()
@@ -217,14 +226,109 @@ def test_a_silent_client_is_dropped(rig: Rig, caplog: pytest.LogCaptureFixture) 
         imported.recv(1)
 
 
-def test_too_many_connections(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_CONNECTIONS", 2)
-    rig.connect()
-    rig.connect()
-    with socket.create_connection(("127.0.0.1", rig.server.port)) as third:
-        rig.loop.step(1)
-        assert third.recv(1) == b""
-    assert len(rig.server.connections) == 2
+def test_b17_idle_connections_lock_nobody_out(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that has said nothing for the longest time makes room; who has a camera keeps it."""
+    monkeypatch.setattr(module, "MAX_CONNECTIONS", 3)
+    camera = rig.imported("1-1")
+    idle = [rig.connect(), rig.connect()]
+    late = rig.join()
+    assert idle[0].recv(1) == b""
+    late.sendall(host.op_import("1-2"))
+    rig.loop.step(1)
+    assert late.recv(4096)[:8] == host.op(0x0003)
+    assert len(rig.server.connections) == 3
+    for client in (camera, idle[1]):
+        with pytest.raises(BlockingIOError):
+            client.recv(1)
+
+
+def test_more_cameras_in_use_than_connections_are_refused(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_CONNECTIONS", 1)
+    rig.imported("1-1")
+    assert rig.join().recv(1) == b""
+    assert len(rig.server.connections) == 1
+
+
+def test_b7_a_client_that_asks_and_never_reads_is_not_read_either(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It sends until nobody takes any more; then it reads and gets every answer, in order."""
+    monkeypatch.setattr(module, "MAX_QUEUED_BYTES", MIB)
+    client = rig.imported(receive_buffer=4096)
+    question = host.control_in(0, host.GET_DEVICE_DESCRIPTOR)
+    seqnum, refused, unsent = 2, 0, b""
+    while refused < 50:
+        if not unsent:
+            burst = range(seqnum, seqnum + 500)
+            unsent = b"".join(question[:4] + n.to_bytes(4, "big") + question[8:] for n in burst)
+            seqnum += 500
+        try:
+            unsent = unsent[client.send(unsent) :]
+            refused = 0
+        except BlockingIOError:
+            refused += 1
+        rig.loop.step(0)
+    [connection] = rig.server.connections
+    waiting = len(connection._queue) * module._ENTRY_BYTES + connection._queued_bytes
+    assert module.MAX_QUEUED_BYTES <= waiting < module.MAX_QUEUED_BYTES + 16 * MIB
+    stream = bytearray()
+    while len(stream) < (seqnum - 2) * (48 + 18):
+        rig.loop.step(0)
+        try:
+            unsent = unsent[client.send(unsent) :] if unsent else b""
+        except BlockingIOError:
+            pass
+        try:
+            stream += client.recv(MIB)
+        except BlockingIOError:
+            pass
+    assert [answer.seqnum for answer in host.answers(bytes(stream))] == list(range(2, seqnum))
+
+
+def test_b17_a_process_without_descriptors_does_not_spin(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It looks away for a while; who waits gets in when there is room again."""
+    listener = rig.server._acceptor.listener
+    calls = 0
+
+    class Full:
+        def fileno(self) -> int:
+            return listener.fileno()
+
+        def accept(self) -> object:
+            nonlocal calls
+            calls += 1
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    acceptor = rig.server._acceptor
+    client = socket.create_connection(("127.0.0.1", rig.server.port))
+    rig.clients.append(client)
+    monkeypatch.setattr(acceptor, "listener", Full())
+    for _ in range(100):
+        rig.loop.step(0)
+    assert calls == 1
+    monkeypatch.setattr(acceptor, "listener", listener)
+    rig.loop.step(0)
+    assert not rig.server.connections
+    rig.now_ns += PAUSE_NS
+    for _ in range(2):
+        rig.loop.step(0)
+    assert len(rig.server.connections) == 1
+
+
+class TestAddress:
+    def test_b17_everywhere_is_shown_as_this_machines_address(self, rig: Rig) -> None:
+        with UsbipServer(rig.loop, {}, host="0.0.0.0", port=0) as server:
+            assert server.is_open_to_others
+            assert server.host == "0.0.0.0"
+            assert server.address != "0.0.0.0"
+            with socket.create_connection((server.address, server.port)):
+                rig.loop.step(1)
+                assert len(server.connections) == 1
+
+    @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2"])
+    def test_loopback_is_for_this_machine_alone(self, rig: Rig, address: str) -> None:
+        with UsbipServer(rig.loop, {}, host=address, port=0) as server:
+            assert (server.is_open_to_others, server.address) == (False, address)
 
 
 def test_closing_the_server_frees_everything(rig: Rig) -> None:
@@ -257,7 +361,7 @@ class TestPort:
             UsbipServer(rig.loop, {}, port=70000)
 
     def test_unknown_host(self, rig: Rig) -> None:
-        with pytest.raises(U3VError, match=r"cannot listen on 192\.0\.2\.1 port 0: "):
+        with pytest.raises(U3VError, match=r"cannot listen on 192\.0\.2\.1 port 0: .*; try another address"):
             UsbipServer(rig.loop, {}, host="192.0.2.1", port=0)
 
 
