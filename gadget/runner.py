@@ -25,6 +25,7 @@ from gadget.rendering import Renderer, RunJob, run_inline
 from gadget.time.loop import Loop
 from gadget.time.simulated import SimulatedLoop
 from gadget.usb.device import UsbDevice
+from gadget.usb.faults import Fault, wrap_function, wrap_requests
 from gadget.usb.pcap import PcapWriter
 from gadget.usb.port import Port
 from gadget.user_set_file import UserSetFile
@@ -59,7 +60,7 @@ class CameraSpec:
     all cameras of a bench share (None: each has a host controller of its own). `supply`: cable and heat.
     `clock`: one of gadget.time.simulated.CLOCKS, the same for all cameras of a bench.
     `defects`: row and column noise, hot pixels. `threads` render each frame.
-    `model_files`: files of models besides the built-in ones.
+    `model_files`: files of models besides the built-in ones. `faults`: what goes wrong on purpose.
     """
 
     model: str
@@ -79,6 +80,7 @@ class CameraSpec:
     defects: Defects = NO_DEFECTS
     threads: int = 1
     model_files: tuple[Path, ...] = ()
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(slots=True)
@@ -159,8 +161,9 @@ def build_core(
 def plug_usb(core: Core, bus: Bus | None = None) -> BuiltCamera:
     """Plug a camera into a USB port of its own, on `bus` with others or on one of its own."""
     spec = core.spec
-    function = UsbFunction(core.camera, WireOptions(strict=spec.strict))
+    function = wrap_function(UsbFunction(core.camera, WireOptions(strict=spec.strict)), spec.faults)
     device = UsbDevice(function, speed=spec.speed, paced=spec.paced, bus=bus, offered_ma=spec.offered_ma)
+    wrap_requests(device, spec.faults)
     port = Port(device, core.camera, core.power)
     return BuiltCamera(spec, core.model, core.camera, core.pixels, core.power, function, device, port)
 

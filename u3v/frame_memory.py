@@ -101,10 +101,7 @@ class FrameMemory:
     def abort(self) -> None:
         """Discard all frames but those that a wire is sending, which are cut short."""
         while self._frames and not self._frames[-1].is_fetched:
-            dropped = self._frames.pop()
-            dropped.lease.ended = True
-            self._forget(dropped)
-            self.discarded += 1
+            self._drop(self._frames.pop())
         for frame in self._frames:
             frame.is_cut = True
         self._full = self._full and bool(self._frames)
@@ -160,8 +157,12 @@ class FrameMemory:
 
     def finish(self, frame: Frame, sent_bytes: int, *, whole: bool, now_ns: int) -> None:
         """A wire has sent the last byte of `frame`, all of it (`whole`) or a part. One that ended before is ignored."""
-        if frame.lease.ended or not self._frames or self._frames[0] is not frame:
+        if frame.lease.ended or frame.exposure.index not in self._by_index:
             return
+        while (
+            self._frames[0] is not frame
+        ):  # sent before this one, but its end never came: it was lost on its way
+            self._drop(self._frames.popleft())
         self._frames.popleft()
         self._forget(frame)
         frame.data = None  # its buffer goes back to the pool
@@ -175,6 +176,12 @@ class FrameMemory:
             self._full = False
             self._happened(Happening.TRANSFER_BUFFER_READY, now_ns, exposure.block_id)
         self._happened(Happening.FRAME_TRANSFER_END, now_ns, exposure.block_id)
+
+    def _drop(self, frame: Frame) -> None:
+        frame.lease.ended = True
+        frame.data = None
+        self._forget(frame)
+        self.discarded += 1
 
     def _forget(self, frame: Frame) -> None:
         del self._by_index[frame.exposure.index]

@@ -12,6 +12,7 @@ from gadget.cli.completion import SCENE, SETTING
 from gadget.feature_text import parse_cameras, parse_defects, parse_settings
 from gadget.runner import DEFAULT_SCENE, CameraSpec
 from gadget.time.simulated import CLOCKS
+from gadget.usb.faults import parse_fault
 from u3v.errors import Mistake
 from u3v.model import load_file, model_names
 from u3v.wire.usb import Speed
@@ -23,6 +24,7 @@ SECTIONS = {
     "What it sees": ("scene", "defects", "seed"),
     "Bus and time": ("bus", "speed", "pacing", "clock", "strict"),
     "Supply and heat": ("port_ma", "supply_v", "cable_ohm", "load_ma", "ambient"),
+    "What goes wrong": ("faults",),
     "This machine": ("threads", "pcap", "control"),
     "How it went": ("report", "fail_on_drops"),
 }
@@ -209,6 +211,14 @@ def camera_options(command: F) -> F:
                 help="Keep what UserSetSave stores here between runs, for one camera. Processes may share it.",
             ),
             click.option(
+                "--fault",
+                "faults",
+                multiple=True,
+                metavar="NAME[:KEY=NUMBER,...]",
+                help="What goes wrong on purpose, such as lost-trailer:frame=3 or eproto:endpoint=0x83,nth=10; may be "
+                "given often.",
+            ),
+            click.option(
                 "--pcap",
                 type=click.Path(path_type=Path, dir_okay=False),
                 metavar="FILE",
@@ -277,6 +287,7 @@ def specs(cameras: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]
             settings=settings | own,
             defects=parse_defects(options["defects"]),
             threads=options["threads"],
+            faults=tuple(parse_fault(text) for text in options["faults"]),
             model_files=files,
         )
         for (model, own), each in zip(wanted, serials, strict=True)
@@ -298,7 +309,7 @@ def as_arguments(options: Mapping[str, Any]) -> list[str]:
     """What was parsed by `camera_options`, as words for another `u3v`."""
     arguments = []
     for name, value in options.items():
-        option = "--" + name.replace("_", "-")
+        option = {"faults": "--fault", "settings": "--set"}.get(name, "--" + name.replace("_", "-"))
         if name == "pacing":
             arguments.append("--pacing" if value else "--no-pacing")
         elif name == "strict":

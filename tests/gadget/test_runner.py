@@ -7,7 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from gadget.runner import Bench, BuiltCamera, CameraSpec
+from gadget.tools.grab import GrabOptions, grab
+from gadget.tools.in_process import in_process
+from gadget.usb.faults import LostTrailer, parse_fault
 from gadget.usb.in_pipe import Urb
+from u3v.usb3v.function import UsbFunction
 
 MODEL = "acA4096-40um"
 IDLE = """
@@ -54,6 +58,23 @@ def test_p1_maps_are_made_when_a_host_configures_it_and_freed_when_it_is_gone() 
         assert second.pixels.source.fixed_pattern is None
         configure(first, 0)
         until(bench, lambda: first.pixels.source.fixed_pattern is None)
+
+
+def test_s7_a_camera_behind_a_fault_counts_what_was_lost() -> None:
+    """A trailer that never arrives: its frame is not delivered, and the next ones are."""
+    spec = CameraSpec(
+        MODEL,
+        settings={"Width": "64", "Height": "48"},
+        faults=(parse_fault("lost-trailer:frame=1"),),
+    )
+    with in_process(spec) as host:
+        result = grab(host, GrabOptions(frames=5), clock_s=lambda: host.now_ns / 1e9)
+        function = host.device.function
+        assert isinstance(function, LostTrailer) and isinstance(function.inner, UsbFunction)
+        frames = function.inner.camera.frames
+    assert result.delivered < 5 and not result.ok
+    assert frames.offered == frames.delivered + frames.discarded + frames.in_flight
+    assert frames.discarded >= 1
 
 
 def test_u2_a_scene_that_raises_is_one_line_and_frames_are_lost(
