@@ -43,7 +43,8 @@ log = logging.getLogger(__name__)
 
 DEFAULT_SCENE = "target"
 FIRST_SERIAL = 40000001
-PATIENCE_S = 3.0
+PATIENCE_S = 8.0
+"""Longer than loading ever takes: then the engine is being compiled, and a person is told."""
 PAUSE_S = 50e-6
 PACED_PART_PX = 1 << 18
 """A paced camera has time for pauses each 0.2 ms: nobody waits for a processor for longer."""
@@ -321,7 +322,7 @@ class Bench:
         with ThreadPoolExecutor(1, "load") as worker:
             loading = worker.submit(load)
             if wait([loading], PATIENCE_S).not_done:
-                print("preparing the sensor engine ...", file=sys.stderr, flush=True)
+                print("preparing the sensor engine (compiled once per machine) ...", file=sys.stderr, flush=True)
             loading.result()
 
     def _breathe(self) -> None:
