@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from frames.pictures import Pixels
+import numpy as np
+import numpy.typing as npt
+
+from frames.pictures import Pixels, picture
 from gadget.camera_verbs import CameraError, CameraTimeout
 from gadget.live import LiveCamera
 from gadget.tools.images import format_name, to_pixels
@@ -48,6 +51,10 @@ class Frame:
     @property
     def complete(self) -> bool:
         return self.status == "complete"
+
+    def picture(self) -> npt.NDArray[np.uint8]:
+        """What it looks like, 8 bits a colour: numbers scaled down, Bayer formats demosaiced to (H, W, 3)."""
+        return picture(self.pixels, self.pixel_format)
 
     def __repr__(self) -> str:
         height, width = self.pixels.shape[:2]

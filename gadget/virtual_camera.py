@@ -28,7 +28,7 @@ from gadget.live import LiveCamera
 from gadget.places import InProcess, OnLoop, Place
 from gadget.runner import CameraSpec
 from u3v.did_you_mean import hint
-from u3v.errors import GenCPError
+from u3v.errors import GenCPError, Mistake
 from u3v.wire.usb import Speed
 
 T = TypeVar("T")
@@ -254,7 +254,7 @@ class VirtualCamera(CameraVerbs):
 
 
 def camera_spec(camera: str | CameraSpec, keywords: Mapping[str, Any]) -> CameraSpec:
-    """What the text of a camera and the keywords of `VirtualCamera` say. Raises TypeError, ValueError."""
+    """What the text of a camera and the keywords of `VirtualCamera` say. Raises TypeError, Mistake."""
     if isinstance(camera, CameraSpec):
         spec = camera
     else:
@@ -291,7 +291,7 @@ def _speed(value: Any) -> Speed:
     if isinstance(value, Speed):
         return value
     if value not in names:
-        raise ValueError(f"speed {value!r}: must be super or high{hint(str(value), names)}")
+        raise Mistake(f"speed {value!r}: must be super or high{hint(str(value), names)}")
     return names[value]
 
 

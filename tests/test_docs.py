@@ -42,7 +42,9 @@ def test_the_page_on_control_runs(
     with controlled(places.default_path(), CameraSpec("acA4096-40um")) as server:
         for line in blocks("control.md", "sh")[0].splitlines():
             monkeypatch.setattr(sys, "argv", line.split())
-            main()
+            with pytest.raises(SystemExit) as end:
+                main()
+            assert end.value.code == 0, line
         assert "lost: 0" in capsys.readouterr().out
         for block in blocks("control.md", "python"):
             exec(compile(block, "control.md", "exec"), {})
@@ -82,4 +84,4 @@ def test_the_table_of_a_frame_is_complete() -> None:
     page = (DOCS / "python.md").read_text("utf-8")
     with VirtualCamera(Width=64, Height=32) as camera:
         names = {name for name in dir(camera.grab()) if not name.startswith("_")}
-    assert names <= set(re.findall(r"`(\w+)`", page))
+    assert names <= set(re.findall(r"`(\w+)[`(]", page))

@@ -67,6 +67,7 @@ def test_rgb_pixels_have_three_colours_and_bayer_pixels_one() -> None:
         camera.features.PixelFormat = "BayerRG12p"
         frame = camera.grab()
         assert (frame.pixels.shape, frame.pixels.dtype) == ((32, 64), np.uint16)
+        assert (frame.picture().shape, frame.picture().dtype) == ((32, 64, 3), np.uint8)
 
 
 def test_frames_of_one_acquisition_are_in_order_and_the_same_each_time() -> None:
