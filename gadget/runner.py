@@ -322,7 +322,9 @@ class Bench:
         with ThreadPoolExecutor(1, "load") as worker:
             loading = worker.submit(load)
             if wait([loading], PATIENCE_S).not_done:
-                print("preparing the sensor engine (compiled once per machine) ...", file=sys.stderr, flush=True)
+                print(
+                    "preparing the sensor engine (compiled once per machine) ...", file=sys.stderr, flush=True
+                )
             loading.result()
 
     def _breathe(self) -> None:

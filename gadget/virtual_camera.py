@@ -27,6 +27,7 @@ from gadget.frame_stream import DEFAULT_TIMEOUT_S, Frame, FrameStream
 from gadget.live import LiveCamera
 from gadget.places import InProcess, OnLoop, Place
 from gadget.runner import CameraSpec
+from gadget.usb.faults import Fault, parse_fault
 from u3v.did_you_mean import hint
 from u3v.errors import GenCPError, Mistake
 from u3v.wire.usb import Speed
@@ -303,7 +304,12 @@ def _files(value: Iterable[str | Path]) -> tuple[Path, ...]:
     return tuple(Path(each) for each in value)
 
 
+def _faults(value: Iterable[str | Fault]) -> tuple[Fault, ...]:
+    return tuple(parse_fault(each) if isinstance(each, str) else each for each in value)
+
+
 _CONVERTERS: dict[str, Callable[[Any], Any]] = {
+    "faults": _faults,
     "speed": _speed,
     "bus": _bus,
     "defects": lambda value: parse_defects(value) if isinstance(value, str) else value,

@@ -375,6 +375,15 @@ def test_the_whole_of_a_spec_can_be_said(tmp_path: object) -> None:
         Bench()
 
 
+def test_a_frame_that_lost_its_trailer_says_what_is_missing() -> None:
+    with VirtualCamera(faults=["lost-trailer:frame=2"], **SMALL) as camera:
+        frames = camera.grab(4)
+    assert [frame.complete for frame in frames].count(False) == 1
+    broken = next(frame for frame in frames if not frame.complete)
+    assert "trailer" in broken.status
+    assert broken.pixels.shape == (32, 64)
+
+
 def test_a_closed_camera_says_so(camera: VirtualCamera) -> None:
     camera.close()
     camera.close()
