@@ -103,6 +103,7 @@ class Acquisition:
         self._happenings = happenings
         self._tick_ns = camera.model.integer("timestamp_increment_ns", 1)
         self._frames_left: int | None = None
+        self._suspended: tuple[int | None] | None = None
         self._burst_left = 0
         self._not_before_ns = 0
         self._sensor_ready_ns = 0
@@ -131,8 +132,12 @@ class Acquisition:
         features = self._camera.features
         mode = features.get("AcquisitionMode")
         frames = features.get_or("AcquisitionFrameCount", 1)
+        self._begin({"SingleFrame": 1, "MultiFrame": frames, "Continuous": None}[mode], now_ns)
+
+    def _begin(self, frames_left: int | None, now_ns: int) -> None:
         self.active = True
-        self._frames_left = {"SingleFrame": 1, "MultiFrame": frames, "Continuous": None}[mode]
+        self._suspended = None
+        self._frames_left = frames_left
         self._burst_left = 0
         self._triggers.clear()
         self._not_before_ns = now_ns
@@ -145,6 +150,7 @@ class Acquisition:
     def stop(self, now_ns: int) -> None:
         """AcquisitionStop: what was exposed is still delivered, nothing new begins."""
         self._triggers.clear()
+        self._suspended = None
         self._end(now_ns)
 
     def abort_command(self, now_ns: int) -> None:
@@ -165,6 +171,18 @@ class Acquisition:
         self._readout_end_ns = now_ns
         self._readouts.clear()
         self._camera.frames.abort()
+
+    def suspend(self, now_ns: int) -> None:
+        """The way out for frames was taken away (a halted endpoint). As an abort, but `resume` goes on."""
+        is_active, frames_left = self.active, self._frames_left
+        self.abort(now_ns)
+        self._suspended = (frames_left,) if is_active and frames_left != 0 else None
+
+    def resume(self, now_ns: int) -> None:
+        """Frames have a way out again: go on with an acquisition that was suspended, and that nobody has ended."""
+        if self._suspended is None:
+            return
+        self._begin(*self._suspended, now_ns)
 
     def trigger(self, trigger: str, now_ns: int) -> None:
         """A trigger signal, FRAME or BURST. One that comes too early, or is not awaited, is lost (an overtrigger)."""

@@ -99,6 +99,9 @@ class Camera:
         self.throughput = Throughput(self, self.happenings, self._throughput_changed)
         self.inputs = Inputs(self.family, self.features, self.happenings, self.acquisition.trigger)
         self.notifications = Notifications(self.family, self.features, self.happenings, self.stamp)
+        self.happenings.listen(
+            lambda _what, at_ns, _block_id: self.acquisition.resume(at_ns), Happening.STREAM_START
+        )
         self.timed: list[Timed] = [self.thermal, self.acquisition, self.throughput]
         self._name_itself()
         sfnc.load_startup_set(self, self.family.user_sets)

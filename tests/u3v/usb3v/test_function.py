@@ -44,20 +44,54 @@ def test_b18_a_cleared_halt_goes_on_at_a_leader(host: Host) -> None:
     assert host.read_int(SI_CONTROL) == 1
 
 
-def test_h3_a_halt_ends_the_enable_bit_and_not_the_acquisition(host: Host) -> None:
+def test_h3_a_halt_suspends_the_acquisition(host: Host) -> None:
     """Cancel all buffers and go on: halt, clear, enable again, without AcquisitionStart."""
     host.start()
     assert host.frame().block_id == 0
     host.halt(STREAM_IN)
     assert host.read_int(SI_CONTROL) == 0
     host.clear(STREAM_IN)
-    assert host.camera.acquisition.active
     with pytest.raises(UsbTimeout):
         host.transfer(1024, timeout_ms=5)
     host.write_int(SI_CONTROL, 1)
+    assert host.camera.acquisition.active
     frame = host.frame()
     assert frame.block_id == 0  # ids start afresh with the stream
     host.run("AcquisitionStop")
+
+
+def test_h3_a_host_after_one_that_died_finds_nothing_locked(host: Host) -> None:
+    """It halts the stream endpoint when it opens the camera, sets what it likes and starts."""
+    host.start()
+    host.frame()
+    host.halt(STREAM_IN)
+    host.clear(STREAM_IN)
+    host.set("Width", 48)
+    host.start()
+    assert len(host.frame().payload) == 48 * 30
+
+
+def test_h3_an_acquisition_that_was_ended_does_not_come_back(host: Host) -> None:
+    host.start()
+    host.frame()
+    host.halt(STREAM_IN)
+    host.clear(STREAM_IN)
+    host.run("AcquisitionStop")
+    host.write_int(SI_CONTROL, 1)
+    assert not host.camera.acquisition.active
+
+
+def test_h3_the_frames_that_were_left_are_the_frames_that_come(host: Host) -> None:
+    host.set("AcquisitionMode", "MultiFrame")
+    host.set("AcquisitionFrameCount", 10)
+    host.start()
+    host.frame()
+    exposed = host.camera.acquisition.exposed
+    host.halt(STREAM_IN)
+    host.clear(STREAM_IN)
+    host.write_int(SI_CONTROL, 1)
+    host.bus.run(100 * MS)
+    assert exposed < host.camera.acquisition.exposed == 10
 
 
 def test_h2_a_halted_endpoint_cannot_be_enabled(host: Host) -> None:
