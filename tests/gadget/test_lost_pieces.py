@@ -124,11 +124,14 @@ def faulty_camera(size: str, piece: str, block: int = BLOCK) -> Iterator[Faulty]
 
 
 def check(result: GrabResult, block_id: int) -> None:
-    """The frame with the fault is lost, and with it one more at most."""
+    """The frame with the fault is lost, and with it one more at most: the next one that the camera still had (on a
+    busy machine its memory runs over)."""
     assert result.error == ""
     assert result.first_block_id == 0 and result.last_block_id is not None
     assert result.delivered + result.incomplete + result.discarded == result.last_block_id + 1
-    assert {number for number, _ in result.reasons} <= {block_id, block_id + 1}, result.lines()
+    near = range(block_id, block_id + 2 + result.discarded)
+    assert {number for number, _ in result.reasons} <= set(near), result.lines()
+    assert len(result.reasons) <= 2, result.lines()
     assert result.incomplete + result.discarded >= 1
     assert result.delivered == FRAMES - len(result.reasons)
 

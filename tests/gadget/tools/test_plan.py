@@ -148,10 +148,11 @@ def test_u8_the_suggested_limits_fit(other: int) -> None:
     assert not lossy.fits
     assert suggested[1].startswith("DeviceLinkThroughputLimitMode=On,DeviceLinkThroughputLimit=")
     assert suggested[2] == ""
-    set_so = [
-        text + (":", ",")[":" in text] + more if more else text
-        for text, more in zip(wanted, suggested, strict=True)
-    ]
+    set_so = []
+    for text, more in zip(wanted, suggested, strict=True):
+        name, chosen = parse_camera(text)
+        chosen |= parse_camera(f"{name}:{more}")[1] if more else {}
+        set_so.append(f"{name}:{','.join(f'{key}={value}' for key, value in chosen.items())}".rstrip(":"))
     made = plan(set_so, bus)
     assert made.fits
     assert sum(c.link_share for c in made.cameras) + made.other_share == pytest.approx(1, abs=0.002)
