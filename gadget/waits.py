@@ -1,7 +1,9 @@
 """Waiting for something that a camera on a loop does, without stopping the loop.
 
-A service of the loop that is due as soon as one of its conditions holds: the loop looks at them after every
-round. State: the conditions that are waited for. Always true: each wait is told once, or cancelled.
+For example, somebody on the control socket waits for frame 10. The loop must go on meanwhile, or there would be no
+frame 10. So the condition is kept here, and the loop, which takes this for one of its services, looks at it after
+every round. State: the conditions that are waited for. Always true: each wait is told once that it is over, or is
+cancelled.
 """
 
 from collections.abc import Callable

@@ -76,9 +76,13 @@ class Exposer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """What the settings of one moment say about instants. `spacing_ns`: from an exposure to the next one that a
-    trigger may start; with an image buffer of one image the link has no say there: what finds the buffer full
-    is exposed, and skipped. `gap_ns`: the same without the sensor, which is bound by the exposure that was.
+    """What the settings of one moment say about instants.
+
+    `sensor_period_ns` is what sensor and exposure need from one exposure to the next, `period_ns` what everything
+    needs: sensor, link and frame rate. `spacing_ns`: from an exposure to the next one that a trigger may start.
+    Where the image buffer holds one image, the link does not delay a trigger: the exposure takes place, and if the
+    buffer is still full then, its image is skipped. `gap_ns`: what link and frame rate ask for. It leaves the
+    sensor out, because the sensor is bound by the exposure that it had, with the settings of that time.
     """
 
     version: int
@@ -290,7 +294,7 @@ class Acquisition:
 
     def tick(self, now_ns: int) -> None:
         if not self._is_free and self._runs_freely():
-            self._not_before_ns = max(self._not_before_ns, now_ns)  # nothing is made up for
+            self._not_before_ns = max(self._not_before_ns, now_ns)  # exposures start now, not in the past
         while True:
             start_ns = self._next_start_ns()
             starts = start_ns is not None and start_ns <= now_ns

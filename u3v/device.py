@@ -1,7 +1,8 @@
 """What the parts of a camera may ask of the camera that they belong to: small Protocols, and nothing behind them.
 
-Features are declared with functions of a `Device`; the acquisition, the throughput and the thermal guard see the
-camera through it as well. So none of them imports `u3v.camera`, which composes them all.
+`u3v.camera` composes the parts, so it imports them; if they imported it, too, there would be a circle. Instead each
+part says here what it needs. For example, the feature TimestampLatchValue is read by a function of a `Device`,
+`lambda camera: camera.latched_timestamp_ns`.
 """
 
 from collections.abc import Iterator, Mapping

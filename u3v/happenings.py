@@ -1,9 +1,13 @@
 """What can happen in a camera, and who hears of it.
 
-The camera tells each happening once; any number of listeners hear it: the event channel, counters, timers, output
-lines, a control socket, a test that waits. Who has nothing to do with a happening is not asked, and a happening
-without a listener is no less true. Names are SFNC's where SFNC has an event for it, so that a family of cameras
-only lists those which its maker calls otherwise.
+The camera tells each happening once, and any number of listeners hear it: the event channel, counters, timers,
+output lines, a control socket, a test that waits. Only listeners of that happening are called. What happens does
+not depend on them: a camera whose maker gave it no events has the same happenings as any other, so a counter or a
+test can still hear them. For example, `happenings.listen(note, Happening.EXPOSURE_START)` calls `note(what, at_ns,
+block_id)` at each exposure.
+
+Names are SFNC's where SFNC has an event for what happens. So a family of cameras lists only the names that its
+maker has changed.
 """
 
 from collections.abc import Callable
@@ -14,6 +18,8 @@ Listener = Callable[["Happening", int, int], None]
 
 
 class Happening(Enum):
+    """All that can happen. The value is the name of SFNC's event, where there is one."""
+
     ACQUISITION_START = "AcquisitionStart"
     ACQUISITION_END = "AcquisitionEnd"
     FRAME_BURST_START = "FrameBurstStart"

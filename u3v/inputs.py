@@ -1,8 +1,9 @@
 """Where the outside world reaches the camera: one place for every signal that can trigger something.
 
-A signal has a name as TriggerSource's entries have ("Software", "Line1", "Action1") and, where it is electrical, an
-edge. Which triggers it gives is what the features say at that moment: TriggerSource selects the signal, and
-TriggerActivation the edge that counts. Whatever passes goes to the acquisition; a line's edges are happenings as well.
+A signal has the name of one of TriggerSource's entries ("Software", "Line1", "Action1") and, where it is
+electrical, an edge. The features say what becomes of it: with TriggerSource = Line1 and TriggerActivation =
+FallingEdge, a falling edge of Line1 triggers, and nothing else does. What passes goes to the acquisition, which
+decides whether the camera is ready for it. A line's edges are also happenings, whether they trigger or not.
 """
 
 from collections.abc import Callable

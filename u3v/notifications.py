@@ -1,8 +1,8 @@
 """Which happenings become events for the host: a listener of the camera's happenings, for any wire.
 
 A happening is sent when the family of cameras has an event for it, under its maker's name and id, and the host has
-set EventNotification for that event. A wire gives the way out (`send`). State: whether events were lost since the
-last one that told so; cameras with an EventLost event send it once there is room again.
+set EventNotification for that event. The wire is the way out (`EventSink.send`). State: whether events were lost
+that the host has not been told of. Cameras with an event EventLost send it as soon as there is room again.
 """
 
 import struct

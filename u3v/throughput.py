@@ -1,10 +1,13 @@
-"""How much the camera streams, and so what it draws: told to whoever asked when it changes.
+"""How many bytes per second the camera streams. Its current and its heat follow from that.
 
-An acquisition that starts is taken to stream at the rate of its settings; one that waits for triggers, at none.
-Then what has been sent counts, a window at a time: a full bus, a slow host or rare triggers make the camera
-draw less. State: the window's begin, and how many frames had been exposed and what had been sent by then. Always
-true: while nothing is exposed or sent there is no window, and so no deadline; within two frames of the settings' rate
-the throughput does not move.
+When an acquisition starts, nothing has been sent yet, so its settings say how much it will be; one that waits for
+triggers is taken to send nothing. Then the bytes that were sent count, in windows of a second or 20 frames. So a
+full bus, a slow host or rare triggers make the camera draw less: one that is triggered once in ten seconds draws
+hardly more than an idle one.
+
+State: the window's begin, and how many frames had been exposed and bytes sent by then. Always true: while nothing
+is exposed or sent there is no window, and so no deadline; a window that lacks no more than two frames counts as the
+settings' rate, because two may be on their way.
 """
 
 from collections.abc import Callable
@@ -47,9 +50,10 @@ class Sender(Protocol):
 
 
 class Throughput:
-    """Deadlines are those of a paced camera; one that is as fast as its host has the throughput of its settings.
+    """`changed(bytes_per_s)` is called with every new throughput.
 
-    `changed(bytes_per_s)` is called with every new one.
+    Only a paced camera is measured. One that is as fast as its host has no rate of its own: its settings' rate
+    counts.
     """
 
     def __init__(self, sender: Sender, happenings: Happenings, changed: Callable[[float], None]) -> None:

@@ -1,11 +1,12 @@
 """The wires as a budget of time: when has a piece of data crossed? Pure: instants in and out, all in ns.
 
 A `Bus` is what several cameras share: a host controller, a hub's upstream port, a switch's one cable. Each IN
-endpoint has a `Flow` on it, at most one piece in flight. A host controller serves the endpoints that have data
-in turn, a burst each (16 packets, 34 us at SuperSpeed), so over anything longer than a burst every one gets the
-same share, and what one does not use the others get (max-min fairness). That limit is what is computed here,
-not the bursts: bytes flow at rates that change only when a piece begins, ends, or has caught up with the
-camera that makes it, which gives exact instants at the cost of a few operations a piece.
+endpoint has a `Flow` on it, at most one piece in flight. A real host controller gives each endpoint that has data a
+burst of 16 packets (34 us at SuperSpeed), then it is the next one's turn. Seen over a millisecond every endpoint has
+the same share, and where one needs less the others divide what it leaves (max-min fairness). Those shares are what is
+computed here, not the bursts. For example, of 479 MB/s a camera that makes 100 leaves 189.5 to each of two others.
+Rates change only when a piece begins, ends, or has caught up with the camera that makes it; so each instant is
+exact, and a piece costs a few operations.
 
 State: the bytes of each piece in flight that have crossed at the instant `_at_ns`. Always true: pieces of a
 flow cross one after another; no byte crosses before it exists; the rates add up to no more than the bus; what

@@ -1,6 +1,7 @@
-"""What `run`, `serve` and `plug` do besides: offer the control socket, and say in the end how it went.
+"""What `run`, `serve` and `plug` have in common: they offer a control socket, and say in the end how it went.
 
-`offered` is around the loop; `outcome_options` and `Outcome` are the machine-readable account of a run.
+`offered` is a context manager: inside it the cameras can be reached over the socket. `Outcome` is the account of a
+run for programs (`--report FILE.json`, `--fail-on-drops`), and `outcome_options` adds those options to a command.
 """
 
 import contextlib

@@ -1,9 +1,9 @@
 """The control socket of the cameras of one process: verbs in, answers and happenings out, on their loop.
 
-Each connection is one of this machine's same user (or root), which the kernel vouches for. State of a connection:
-lines that have not been answered, answers that its socket has not taken yet, what it waits for and has subscribed to.
-Always true: a connection that does not read its answers is not listened to until it does, its happenings are
-dropped and counted meanwhile; nothing that arrives ends the camera.
+Only the user who runs the cameras may connect, and root: the kernel says who somebody is. State of a connection:
+lines that have not been answered, answers that its socket has not taken yet, what it waits for and has subscribed
+to. Always true: who does not read his answers is not listened to until he does, and his happenings are dropped and
+counted meanwhile; nothing that arrives ends the camera.
 
 Verbs besides those of `gadget.live`: `cameras`, `wait_for` (what, timeout_s), `subscribe` (what: a list, or
 all) and `unsubscribe`. The parameter `camera` (serial number, name or index from 0) chooses one of several.

@@ -1,7 +1,9 @@
-"""What is left to do for us when we are killed with SIGKILL: a shell that waits for that.
+"""A guard that tidies up after this process if somebody kills it with SIGKILL, which no process can notice itself.
 
-It holds one end of a pipe. When the other end closes without a word, which only our sudden death can cause, it
-removes our directory and, after `GRACE_S` in which the client can learn that its cameras are gone, ends the client.
+The guard is a shell that reads from a pipe of ours. At an ordinary end we write "done" and it leaves. When the pipe
+closes without that word, we were killed: the guard then removes our directory, waits `GRACE_S` so that the client can
+learn that its cameras are gone, and ends the client. Example: `kill -9` of `u3v run MODEL -- program` leaves neither a
+directory below /tmp nor a program that waits for frames for ever.
 """
 
 import subprocess
@@ -48,7 +50,7 @@ class Keeper:
             self._shell.communicate()
 
     def client(self, pid: int) -> None:
-        """The process to end."""
+        """End this process, too, if we are killed."""
         self._told = True
         self._tell(str(pid))
 

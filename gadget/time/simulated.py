@@ -1,13 +1,12 @@
 """Clocks that are not the wall's: time that jumps from deadline to deadline, for a loop or for one process.
 
-`SimulatedLoop` serves other programs. They run in real time and the cameras do not: the clock stands still
-while anything is left to do, and jumps to the next deadline when all have what they want. A camera that
-streams to a host which has no request waiting holds the clock (that host is slow, not the camera), for
-PATIENCE_S of real time at most. So a host loses no frame by being slow, and what it gets is what an infinitely
-fast one would. In lockstep the clock stops at an instant that a host moves on (feature VirtualClockAdvance).
+`SimulatedTime` is for one process, such as a test: who owns it moves it, and it stops at every deadline on its way.
 
-`in_process` is a camera on a `LoopbackBus`: no other program, so the whole run is a pure function of seed and
-settings, bit for bit. Frames are rendered before the clock moves on, so results do not depend on the machine.
+`SimulatedLoop` serves other programs. They run in real time and the cameras do not: the clock stands still while
+anything is left to do, and jumps to the next deadline when everybody has what they want. A host may be slow: while a
+camera streams and its host has no request for the data, the clock stands still, too, for PATIENCE_S of real time at
+most. So a slow host loses no frame, and gets what an infinitely fast one would. In lockstep the clock stops at an
+instant that a host moves on (feature VirtualClockAdvance).
 """
 
 from collections.abc import Callable

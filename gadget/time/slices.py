@@ -1,10 +1,12 @@
-"""Asking Linux for longer or shorter time slices: who may interrupt whom. No privileges, no change of shares.
+"""Asking Linux for longer or shorter time slices, so that the loop may interrupt the renderer at once.
 
-Since Linux 6.12 a thread that wakes up interrupts a running one of longer slices at once. Between equals it waits
-for the end of a slice or the next tick, up to 4 ms, and in a virtual machine often although another processor is
-idle: one that its host has put to sleep does not count as idle. So the loop asks for short slices and what
-renders for long ones, and the host program finds a processor too when its frame arrives. Older kernels take the
-request and do nothing.
+Since Linux 6.12 a thread that wakes up takes the processor from a running one with longer slices at once. Between
+threads with equal slices it waits for the end of a slice or the next tick, up to 4 ms. In a virtual machine it
+often waits even though another processor is idle, because one that the host has put to sleep does not count as
+idle. So the loop asks for short slices and the threads that render for long ones: a register is answered while a
+frame is being rendered, not after it, and the host's own program gets a processor when its frame arrives. This
+needs no privileges, and everybody's share of the processors stays as it was. Older kernels take the request and do
+nothing.
 """
 
 import ctypes
@@ -20,7 +22,7 @@ _ATTRIBUTES = struct.Struct("=IIQiIQQQ")  # size, policy, flags, nice, priority,
 
 
 def ask_for_slices(slice_ns: int) -> bool:
-    """For the calling thread, not for what it starts. False where this system or its policy has no such thing."""
+    """Ask for the calling thread; threads that it starts are not affected. False where the system has no such thing."""
     number = _SCHED_SETATTR.get(platform.machine())
     if number is None or os.sched_getscheduler(0) != os.SCHED_OTHER:
         return False

@@ -1,7 +1,7 @@
 """Basler ace: the feature names of its USB3 Vision models, which are SFNC 2's.
 
-The GigE models speak older names on their own wire (ExposureTimeAbs, GainRaw); served over USB3 Vision they
-have the names of their USB3 sisters.
+The GigE models have them, too. On Ethernet they use older names (ExposureTimeAbs, GainRaw), which a program for
+USB3 Vision does not know.
 """
 
 from u3v.family import BURST, FRAME, Family, pick

@@ -1,7 +1,8 @@
 """SFNC ImageFormatControl: sensor size, region of interest, binning, mirroring, pixel format, test images.
 
-The ROI is in binned pixels. Binning clips it to what is left; nothing else moves. Colour cameras keep the order
-of their Bayer pattern, whatever is mirrored: the pixel format does not change, as offsets do not change it.
+The ROI is counted in binned pixels. When binning makes the sensor smaller, the ROI is clipped to it and otherwise
+stays: a width of 4096 becomes 2048 with binning 2, a width of 1000 stays. Colour cameras keep the order of their
+Bayer pattern when they are mirrored or the ROI moves, because the pixel format a host has set must stay true.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""SFNC TransportLayerControl. TLParamsLocked belongs to the XML document itself, see `u3v.genapi`."""
+"""SFNC TransportLayerControl: PayloadSize. TLParamsLocked is a value of the XML itself (`u3v.genapi`)."""
 
 from u3v.features import Feature, Integer
 from u3v.model import Model

@@ -1,9 +1,9 @@
 """Baumer VCX: SFNC 2.4 names, the events of its data sheet, one image in the buffer while triggered.
 
-Not there yet, and so absent: line I/O (with its trigger sources and events), counters, the timer, the
-sequencer, chunks, auto functions and the luminance LUT. Test patterns: those of SFNC 2.4 (assumed; the data
-sheet does not name its own). `ReadoutMode` and the defect pixel list follow the
-data sheet; the list is the factory's (whoever builds the camera enters its hot pixels) and read-only.
+Absent, because the model does not have them yet: line I/O (with its trigger sources and events), counters, the
+timer, the sequencer, chunks, auto functions and the luminance LUT. The data sheet does not name its test patterns,
+so they are those of SFNC 2.4 (assumed). `ReadoutMode` and the defect pixel list follow the data sheet. The list is
+read-only: whoever builds the camera enters its hot pixels, as the factory does.
 """
 
 from dataclasses import replace

@@ -1,5 +1,8 @@
-"""What no real camera has: an account of its frames and of its supply. Custom features,
-read-only but for the clock."""
+"""What no real camera has: counters of what became of its frames, and its supply as a meter would show it.
+
+The features are custom ones, and read-only. The exception is VirtualClockAdvance, which moves a clock in
+lockstep.
+"""
 
 from collections.abc import Callable
 

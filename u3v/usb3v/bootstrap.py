@@ -1,8 +1,9 @@
 """The bootstrap registers of USB3 Vision (ABRM, SBRM, SIRM, EIRM, manifest) and what writing them does.
 
-State: the registers' bytes, in the camera's memory. Always true: SI_Control and EI_Control read what the channels
-do. The registers that GenCP makes conditional (heartbeat, access privilege, and the message channel's without
-events) are absent: their capability bits are 0, and they answer as addresses without a register.
+State: the registers' bytes, in the camera's memory. Always true: SI_Control and EI_Control read as 1 exactly while
+their channel is on. GenCP makes some registers conditional on a capability bit. This camera lacks those for
+heartbeat, access privilege and endianness, and without events that of the message channel: the bits are 0, and a
+host that asks for one of the registers gets INVALID_ADDRESS, as where there is nothing.
 """
 
 import hashlib

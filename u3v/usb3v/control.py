@@ -1,11 +1,15 @@
 """The control channel: one GenCP command in, its acknowledge out, strictly one at a time.
 
 State: the acknowledges waiting to be read, each with the instant from which it may go (PENDING_ACKs before a late
-one), and until when a slow command is busy. Always true: a well-formed command flushes an acknowledge that was not
-read, except while a slow one is executed, which it cannot interrupt (it gets BUSY); no command is recognised by its
-request id alone; nothing but a whole header of the right prefix is answered at all, and changes nothing.
+one), and until when a slow command is busy. Always true:
 
-USB3 Vision does not support resends (flags 0xC000): they are answered A001, whatever their id.
+- a well-formed command drops an acknowledge that nobody has read;
+- a slow command is not interrupted: another one gets BUSY, the same one again a PENDING_ACK;
+- two commands are the same if all their bytes are, not only their request ids;
+- bytes without a whole header of the right prefix get no answer and change nothing.
+
+USB3 Vision has no resends (flags 0xC000): they are answered A001, whatever their id. docs/decisions says which of
+GenCP's rules were taken over, and why.
 """
 
 from collections import deque

@@ -1,11 +1,13 @@
 """The stream channel: frames of the camera's memory as leader, payload and trailer transfers.
 
 State: the plan that the host's SI registers announced when it enabled the stream, the frame being sent and how far
-it is, and when the camera's FIFO is empty again. Always true: a frame's transfers come in order, the next one starts
-with a leader, and a frame whose lease has ended sends nothing more. A frame counts when its trailer has been taken.
+it is, and when the last byte of the frame before has left the camera. Always true: a frame's transfers come in
+order, the next one starts with a leader, and a frame whose lease has ended sends nothing more. A frame counts when
+its trailer has been taken, because only then does the host have all of it.
 
-A camera whose memory is smaller than a frame streams through it: what the sensor reads out faster than the host
-fetches it is lost, and the frame ends there (DATA_OVERRUN). One that was cut short by an abort says DATA_DISCARDED.
+A camera whose memory is smaller than a frame sends it while it is read out. When the host is slower than the sensor
+the memory runs over: the frame ends there, and its trailer says DATA_OVERRUN. A frame that an abort cut short says
+DATA_DISCARDED.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,7 +1,7 @@
 """Pixel formats: PFNC name, 32-bit code, bits per pixel in memory and significant bits (PFNC 2.x).
 
-Standard codes carry the bits per pixel in bits 16..23. The custom codes of IDS do not: what derives a size
-from such a code gets 0, so sizes are asked of this table only.
+Standard codes carry the bits per pixel in bits 16..23: 0x010C0047 is Mono12p, with 0x0C = 12 bits. The codes of IDS
+have 0 there, so a size must be taken from this table and not from a code.
 """
 
 import re
