@@ -8,21 +8,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gadget.camera_verbs import CameraError, CameraTimeout
     from gadget.control.client import connect
-    from gadget.frame_stream import Frame
+    from gadget.front_door.camera_verbs import CameraError, CameraTimeout
+    from gadget.front_door.frame_stream import Frame
+    from gadget.front_door.virtual_camera import Bench, VirtualCamera
     from gadget.runner import CameraSpec
-    from gadget.virtual_camera import Bench, VirtualCamera
 
 __all__ = ["Bench", "CameraError", "CameraSpec", "CameraTimeout", "Frame", "VirtualCamera", "connect"]
 
 _HOMES = {
-    "Bench": "gadget.virtual_camera",
-    "CameraError": "gadget.camera_verbs",
+    "Bench": "gadget.front_door.virtual_camera",
+    "CameraError": "gadget.front_door.camera_verbs",
     "CameraSpec": "gadget.runner",
-    "CameraTimeout": "gadget.camera_verbs",
-    "Frame": "gadget.frame_stream",
-    "VirtualCamera": "gadget.virtual_camera",
+    "CameraTimeout": "gadget.front_door.camera_verbs",
+    "Frame": "gadget.front_door.frame_stream",
+    "VirtualCamera": "gadget.front_door.virtual_camera",
     "connect": "gadget.control.client",
 }
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from gadget.virtual_camera import VirtualCamera
+    from gadget.front_door.virtual_camera import VirtualCamera
 
 DEFAULT_MODEL = "acA4096-40um"
 WAYS = ("usbip", "local")
@@ -122,7 +122,7 @@ def describe(camera: "VirtualCamera") -> str:
 def _make(
     request: pytest.FixtureRequest, stack: ExitStack, model: str | None, keywords: dict[str, Any]
 ) -> "VirtualCamera":
-    from gadget.virtual_camera import VirtualCamera
+    from gadget.front_door.virtual_camera import VirtualCamera
     from u3v.did_you_mean import hint
 
     wanted = _defaults(request) | _marked(request.node) | keywords

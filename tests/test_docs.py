@@ -58,7 +58,7 @@ def test_the_page_on_control_runs(
 def test_the_page_on_control_names_all_verbs() -> None:
     from gadget.cli.ctl import ctl_command
     from gadget.control.server import OWN_VERBS
-    from gadget.live import VERBS
+    from gadget.front_door.live import VERBS
 
     page = (DOCS / "control.md").read_text("utf-8")
     shown = set(re.findall(r"`([a-z_-]+)[^`]*`", page))

@@ -18,7 +18,8 @@ from u3v.device import Surroundings, Timed, Timing
 from u3v.errors import GenCPError, Status
 from u3v.exposure import Exposure, ImageSettings, PixelSource, Tail
 from u3v.family import BURST, FRAME
-from u3v.features import FeatureSet, Value
+from u3v.feature_set import FeatureSet
+from u3v.features import Value
 from u3v.frame_memory import FrameMemory
 from u3v.happenings import Happening, Happenings
 from u3v.inputs import Inputs

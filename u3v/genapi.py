@@ -15,17 +15,8 @@ from dataclasses import dataclass
 from uuid import UUID
 from xml.sax.saxutils import escape, quoteattr
 
-from u3v.features import (
-    Boolean,
-    Command,
-    Enumeration,
-    Feature,
-    FeatureSet,
-    Float,
-    Integer,
-    String,
-    while_acquiring,
-)
+from u3v.feature_set import FeatureSet
+from u3v.features import Boolean, Command, Enumeration, Feature, Float, Integer, String, while_acquiring
 from u3v.standard_names import STANDARD_CATEGORIES, STANDARD_EVENTS, STANDARD_FEATURES
 
 NAMESPACE = "http://www.genicam.org/GenApi/Version_1_1"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from u3v.family import Family
-from u3v.features import FeatureSet
+from u3v.feature_set import FeatureSet
 from u3v.happenings import Happening, Happenings
 
 LOST = "EventLost"

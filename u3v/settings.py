@@ -3,7 +3,7 @@
 from u3v.device import Device
 from u3v.exposure import ImageSettings, Tail
 from u3v.family import Family
-from u3v.features import FeatureSet
+from u3v.feature_set import FeatureSet
 from u3v.wire.pfnc import PIXEL_FORMATS
 
 

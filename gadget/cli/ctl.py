@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gadget.camera_verbs import CameraError, CameraTimeout
 from gadget.feature_text import parse_assignment
+from gadget.front_door.camera_verbs import CameraError, CameraTimeout
 from u3v.did_you_mean import hint
 
 if TYPE_CHECKING:

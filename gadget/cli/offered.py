@@ -18,7 +18,7 @@ import click
 
 from gadget.control import places
 from gadget.control.server import ControlServer
-from gadget.live import LiveCamera
+from gadget.front_door.live import LiveCamera
 from gadget.runner import Bench
 from gadget.time.simulated import SimulatedLoop
 from u3v.errors import U3VError

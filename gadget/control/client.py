@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gadget.camera_verbs import CameraError, CameraTimeout, CameraVerbs, NoSuchFeature
 from gadget.control import places, protocol
 from gadget.control.protocol import Answer, LineReader, Request, RpcError
+from gadget.front_door.camera_verbs import CameraError, CameraTimeout, CameraVerbs, NoSuchFeature
 
 PATIENCE_S = 10.0
 """The longest wait for an answer, beyond what a verb takes by itself."""

@@ -5,7 +5,7 @@ lines that have not been answered, answers that its socket has not taken yet, wh
 to. Always true: who does not read his answers is not listened to until he does, and his happenings are dropped and
 counted meanwhile; nothing that arrives ends the camera.
 
-Verbs besides those of `gadget.live`: `cameras`, `wait_for` (what, timeout_s), `subscribe` (what: a list, or
+Verbs besides those of `gadget.front_door.live`: `cameras`, `wait_for` (what, timeout_s), `subscribe` (what: a list, or
 all) and `unsubscribe`. The parameter `camera` (serial number, name or index from 0) chooses one of several.
 """
 
@@ -19,12 +19,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from gadget.camera_verbs import DEFAULT_WAIT_S, CameraError, NoSuchFeature
 from gadget.control import places, protocol
 from gadget.control.protocol import Request, RpcError
-from gadget.live import HAPPENINGS, VERBS, LiveCamera
+from gadget.front_door.camera_verbs import DEFAULT_WAIT_S, CameraError, NoSuchFeature
+from gadget.front_door.live import HAPPENINGS, VERBS, LiveCamera
+from gadget.front_door.waits import Waits
 from gadget.time.loop import READ, WRITE, Loop
-from gadget.waits import Waits
 from u3v.did_you_mean import hint
 from u3v.happenings import Happening
 

@@ -10,17 +10,8 @@ from tests.u3v.rig import MODEL, Host, PlainTiming, Refused, Room, make_camera, 
 from u3v import sfnc
 from u3v.camera import Camera
 from u3v.errors import GenCPError, Status
-from u3v.features import (
-    Boolean,
-    Command,
-    Enumeration,
-    Feature,
-    FeatureSet,
-    Float,
-    Integer,
-    String,
-    limit,
-)
+from u3v.feature_set import FeatureSet
+from u3v.features import Boolean, Command, Enumeration, Feature, Float, Integer, String, limit
 from u3v.memory import Memory
 from u3v.usb3v.bootstrap import USB3_VISION
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gadget.control.server import ControlServer
-from gadget.live import LiveCamera
+from gadget.front_door.live import LiveCamera
 from gadget.runner import Bench, CameraSpec
 from gadget.time.simulated import SimulatedLoop
 

@@ -1,4 +1,4 @@
-"""A built camera while it runs: the verbs of `gadget.camera_verbs`, done to it.
+"""A built camera while it runs: the verbs of `gadget.front_door.camera_verbs`, done to it.
 
 The one module of the front door that does things to the camera's core. Verbs come by name with parameters from
 people and programs, so everything is checked here and refused in one line. State: what the camera sees, how many
@@ -18,9 +18,9 @@ from frames.computed import Function
 from frames.media import Array
 from frames.scene import Scene, SceneError, parse_scene
 from gadget.budget.power import Supply
-from gadget.camera_history import History
-from gadget.camera_verbs import CameraError, NoSuchFeature
 from gadget.feature_text import parse_value
+from gadget.front_door.camera_history import History
+from gadget.front_door.camera_verbs import CameraError, NoSuchFeature
 from gadget.runner import BuiltCamera, CameraSpec
 from u3v.did_you_mean import hint
 from u3v.errors import GenCPError

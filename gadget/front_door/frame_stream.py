@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from frames.pictures import Pixels, picture
-from gadget.camera_verbs import CameraError, CameraTimeout
-from gadget.live import LiveCamera
+from gadget.front_door.camera_verbs import CameraError, CameraTimeout
+from gadget.front_door.live import LiveCamera
 from gadget.tools.images import format_name, to_pixels
 from u3v.features import Value
 from u3v.happenings import Happening

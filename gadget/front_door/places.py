@@ -15,8 +15,9 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from typing import Any, TypeVar
 
-from gadget.camera_verbs import CameraError, CameraTimeout
-from gadget.live import LiveCamera
+from gadget.front_door.camera_verbs import CameraError, CameraTimeout
+from gadget.front_door.live import LiveCamera
+from gadget.front_door.waits import Waits
 from gadget.local.build import PreloadError, choose
 from gadget.local.hotplug import connect
 from gadget.local.launch import private_directory
@@ -27,7 +28,6 @@ from gadget.runner import Bench as LoopBench
 from gadget.time.simulated import SimulatedLoop, SimulatedTime
 from gadget.usbip.server import UsbipServer
 from gadget.usbip.session import export
-from gadget.waits import Waits
 
 T = TypeVar("T")
 

@@ -21,11 +21,11 @@ from typing import Any, TypeVar, overload
 
 from gadget.budget.bus import BusSpec, parse_bus
 from gadget.budget.power import Supply
-from gadget.camera_verbs import CameraError, CameraVerbs
 from gadget.feature_text import parse_camera, parse_defects
-from gadget.frame_stream import DEFAULT_TIMEOUT_S, Frame, FrameStream
-from gadget.live import LiveCamera
-from gadget.places import InProcess, OnLoop, Place
+from gadget.front_door.camera_verbs import CameraError, CameraVerbs
+from gadget.front_door.frame_stream import DEFAULT_TIMEOUT_S, Frame, FrameStream
+from gadget.front_door.live import LiveCamera
+from gadget.front_door.places import InProcess, OnLoop, Place
 from gadget.runner import CameraSpec
 from gadget.usb.faults import Fault, parse_fault
 from u3v.did_you_mean import hint

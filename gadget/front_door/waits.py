@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gadget.live import LiveCamera
+from gadget.front_door.live import LiveCamera
 
 Found = Callable[[dict[str, Any]], None]
 
