@@ -6,7 +6,6 @@ several with their loop and the threads that render.
 
 import logging
 import sys
-import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -45,7 +44,6 @@ DEFAULT_SCENE = "target"
 FIRST_SERIAL = 40000001
 PATIENCE_S = 8.0
 """Longer than loading ever takes: then the engine is being compiled, and a person is told."""
-PAUSE_S = 50e-6
 PACED_PART_PX = 1 << 18
 """A paced camera has time for pauses each 0.2 ms: nobody waits for a processor for longer."""
 SPARE_BUFFERS = 4
@@ -282,7 +280,7 @@ class Bench:
             advance_clock=advance,
         )
         if not self._simulated:
-            built.pixels.source.pause = self._breathe
+            built.pixels.source.pause = self._renderers.pause
             if spec.paced:
                 built.pixels.source.part_px = PACED_PART_PX
 
@@ -326,14 +324,6 @@ class Bench:
                     "preparing the sensor engine (compiled once per machine) ...", file=sys.stderr, flush=True
                 )
             loading.result()
-
-    def _breathe(self) -> None:
-        """In the middle of a frame: let whoever waits for this processor have it, unless frames wait too.
-
-        A thread that wakes up may have to wait for the next tick (4 ms) until it can interrupt this one.
-        """
-        if not self._renderers.has_waiting:
-            time.sleep(PAUSE_S)
 
     def _failed(self, error: Exception) -> None:
         """A frame could not be rendered: said once for each reason, and counted."""

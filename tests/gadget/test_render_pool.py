@@ -1,5 +1,6 @@
 """P3: cameras do not wait for one another while there are processors, and the most urgent frame comes first."""
 
+import itertools
 import threading
 from collections.abc import Callable
 
@@ -57,7 +58,6 @@ def test_the_most_urgent_lane_comes_first() -> None:
         assert began.wait(PATIENCE_S)
         for due_ns in (30, 10, 20):
             pool.lane().run(lambda due_ns=due_ns: order.append(due_ns), done.release, due_ns)  # type: ignore[misc]
-        assert pool.has_waiting
         hold.set()
         assert all(done.acquire(timeout=PATIENCE_S) for _ in range(4))
     assert order == [10, 20, 30]
@@ -87,3 +87,21 @@ def test_closing_drops_what_waits() -> None:
     threading.Timer(0.05, hold.set).start()
     pool.close()
     assert seen == []
+
+
+def test_pauses_take_a_part_of_the_time_however_long_they_take() -> None:
+    """Each pause takes 0.3 ms here: the renderer works twice as long before the next one."""
+    now_ns = 0
+    slept: list[int] = []
+
+    def sleep(_seconds: float) -> None:
+        nonlocal now_ns
+        slept.append(now_ns)
+        now_ns += 300_000
+
+    with RenderPool(lambda job: job(), threads=1, clock_ns=lambda: now_ns, sleep=sleep) as pool:
+        for _ in range(40):
+            pool.pause()
+            now_ns += 100_000  # a part of a frame
+    assert slept[0] == 0
+    assert all(b - a == 900_000 for a, b in itertools.pairwise(slept)) and len(slept) > 3
