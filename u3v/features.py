@@ -1,9 +1,8 @@
-"""GenICam features: declared once, read by the register map, the XML and the camera.
+"""GenICam features as they are declared: once, for the register map, the XML and the camera.
 
-A `Feature` is a frozen declaration. `FeatureSet` gives each one registers in a region of the camera's
-memory: its value (one per combination of selector values) and, for everything that changes with the
-camera's state (limits, locks, availability), a hidden read-only register that the XML points to. So a host
-sees exactly the limits that the device enforces. Values live in the register bytes and nowhere else.
+A `Feature` is frozen: a name, limits, and functions that compute what changes with the camera's state. For example
+`Float(name="Gain", tooltip="...", max=24.0, unit="dB")`. Where its registers are, and what a host's write does, is for
+`u3v.feature_set`.
 """
 
 import struct
