@@ -188,6 +188,10 @@ class Acquisition:
             return
         self._begin(*self._suspended, now_ns)
 
+    def forget_suspended(self) -> None:
+        """Something was written that a running acquisition locks: whoever did has not come to go on with it."""
+        self._suspended = None
+
     def trigger(self, trigger: str, now_ns: int) -> None:
         """A trigger signal, FRAME or BURST. One that comes too early, or is not awaited, is lost (an overtrigger)."""
         if not self.triggered(trigger):

@@ -12,7 +12,17 @@ from typing import Any, Generic, TypeVar, cast
 
 from u3v.device import Device
 from u3v.errors import GenCPError, Status
-from u3v.features import MAX_INDEX, Boolean, Command, Enumeration, Feature, Float, Integer, Value
+from u3v.features import (
+    MAX_INDEX,
+    Boolean,
+    Command,
+    Enumeration,
+    Feature,
+    Float,
+    Integer,
+    Value,
+    while_acquiring,
+)
 from u3v.memory import Memory, Region, Register
 
 T = TypeVar("T", int, float, str, bool)
@@ -210,6 +220,8 @@ class FeatureSet:
         feature.check(camera, feature.decode(raw))
 
     def _written(self, feature: Feature, at: int) -> None:
+        if feature.locked is while_acquiring:
+            self._camera.acquisition.forget_suspended()
         if isinstance(feature, Command):
             pressed = any(self._memory.device_read(at, feature.size))
             self._memory.device_write(at, bytes(feature.size))

@@ -140,7 +140,7 @@ def test_two_cameras_at_once(preload: str) -> None:
     ]
     settings = ["--set", "ExposureTime=5000"]
     ids, *results = objects(with_camera(client, preload, *settings, models=f"{MODEL},{MODEL}").stdout)
-    assert [name.rpartition("-")[2] for name in ids["ids"]] == ["40000001", "40000002"]
+    assert {name.rpartition("-")[2] for name in ids["ids"]} == {"40000001", "40000002"}
     assert len(set(ids["ids"])) == 2
     assert len(results) == 2
     for result in results:

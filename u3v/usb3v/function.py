@@ -1,10 +1,11 @@
 """A camera as a USB function: endpoints, halts, and what USB does to the three channels. Implements `u3v.function`.
 
 State: which endpoints a host has halted. Always true: SET_CONFIGURATION and a bus reset are a full stop; a halt ends
-the transfers of its endpoint, and that of the stream endpoint the stream's enable bit with them. An acquisition is then
-suspended, not ended: a host that enables the stream again goes on without AcquisitionStart, and one that comes after
-a host which died finds nothing locked. Clearing a halt drops what was queued; a stream that is enabled goes on at a
-leader. Settings survive all of these (docs/decisions records why).
+the transfers of its endpoint, and that of the stream endpoint the stream's enable bit with them. An acquisition is
+then suspended, not ended: a host that enables the stream again goes on without AcquisitionStart. One that comes
+after a host which died finds nothing locked, and what it writes there ends the old acquisition for good. Clearing a
+halt drops what was queued; a stream that is enabled goes on at a leader. Settings survive all of these
+(docs/decisions records why).
 """
 
 from u3v.camera import Camera

@@ -67,7 +67,10 @@ def test_h3_a_host_after_one_that_died_finds_nothing_locked(host: Host) -> None:
     host.halt(STREAM_IN)
     host.clear(STREAM_IN)
     host.set("Width", 48)
-    host.start()
+    host.plan(1024, 1, 416)
+    host.write_int(SI_CONTROL, 1)
+    assert not host.camera.acquisition.active  # no frame before it asks for one
+    host.run("AcquisitionStart")
     assert len(host.frame().payload) == 48 * 30
 
 
