@@ -66,6 +66,8 @@ class FrameSource:
         height: int,
         threads: int = 1,
         defects: Defects = NO_DEFECTS,
+        pause: Callable[[], None] = lambda: None,
+        part_px: int = PART_PX,
     ) -> None:
         if width < 1 or height < 1 or threads < 1:
             raise ValueError(f"a frame source needs pixels and threads, not {width}x{height} and {threads}")
@@ -80,8 +82,8 @@ class FrameSource:
         self.width = width
         self.height = height
         self.threads = threads
-        self.pause: Callable[[], None] = lambda: None
-        self.part_px = PART_PX
+        self.pause = pause
+        self.part_px = part_px
         self.defects = defects
         self.fixed_pattern: FixedPattern | None = None
         self._pattern_seed = seed

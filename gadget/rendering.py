@@ -7,9 +7,10 @@ transport still holds views of all of them.
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from frames.pool import FramePool
-from frames.source import FrameSettings, FrameSource
+from frames.source import PART_PX, FrameSettings, FrameSource
 from u3v.camera import Camera
 from u3v.exposure import Exposure
 
@@ -23,32 +24,48 @@ def run_inline(render: Job, done: Job, due_ns: int) -> None:
     done()
 
 
-class Renderer:
-    """The camera's `PixelSource`.
+def raise_it(error: Exception) -> None:
+    """What happens to a frame that cannot be rendered where nobody says otherwise."""
+    raise error
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Where and how frames are rendered.
 
     `run_job(render, done, due_ns)` calls `render` anywhere and then `done` in the thread that owns the camera; jobs
-    must be done in the order they were given. `pedestal_dn12`: what the sensor adds to the black level.
-    `on_frame(now_ns)` is called after a frame has arrived, `on_failure(error)` where one could not be rendered: the
-    host then gets it marked as discarded.
+    must be done in the order they were given. `on_frame(now_ns)` is called after a frame has arrived, `on_failure
+    (error)` where one could not be rendered: the host then gets it marked as discarded. `pause` is called in the
+    middle of a frame, each `part_px` pixels.
     """
+
+    run_job: RunJob = run_inline
+    on_frame: Callable[[int], None] = lambda now_ns: None
+    on_failure: Callable[[Exception], None] = raise_it
+    pause: Callable[[], None] = lambda: None
+    part_px: int = PART_PX
+
+
+INLINE = Workshop()
+"""In the caller's time; who cannot render raises."""
+
+
+class Renderer:
+    """The camera's `PixelSource`. `pedestal_dn12`: what the sensor adds to the black level."""
 
     def __init__(
         self,
         camera: Camera,
         source: FrameSource,
         pool: FramePool,
-        run_job: RunJob = run_inline,
+        by: Workshop = INLINE,
         pedestal_dn12: float = 0.0,
-        on_frame: Callable[[int], None] = lambda now_ns: None,
-        on_failure: Callable[[Exception], None] = lambda error: None,
     ) -> None:
         self.source = source
         self._camera = camera
-        self._on_frame = on_frame
-        self._on_failure = on_failure
+        self._by = by
         self._pool = pool
         self._pedestal_dn12 = pedestal_dn12
-        self._run_job = run_job
         self._waiting: deque[Exposure] = deque()
         self._handing_out = False
         camera.render_with(self)
@@ -99,12 +116,12 @@ class Renderer:
         def done() -> None:
             now_ns = self._camera.now_ns
             for error in failures:
-                self._on_failure(error)
+                self._by.on_failure(error)
             self._camera.deliver(exposure, view, now_ns, lost=bool(failures))
-            self._on_frame(now_ns)
+            self._by.on_frame(now_ns)
             self._hand_out()
 
-        self._run_job(render, done, exposure.readout_start_ns)
+        self._by.run_job(render, done, exposure.readout_start_ns)
 
     def _render_into(self, view: memoryview, exposure: Exposure) -> None:
         image = view[: exposure.settings.image_bytes]

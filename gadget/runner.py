@@ -14,13 +14,13 @@ from pathlib import Path
 
 from frames.pool import FramePool
 from frames.scene import Scene, SceneError, parse_scene
-from frames.source import NO_DEFECTS, Defects, FrameSource
+from frames.source import NO_DEFECTS, PART_PX, Defects, FrameSource
 from gadget.budget.bus import Bus, BusSpec
 from gadget.budget.power import PowerModel, Supply
 from gadget.catalogue import find_model
 from gadget.feature_text import parse_value
 from gadget.render_pool import RenderPool
-from gadget.rendering import Renderer, RunJob, run_inline
+from gadget.rendering import INLINE, Renderer, Workshop
 from gadget.time.loop import Loop
 from gadget.time.simulated import SimulatedLoop
 from gadget.usb.device import UsbDevice
@@ -102,19 +102,12 @@ class BuiltCamera(Core):
     port: Port
 
 
-def raise_it(error: Exception) -> None:
-    """What happens to a frame that cannot be rendered where nobody says otherwise."""
-    raise error
-
-
 def build_core(
     spec: CameraSpec,
     serial: str,
     wire: WireTraits,
+    by: Workshop = INLINE,
     *,
-    run_job: RunJob = run_inline,
-    on_frame: Callable[[int], None] = lambda now_ns: None,
-    on_failure: Callable[[Exception], None] = raise_it,
     advance_clock: Callable[[int], None] | None = None,
     scene: Scene | None = None,
 ) -> Core:
@@ -148,12 +141,14 @@ def build_core(
         height=height,
         threads=spec.threads,
         defects=spec.defects,
+        pause=by.pause,
+        part_px=by.part_px,
     )
     _enter_defects(camera, source)
     count = model.integer("frame_memory_bytes") // (width * height) + SPARE_BUFFERS
     largest = max(source.payload_size(width, height, name) for name in model.pixel_formats)
     pool = FramePool(count, largest)
-    pixels = Renderer(camera, source, pool, run_job, sensor.black_level_dn12, on_frame, on_failure)
+    pixels = Renderer(camera, source, pool, by, sensor.black_level_dn12)
     return Core(spec, model, camera, pixels, power)
 
 
@@ -170,12 +165,10 @@ def plug_usb(core: Core, bus: Bus | None = None) -> BuiltCamera:
 def build(
     spec: CameraSpec,
     serial: str,
-    run_job: RunJob = run_inline,
+    by: Workshop = INLINE,
     scene: Scene | None = None,
     bus: Bus | None = None,
     *,
-    on_frame: Callable[[int], None] = lambda now_ns: None,
-    on_failure: Callable[[Exception], None] = raise_it,
     advance_clock: Callable[[int], None] | None = None,
 ) -> BuiltCamera:
     """One camera on USB3 Vision, plugged in. Raises as `build_core`."""
@@ -183,9 +176,7 @@ def build(
         spec,
         serial,
         USB3_VISION,
-        run_job=run_job,
-        on_frame=on_frame,
-        on_failure=on_failure,
+        by,
         advance_clock=advance_clock,
         scene=scene,
     )
@@ -262,27 +253,19 @@ class Bench:
 
     def _add(self, spec: CameraSpec, serial: str, bus: Bus | None) -> None:
         def arrived(_now_ns: int) -> None:
-            if not self._simulated:
-                built.device.service(self.loop.now_ns())
+            built.device.service(self.loop.now_ns())
 
         advance = None
         if isinstance(self.loop, SimulatedLoop) and self.loop.is_lockstep:
             advance = self.loop.advance
         lane = self._renderers.lane()
-        built = build(
-            spec,
-            serial,
-            # A simulated clock stands still while a frame is rendered.
-            run_inline if self._simulated else lane.run,
-            bus=bus,
-            on_frame=arrived,
-            on_failure=self._failed,
-            advance_clock=advance,
-        )
+        # A simulated clock stands still while a frame is rendered.
+        by = Workshop(on_failure=self._failed)
         if not self._simulated:
-            built.pixels.source.pause = self._renderers.pause
-            if spec.paced:
-                built.pixels.source.part_px = PACED_PART_PX
+            part_px = PACED_PART_PX if spec.paced else PART_PX
+            by = Workshop(lane.run, arrived, self._failed, self._renderers.pause, part_px)
+        built = build(spec, serial, by, bus=bus, advance_clock=advance)
+        if not self._simulated:
 
             def have_ready(what: Happening, _at_ns: int, _block_id: int) -> None:
                 pixels = built.pixels
@@ -296,7 +279,7 @@ class Bench:
         self.loop.services.append(built.device)
         self.loop.services.append(built.port)
         name = f"{built.model.name} {built.camera.options.serial}"
-        built.port.report = lambda line: print(f"u3v: {name} {line}", file=sys.stderr, flush=True)
+        built.port.listeners.append(lambda line: print(f"u3v: {name} {line}", file=sys.stderr, flush=True))
         self.cameras.append(built)
 
     def _held(self) -> bool:

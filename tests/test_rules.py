@@ -1,6 +1,7 @@
 """Rules of docs/design.md about who may know what, as far as import contracts do not hold them already."""
 
 import ast
+import tomllib
 from pathlib import Path
 
 TOP = Path(__file__).parent.parent
@@ -39,6 +40,19 @@ def test_pixels_know_no_protocol_and_no_clock() -> None:
 def test_the_command_line_alone_knows_click() -> None:
     named = importers("gadget", {"click"})
     assert named and all(name.startswith("gadget/cli/") for name in named)
+
+
+def test_s5_layers_are_contracts_for_every_package() -> None:
+    """No module of the three packages is without a place in a layers contract, so there is no circle either."""
+    contracts = tomllib.loads((TOP / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    held = {
+        name for c in contracts if c["type"] == "layers" and c.get("exhaustive") for name in c["containers"]
+    }
+    assert {"u3v", "gadget", "frames"} <= held
+    ignored = {name for c in contracts for name in c.get("ignore_imports", [])}
+    assert ignored == set()
 
 
 def test_modules_stay_short() -> None:

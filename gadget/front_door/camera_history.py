@@ -27,9 +27,8 @@ class History:
         self._now_ns = now_ns
         self._happened: deque[tuple[int, str]] = deque(maxlen=REMEMBERED)
         self._written: deque[tuple[int, int, bytes]] = deque(maxlen=REMEMBERED)
-        self._report = built.port.report
         built.camera.happenings.listen(self._hear)
-        built.port.report = self._hear_port
+        built.port.listeners.append(self._hear_port)
         built.device.observers.append(self._see)
 
     def happenings(self) -> list[str]:
@@ -47,7 +46,6 @@ class History:
         """Its host only sees that the camera is gone."""
         self.trouble = line
         self._happened.append((self._now_ns(), line))
-        self._report(line)
 
     def _see(self, kind: str, urb: Urb, now_ns: int) -> None:
         if kind != "S" or urb.endpoint != CONTROL_OUT or urb.setup:

@@ -30,7 +30,7 @@ def in_process(
     bus = spec.bus.bus() if spec.bus is not None else None
     built = build(spec, spec.serial or str(FIRST_SERIAL), scene=scene, bus=bus)
     name = f"{built.model.name} {built.camera.options.serial}"
-    built.port.report = lambda line: say(f"{name} {line}")
+    built.port.listeners.append(lambda line: say(f"{name} {line}"))
     built.device.ep0.on_refusal = lambda reason: say(f"{name} stays unconfigured: {reason}")
     lockstep = spec.clock == "lockstep"
     time = SimulatedTime(lockstep=lockstep, step_ns=LOCKSTEP_NS if lockstep else 0)

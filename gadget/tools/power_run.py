@@ -232,7 +232,8 @@ def power_run(
     def tell(line: str) -> None:
         run.events.append((time.now_ns / 1e9, line))
 
-    port = Port(plugged.device, camera, power, tell)
+    port = Port(plugged.device, camera, power)
+    port.listeners.append(tell)
     host = _Host(plugged, port, tell)
     time.services += [_Heat(camera), port, host]
     limits = camera.thermal.limits

@@ -38,19 +38,18 @@ class Resettable(Protocol):
 
 
 class Port:
-    """`device` on a port with `power`. `report(line)` gets what happens, for people."""
+    """`device` on a port with `power`. `listeners` get what happens, one line each, for people."""
 
     def __init__(
         self,
         device: Pluggable,
         camera: Resettable,
         power: PowerModel,
-        report: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.device = device
         self.power = power
         self.drops = 0
-        self.report = report
+        self.listeners: list[Callable[[str], None]] = []
         self.on_drop: Callable[[int], None] = device.unplug
         self.on_return: Callable[[int], None] = device.replug
         self._camera = camera
@@ -126,7 +125,7 @@ class Port:
         self._drop_ns = None
         self._is_off = True
         self.drops += 1
-        self.report(f"drops off the bus: {self._reason}")
+        self._tell(f"drops off the bus: {self._reason}")
         self.on_drop(now_ns)
         self._camera.reset()
         self._camera.reset_requested = False
@@ -139,8 +138,12 @@ class Port:
         fault = self.power.fault()
         if fault:
             self.power.switch_off(now_ns)
-            self.report(f"stays off: {fault}")
+            self._tell(f"stays off: {fault}")
             return
         self._is_off = False
         self._changed = True
         self.on_return(now_ns)
+
+    def _tell(self, line: str) -> None:
+        for listener in self.listeners:
+            listener(line)

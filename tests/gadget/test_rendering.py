@@ -1,7 +1,9 @@
-"""The camera joined to its pixels: order, buffers, discarded frames, and one frame from end to end."""
+"""The camera joined to its pixels: order, buffers, discarded frames, and one frame from end to end.
+
+Who renders, where, and who hears of it is said when a renderer is made, and cannot be changed later (S10).
+"""
 
 import hashlib
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from frames.pool import FramePool
 from frames.source import FrameSettings
 from gadget.loopback import LoopbackBus
-from gadget.rendering import Job, Renderer, frame_settings
+from gadget.rendering import INLINE, Job, Renderer, Workshop, frame_settings
 from gadget.runner import CameraSpec, build
 from tests.u3v.rig import MS, PAYLOAD, SI_CONTROL, Host, make_camera, picture
 from u3v.camera import Camera, Options
@@ -39,11 +41,9 @@ class Rig(Host):
         self.painter = Painter()
         self.jobs: list[tuple[Job, Job]] = []
         self.pool = FramePool(buffers, 4800)
-        run: list[Callable[[Job, Job, int], None]] = (
-            [] if inline else [lambda render, done, _due_ns: self.jobs.append((render, done))]
-        )
+        later = Workshop(lambda render, done, _due_ns: self.jobs.append((render, done)))
         made = camera or make_camera()
-        self.renderer = Renderer(made, self.painter, self.pool, *run)  # type: ignore[arg-type]
+        self.renderer = Renderer(made, self.painter, self.pool, INLINE if inline else later)  # type: ignore[arg-type]
         self.camera = made
         self.bus = LoopbackBus(UsbFunction(made), paced=paced)
         self.request_id = 0
@@ -183,3 +183,15 @@ def test_every_test_image_of_a_camera_is_drawn_instead_of_the_sensors(model: str
         noise = (frames[0] != frames[1]).any()
         assert noise == (entry == "Off"), entry
     source.close()
+
+
+def test_s10_wiring_cannot_be_changed_after_construction() -> None:
+    with pytest.raises(AttributeError):
+        INLINE.on_frame = print  # type: ignore[misc]
+    with pytest.raises(AttributeError):
+        Options().paced = False  # type: ignore[misc]
+    camera = make_camera(Options(user_sets={"UserSet1": {"Gain": 1.0}}))
+    camera.user_sets["UserSet1"] = {}
+    assert camera.options.user_sets == {
+        "UserSet1": {"Gain": 1.0}
+    }  # two cameras share no state through their options

@@ -1,6 +1,6 @@
 """The camera core on a wire that is not USB: a toy of some hundred lines with registers, frames and events.
 
-It proves the split: `u3v.camera` is composed here without a USB function, and nothing of `u3v.usb3v` is imported.
+It proves the split (S1): `u3v.camera` is composed here without a USB function, and nothing of `u3v.usb3v` is imported.
 The wire keeps the camera's name in its own register, carries register reads and writes as calls, and frames as one
 message of pixels with a head.
 """

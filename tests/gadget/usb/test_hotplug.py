@@ -69,7 +69,7 @@ def test_a_supply_that_carries_no_configured_camera_makes_it_come_and_go(directo
         lines: list[str] = []
         server = LocalServer(made.loop, directory, [camera.device], report=lines.append)
         connect(server, [camera.port])
-        camera.port.report = lines.append
+        camera.port.listeners.append(lines.append)
         while camera.port.drops < 3:
             made.loop.step(0.0)
         assert all(line.startswith("drops off the bus: brown-out: 4.3") for line in lines)

@@ -42,7 +42,7 @@ def test_a_camera_that_starts_with_too_weak_a_supply_drops_and_comes_back(
 ) -> None:
     time, (one,) = rig([MODEL], "5gbps", supply)
     said: list[str] = []
-    one.port.report = said.append
+    one.port.listeners.append(said.append)
     assert dropped_after(one) == pytest.approx(after_ns, abs=1000)
     assert one.ended_with == ESHUTDOWN
     assert said[0].startswith(f"drops off the bus: {reason}")
@@ -63,7 +63,7 @@ def test_a_camera_that_starts_with_too_weak_a_supply_drops_and_comes_back(
 def test_a_supply_that_is_hopeless_leaves_it_off() -> None:
     time, (one,) = rig([MODEL], "5gbps", Supply(supply_v=4.4))
     said: list[str] = []
-    one.port.report = said.append
+    one.port.listeners.append(said.append)
     time.advance(5 * SECOND)
     assert not one.port.on_bus
     assert said[-1] == "stays off: brown-out: 4.40 V at the camera, it needs 4.45 V"
@@ -90,7 +90,7 @@ def test_device_reset_is_a_cable_pulled_and_plugged() -> None:
 def test_a_camera_that_somebody_unplugs_stays_away_until_it_is_plugged_in_again() -> None:
     time, (one,) = rig([MODEL], "5gbps", Supply())
     told: list[str] = []
-    one.port.report = told.append
+    one.port.listeners.append(told.append)
     one.port.replug(time.now_ns)
     assert one.port.drops == 0, "it is plugged in"
     one.port.unplug(time.now_ns)

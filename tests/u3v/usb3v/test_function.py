@@ -1,5 +1,7 @@
 """What USB does to a camera: halts, resets, power-up, and the status codes that belong to them."""
 
+from collections import deque
+
 import pytest
 
 from tests.u3v.rig import (
@@ -12,13 +14,17 @@ from tests.u3v.rig import (
     SI_SIZE,
     STREAM_IN,
     Host,
+    Painted,
     Refused,
     make_camera,
     picture,
 )
+from u3v.function import InTransfer
 from u3v.happenings import Happening
 from u3v.host import bus as usb
 from u3v.host.bus import UsbTimeout
+from u3v.usb3v.function import UsbFunction
+from u3v.wire.usb import Speed
 
 
 @pytest.fixture
@@ -205,3 +211,33 @@ def test_an_exposure_that_could_not_be_rendered_is_counted_as_lost() -> None:
     host.camera.deliver(exposure, memoryview(bytes(PAYLOAD)), host.bus.now_ns, lost=True)
     assert host.frame().status == 0xA100
     assert (host.camera.frames.delivered, host.camera.frames.discarded) == (0, 1)
+
+
+def test_s6_a_transport_with_a_queue_of_its_own_may_ask_ahead() -> None:
+    """A kernel owns endpoint 0 and takes data before a host asks: no `UsbDevice`, twelve transfers ahead."""
+    camera = make_camera(settings={"AcquisitionMode": "MultiFrame", "AcquisitionFrameCount": 4})
+    painted = Painted(camera)
+    function = UsbFunction(camera)
+    function.descriptors(Speed.SUPER)
+    function.configure(1, 0)
+    memory, features = camera.memory, camera.features
+    for at, value in ((SI_SIZE, 1024), (SI_SIZE + 4, 1), (SI_SIZE + 8, 176), (SI_CONTROL, 1)):
+        memory.host_write(at, value.to_bytes(4, "little"))
+    features.host_set("AcquisitionStart", 1)
+    now_ns, queue, sent = 0, deque[InTransfer](), list[bytes]()
+    while len(sent) < 16 and now_ns < 100 * MS:
+        now_ns += MS // 10
+        function.tick(now_ns)
+        while len(queue) < 12 and (transfer := function.transfer_in(STREAM_IN, now_ns)) is not None:
+            queue.append(transfer)
+        if queue and now_ns % MS == 0:  # the host takes all that lies there, now and then
+            for transfer in queue:
+                sent.append(bytes(transfer.data))
+                if transfer.taken is not None:
+                    transfer.taken()
+            queue.clear()
+    assert [data[:4] for data in sent[::4]] == [b"U3VL"] * 4
+    assert [data[:4] for data in sent[3::4]] == [b"U3VT"] * 4
+    assert [sent[k + 1] + sent[k + 2] for k in range(0, 16, 4)] == [picture(n, PAYLOAD) for n in range(4)]
+    assert len(painted.exposures) == 4
+    assert (camera.frames.delivered, camera.frames.in_flight, camera.frames.discarded) == (4, 0, 0)
