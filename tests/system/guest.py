@@ -144,7 +144,8 @@ def captured(interface: str, name: str, *more: str) -> Iterator[dict[str, int]]:
             tcpdump.send_signal(signal.SIGUSR1)
             taken, received, dropped = map(int, re.findall(r"(\d+) packets?", tcpdump.stderr.readline()))
             counts.update(seen=taken, lost=dropped)
-            return taken == received
+            copies = 2 if interface == "lo" else 1  # on its way out and in; tcpdump writes one of them
+            return copies * taken >= received
 
         try:
             yield counts
