@@ -4,6 +4,7 @@
 several with their loop and the threads that render.
 """
 
+import contextlib
 import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -267,11 +268,22 @@ class Bench:
         built = build(spec, serial, by, bus=bus, advance_clock=advance)
         if not self._simulated:
 
-            def have_ready(what: Happening, _at_ns: int, _block_id: int) -> None:
-                pixels = built.pixels
-                lane.run(
-                    pixels.prepare if what is Happening.DEVICE_CONFIGURED else pixels.release, _nothing, 0
-                )
+            def make() -> None:
+                with contextlib.suppress(
+                    Exception
+                ):  # what is wrong with a scene is told when frames are made of it
+                    built.pixels.prepare()
+
+            def made() -> None:
+                built.camera.pixels_ready(True, self.loop.now_ns())
+                built.device.service(self.loop.now_ns())
+
+            def have_ready(what: Happening, at_ns: int, _block_id: int) -> None:
+                if what is Happening.DEVICE_CONFIGURED:
+                    built.camera.pixels_ready(False, at_ns)
+                    lane.run(make, made, 0)
+                else:
+                    lane.run(built.pixels.release, _nothing, 0)
 
             built.camera.happenings.listen(
                 have_ready, Happening.DEVICE_CONFIGURED, Happening.DEVICE_UNCONFIGURED

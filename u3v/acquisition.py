@@ -64,7 +64,7 @@ class Exposer(Protocol):
 
     @property
     def sends_nothing(self) -> bool:
-        """Too hot for images."""
+        """Too hot for images, or its pixels are not ready yet."""
 
     def exposure(self, index: int, block_id: int, start_ns: int, timestamp_ns: int) -> Exposure: ...
 

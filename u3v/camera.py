@@ -83,6 +83,7 @@ class Camera:
         self._tick_ns = model.integer("timestamp_increment_ns", 1)
         self._tail = tail
         self._pixels: PixelSource | None = None
+        self._is_ready = True
         self.memory = Memory()
         region = self.memory.add_region("features", wire.features_address, FEATURE_BYTES)
         self.features = FeatureSet(self, sfnc.features(model, wire), self.memory, region)
@@ -147,6 +148,11 @@ class Camera:
     def render_with(self, pixels: PixelSource) -> None:
         """Who makes the pixels, from now on."""
         self._pixels = pixels
+
+    def pixels_ready(self, ready: bool, now_ns: int) -> None:
+        """Whoever renders needs time before the first frame: until then the sensor starts up, and exposes nothing."""
+        self._is_ready = ready
+        self.tick(now_ns)
 
     def frame_wanted(self) -> None:
         """A wire has room for a frame and there is none: whoever renders may go on."""
@@ -238,7 +244,8 @@ class Camera:
 
     @property
     def sends_nothing(self) -> bool:
-        return self.thermal.sends_nothing
+        """Too hot for images, or its pixels are not ready yet: nothing is exposed."""
+        return self.thermal.sends_nothing or not self._is_ready
 
     def exposure(self, index: int, block_id: int, start_ns: int, timestamp_ns: int) -> Exposure:
         """A snapshot of all settings for the exposure that starts at `start_ns`."""

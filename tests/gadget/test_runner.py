@@ -60,6 +60,20 @@ def test_p1_maps_are_made_when_a_host_configures_it_and_freed_when_it_is_gone() 
         until(bench, lambda: first.pixels.source.fixed_pattern is None)
 
 
+def test_p1_no_frame_is_lost_while_the_pixels_are_made_ready() -> None:
+    """A host that starts an acquisition at once waits for its first frame a little, and gets all of them."""
+    with Bench([CameraSpec(MODEL)]) as bench:
+        built = bench.cameras[0]
+        configure(built, 1)
+        camera = built.camera
+        camera.frames.open()
+        camera.features.host_set("AcquisitionStart", 1)
+        assert camera.acquisition.active and camera.acquisition.exposed == 0
+        until(bench, lambda: camera.acquisition.exposed > 0)
+        assert built.pixels.source.fixed_pattern is not None
+        assert camera.frames.discarded == 0
+
+
 def test_s7_a_camera_behind_a_fault_counts_what_was_lost() -> None:
     """A trailer that never arrives: its frame is not delivered, and the next ones are."""
     spec = CameraSpec(
