@@ -96,7 +96,8 @@ class Guest:
         environment = machine_code(self.rig)
         for pixel_format in FORMATS:
             scene = TEST_IMAGE if self.rig == "vm" else []
-            command = [*U3V, "run", MODEL, *scene, "--set", f"PixelFormat={pixel_format}", "--", "true"]
+            settings = ["--set", f"PixelFormat={pixel_format}", "--clock", "simulated"]
+            command = [*U3V, "grab", MODEL, "-n", "1", *scene, *settings]
             subprocess.run(command, env=os.environ | environment, check=True, capture_output=True)
 
     def found(self, name: str) -> Any:
