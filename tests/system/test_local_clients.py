@@ -36,7 +36,10 @@ def rig() -> Iterator[Rig]:
 
 def test_lsusb_finds_nothing_to_complain_about(rig: Rig, preload: str) -> None:
     text = rig.run(["lsusb", "-v"], preload)
-    assert "Bus 001 Device 002: ID 1209:0001 Toy Toy One" in text
+    # The name behind the id is the hardware database's, where this machine has one.
+    assert re.search(
+        r"^Bus 001 Device 002: ID 1209:0001 (Toy Toy One|Generic pid\.codes Test PID)$", text, re.M
+    )
     for line in (
         "MaxPower              400mA",
         "iFunction               9 USB3 Vision Device",
