@@ -84,7 +84,8 @@ class GrabResult:
     20. `strays`: pieces that belong to no new block id. `resyncs`: how often leaders and payload had got out
     of step. `stale_acks`: acknowledges that came too late for their command. `after_stop`: frames that came when
     those asked for were there, beyond the sum. `duration_s`: from AcquisitionStart to the last frame; `fps` and
-    `mb_per_s` (10^6 bytes) between the first and the last frame. `error`: why it ended early, or what else went
+    `mb_per_s` (10^6 bytes) between the first and the last frame, by the slower of this clock and the camera's:
+    frames that had waited in the camera come faster than it took them. `error`: why it ended early, or what else went
     wrong, or "".
     """
 
@@ -199,6 +200,7 @@ class _Grab:
         self._starved = False
         self._began_writing_s = self._wrote_s = 0.0
         self._at_start = self._at_first = self._at_last = 0.0
+        self._stamps: deque[int] = deque(maxlen=max(2, options.frames))
         self._next_progress = 0.0
 
     def run(self) -> GrabResult:
@@ -243,6 +245,8 @@ class _Grab:
                     self._at_first = self._at_last
                 self._seen += 1
                 self._leader = self._leader or frame.leader
+                if frame.leader is not None:
+                    self._stamps.append(frame.leader.timestamp)
                 if not frame.complete:
                     self._note(frame)
                     reader.release(frame)
@@ -351,6 +355,8 @@ class _Grab:
         intervals, span_s = self._seen - 1, self._at_last - self._at_first
         if intervals < 1:
             intervals, span_s = self._seen, self._at_last - self._at_start
+        elif len(self._stamps) == self._seen:
+            span_s = _slower(span_s, (self._stamps[-1] - self._stamps[0]) / 1e9)
         fps = intervals / span_s if span_s > 0 else 0.0
         some = counts.last_block_id >= counts.first_block_id
         return GrabResult(
@@ -415,3 +421,8 @@ def progress_bar(frames: int, enabled: bool) -> Iterator[Callable[[Progress], No
                 bar.update(writing, completed=progress.written, total=progress.to_write, visible=True)
 
         yield show
+
+
+def _slower(host_s: float, camera_s: float) -> float:
+    """The longer of two spans, as long as the camera's is one of seconds at all."""
+    return camera_s if host_s < camera_s < 2 * host_s else host_s
