@@ -20,7 +20,7 @@ from gadget.budget.bus import Bus, BusSpec
 from gadget.budget.power import PowerModel, Supply
 from gadget.catalogue import find_model
 from gadget.feature_text import parse_value
-from gadget.render_pool import RenderPool
+from gadget.render_pool import Lane, RenderPool
 from gadget.rendering import INLINE, Renderer, Workshop
 from gadget.time.loop import Loop
 from gadget.time.simulated import SimulatedLoop
@@ -267,32 +267,33 @@ class Bench:
             by = Workshop(lane.run, arrived, self._failed, self._renderers.pause, part_px)
         built = build(spec, serial, by, bus=bus, advance_clock=advance)
         if not self._simulated:
-
-            def make() -> None:
-                with contextlib.suppress(
-                    Exception
-                ):  # what is wrong with a scene is told when frames are made of it
-                    built.pixels.prepare()
-
-            def made() -> None:
-                built.camera.pixels_ready(True, self.loop.now_ns())
-                built.device.service(self.loop.now_ns())
-
-            def have_ready(what: Happening, at_ns: int, _block_id: int) -> None:
-                if what is Happening.DEVICE_CONFIGURED:
-                    built.camera.pixels_ready(False, at_ns)
-                    lane.run(make, made, 0)
-                else:
-                    lane.run(built.pixels.release, _nothing, 0)
-
-            built.camera.happenings.listen(
-                have_ready, Happening.DEVICE_CONFIGURED, Happening.DEVICE_UNCONFIGURED
-            )
+            self._keep_ready(built, lane)
         self.loop.services.append(built.device)
         self.loop.services.append(built.port)
         name = f"{built.model.name} {built.camera.options.serial}"
         built.port.listeners.append(lambda line: print(f"u3v: {name} {line}", file=sys.stderr, flush=True))
         self.cameras.append(built)
+
+    def _keep_ready(self, built: BuiltCamera, lane: Lane) -> None:
+        """Have maps and scene made when a host configures the camera, and freed when it is gone. Until they are made
+        the camera's sensor starts up."""
+
+        def make() -> None:
+            with contextlib.suppress(Exception):  # what is wrong with a scene is told with the first frame
+                built.pixels.prepare()
+
+        def made() -> None:
+            built.camera.pixels_ready(True, self.loop.now_ns())
+            built.device.service(self.loop.now_ns())
+
+        def configured(what: Happening, at_ns: int, _block_id: int) -> None:
+            if what is Happening.DEVICE_CONFIGURED:
+                built.camera.pixels_ready(False, at_ns)
+                lane.run(make, made, 0)
+            else:
+                lane.run(built.pixels.release, _nothing, 0)
+
+        built.camera.happenings.listen(configured, Happening.DEVICE_CONFIGURED, Happening.DEVICE_UNCONFIGURED)
 
     def _held(self) -> bool:
         """Whether a camera has something for a host that has no request for it."""
