@@ -84,6 +84,13 @@ def payload_size(width: int, height: int, pixel_format_name: str) -> int:
     return (width * height * pixel_format(pixel_format_name).bits + 7) // 8
 
 
+def _read_only(values: U16Array) -> U16Array:
+    """A view that nobody can write to: numba compiles a kernel anew for arrays that one can."""
+    view = values.view()
+    view.setflags(write=False)
+    return view
+
+
 def pack(values: U16Array, pixel_format_name: str, out: U8Array | None = None) -> U8Array:
     """Pack 1-D uint16 `values`, each below 2**depth of the format, into uint8 of `payload_size` bytes.
 
@@ -103,12 +110,12 @@ def pack(values: U16Array, pixel_format_name: str, out: U8Array | None = None) -
         return out
     kernel = row_packer(fmt.name)
     whole = values.size - values.size % fmt.group_px
-    kernel(values, whole, out, 0)
+    kernel(_read_only(values), whole, out, 0)
     if whole < values.size:
         last = np.zeros(fmt.group_px, np.uint16)
         last[: values.size - whole] = values[whole:]
         tail = np.empty(fmt.group_px * fmt.bits // 8, np.uint8)
-        kernel(last, fmt.group_px, tail, 0)
+        kernel(_read_only(last), fmt.group_px, tail, 0)
         begin = whole * fmt.bits // 8
         out[begin:] = tail[: size - begin]
     return out

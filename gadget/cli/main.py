@@ -102,6 +102,9 @@ for command in (
 
 def main() -> None:
     """The console script."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started us: `u3v models >&-`
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - until the end
     status = _run()
     try:
         sys.stdout.flush()

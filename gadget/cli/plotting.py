@@ -15,7 +15,7 @@ plot_option = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     callback=lambda _context, _option, path: _checked(path),
-    help="Write a plot, as FILE's name says: .png, .svg, .pdf. Needs matplotlib (u3v[plots]).",
+    help="Write a plot, as FILE's name says: .png, .svg, .pdf. Needs matplotlib: pip install matplotlib.",
 )
 
 

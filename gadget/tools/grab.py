@@ -122,13 +122,19 @@ class GrabResult:
 
     def lines(self) -> list[str]:
         """The summary for people."""
-        blocks = "none" if self.last_block_id is None else f"{self.first_block_id} to {self.last_block_id}"
+        if self.last_block_id is None:
+            return [f"{self.vendor} {self.model} {self.serial}: no frame came"]
+        blocks = f"{self.first_block_id} to {self.last_block_id}"
         late = f"; {self.after_stop} more came before the camera had stopped" if self.after_stop else ""
         out = [
             f"{self.vendor} {self.model} {self.serial}: {self.width} x {self.height} {self.pixel_format}",
             f"block ids {blocks} = {self.delivered} delivered + {self.incomplete} incomplete"
             f" + {self.discarded} discarded{late}",
-            f"{self.fps:.2f} fps, {self.mb_per_s:.1f} MB/s, {self.duration_s:.3f} s",
+            *(
+                [f"{self.fps:.2f} fps, {self.mb_per_s:.1f} MB/s, {self.duration_s:.3f} s"]
+                if self.frames > 1
+                else []
+            ),
         ]
         if self.resyncs or self.strays:
             out.append(f"out of step {self.resyncs} times, {self.strays} stray pieces")

@@ -70,7 +70,7 @@ def _need_matplotlib() -> None:
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError:
-        raise Mistake("plots need matplotlib: pip install 'u3v[plots]'") from None
+        raise Mistake("plots need matplotlib: pip install matplotlib") from None
 
 
 @contextlib.contextmanager

@@ -165,5 +165,5 @@ def test_without_matplotlib_one_line_says_what_to_install(
         main()
     said = capsys.readouterr()
     assert (stop.value.code, said.out) == (2, "")
-    assert said.err == "u3v: plots need matplotlib: pip install 'u3v[plots]'\n"
+    assert said.err == "u3v: plots need matplotlib: pip install matplotlib\n"
     assert list(tmp_path.iterdir()) == []
