@@ -93,12 +93,15 @@ class Guest:
 
     def _compile(self) -> None:
         """Have the sensor engine compiled here, where it is quick, for the guest's processor: QEMU's is another."""
-        environment = machine_code(self.rig)
-        for pixel_format in FORMATS:
-            scene = TEST_IMAGE if self.rig == "vm" else []
-            settings = ["--set", f"PixelFormat={pixel_format}", "--clock", "simulated"]
-            command = [*U3V, "grab", MODEL, "-n", "1", *scene, *settings]
-            subprocess.run(command, env=os.environ | environment, check=True, capture_output=True)
+        scene = TEST_IMAGE if self.rig == "vm" else []
+        engine = [*U3V, "run", MODEL, "--", "true"]
+        frames = [
+            [*U3V, "grab", MODEL, "-n", "1", "--clock", "simulated", *scene, "--set", f"PixelFormat={name}"]
+            for name in FORMATS
+        ]
+        for command in (engine, *frames):
+            environment = os.environ | machine_code(self.rig)
+            subprocess.run(command, env=environment, check=True, capture_output=True)
 
     def found(self, name: str) -> Any:
         for program in self._programs:
