@@ -53,6 +53,11 @@ class UsbBus:
             raise UsbGone(f"USB device {name} cannot be opened: {error}{_advice(error)}") from error
         raise UsbGone(f"there is no USB device {name} (lsusb shows what there is)")
 
+    @property
+    def speed(self) -> int:
+        """The link's speed as libusb numbers it: 3 high, 4 super, 0 where it is not known."""
+        return self._device.speed or 0
+
     def control(self, setup: bytes, data_or_length: bytes | int, timeout_ms: int = 1000) -> bytes:
         kind, request = setup[0], setup[1]
         value, index = int.from_bytes(setup[2:4], "little"), int.from_bytes(setup[4:6], "little")

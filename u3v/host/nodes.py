@@ -1,19 +1,18 @@
 """Features of a camera by name, over its own GenICam XML.
 
 The GenICam reference implementation (PyPI package `genicam`) does the thinking: it loads the XML, follows its
-formulas and access rules and reads and writes registers through a `U3VClient`. State: its node map, which
-caches what the XML allows it to. It is imported only when nodes are made. Not thread safe.
+formulas and access rules and reads and writes registers through a `U3VClient` (or what else can do that). State:
+its node map, which caches what the XML allows it to. It is imported only when nodes are made. Not thread safe.
 """
 
 import importlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from u3v.did_you_mean import hint
 from u3v.errors import GenCPError, Malformed, U3VError
-from u3v.host.client import U3VClient, XmlFile
 
 FeatureValue = bool | int | float | str
 
@@ -40,6 +39,23 @@ class FeatureInfo:
     tooltip: str = ""
 
 
+class XmlText(Protocol):
+    """A device description; `text` is the XML itself."""
+
+    @property
+    def text(self) -> bytes: ...
+
+
+class Registers(Protocol):
+    """What nodes need of a camera: `U3VClient` is one."""
+
+    def read(self, address: int, count: int, /) -> bytes: ...
+
+    def write(self, address: int, data: bytes, /) -> None: ...
+
+    def xml(self) -> XmlText: ...
+
+
 class DeviceNodes:
     """The features of one camera. Downloads the XML unless `xml` is given.
 
@@ -47,7 +63,7 @@ class DeviceNodes:
     `U3VClient.xml` raises.
     """
 
-    def __init__(self, client: U3VClient, xml: XmlFile | None = None) -> None:
+    def __init__(self, client: Registers, xml: XmlText | None = None) -> None:
         self._genapi = _import_genapi()
         self.xml = client.xml() if xml is None else xml
         self._map = self._genapi.NodeMap()
@@ -189,7 +205,7 @@ def _import_genapi() -> Any:
         ) from error
 
 
-def _make_port(genapi: Any, client: U3VClient) -> Any:
+def _make_port(genapi: Any, client: Registers) -> Any:
     class Port(genapi.AbstractPort):  # type: ignore[misc]
         """GenApi's way to the registers. Its calls raise what the client raises."""
 

@@ -1,0 +1,49 @@
+"""What checks need of the world besides a bus: a clock, and what can be done to the plug.
+
+`Route` is the seam: the in-process bus, USB/IP and libusb each have one. Nothing under u3v/ has a clock of its own.
+"""
+
+from typing import Protocol
+
+from u3v.host.bus import HostBus
+
+
+class Route(Protocol):
+    """A camera and the way to it. Times are ns of the route's own clock.
+
+    `name`: for the report, such as "in process" or "usbip://127.0.0.1:3240/1-1". `clock`: which clock it is and
+    how fine, in words. `abilities`: those of declare.NEEDS that belong to the way and not to the camera (raw0, bus,
+    sim, 2dev, overlap, gapi). `speed`: "SS", "HS" as the host controller sees the link, "" where it does not
+    say."""
+
+    @property
+    def bus(self) -> HostBus: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def clock(self) -> str: ...
+
+    @property
+    def is_simulated(self) -> bool: ...
+
+    @property
+    def abilities(self) -> frozenset[str]: ...
+
+    @property
+    def speed(self) -> str: ...
+
+    def now_ns(self) -> int: ...
+
+    def wait(self, duration_ns: int) -> None:
+        """Let time pass."""
+        ...
+
+    def reset(self) -> None:
+        """A bus reset: afterwards the device is unconfigured (needs `bus`)."""
+        ...
+
+    def replug(self, speed: str = "") -> None:
+        """Pull the plug and put it back, at another speed where one is given (needs `bus`). `bus` may be another."""
+        ...
