@@ -11,7 +11,19 @@ import numpy as np
 import numpy.typing as npt
 
 from frames._user_modules import module_from_here
-from frames.light import Eye, FloatMap, Radiance, Scene, SceneError, Times, choice, defocused, expose, text
+from frames.light import (
+    Eye,
+    FloatMap,
+    Radiance,
+    Scene,
+    SceneError,
+    Times,
+    choice,
+    defocused,
+    expose,
+    spread,
+    text,
+)
 
 LightFunction = Callable[[float, int, int], npt.ArrayLike]
 
@@ -41,7 +53,12 @@ class Function(Scene):
             if picture.shape[:2] != (height, width):
                 got = "x".join(map(str, picture.shape[1::-1]))
                 raise SceneError(f"scene {self.name}: returned {got} pixels, the sensor has {width}x{height}")
-            self._canvas = key, expose(defocused(picture, self.defocus), eye, self.nm)
+            self._canvas = (
+                key,
+                expose(
+                    spread(defocused(picture, self.defocus), eye.charge_spread), eye, eye.weights(self.nm)
+                ),
+            )
         return Radiance(self._canvas[1], self._brightest / 65535)
 
     def white_photons(self, eye: Eye) -> float:

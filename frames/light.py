@@ -16,7 +16,7 @@ import math
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -47,16 +47,19 @@ def _one(wavelength_nm: float) -> tuple[float, ...]:
 @dataclass(frozen=True)
 class Eye:
     """What of a sensor decides which light its pixels get. `mosaic`: channel of each pixel of a 2x2 cell.
-    `response(nm)`: relative response of each channel to monochromatic light.
+    `response(nm)`: relative response of each channel to monochromatic light. `charge_spread`: part of a pixel's
+    charge that each of its neighbours along an axis gets.
     """
 
     pixel_pitch_um: float = 3.45
     mosaic: Mosaic | None = None
     response: Callable[[float], tuple[float, ...]] = _one
+    charge_spread: float = 0.0
 
     @staticmethod
     def of(sensor: Sensor) -> "Eye":
-        return Eye(sensor.pixel_pitch_um, sensor.mosaic, sensor.response)
+        spread = sensor.charge_spread_percent / 100
+        return Eye(sensor.pixel_pitch_um, sensor.mosaic, sensor.response, spread)
 
     def weights(self, wavelength_nm: float) -> FloatMap:
         """float32 (channels, 3): signal of each channel from red, green and blue light of the picture.
@@ -132,11 +135,14 @@ class Radiance:
         return photons
 
 
-def expose(picture: FloatMap, eye: Eye, wavelength_nm: float = 0, phase: tuple[int, int] = (0, 0)) -> U16Map:
-    """The canvas of a picture, float32 (h, w) or (h, w, 3), 0 .. 1, behind the eye's filters: uint16 (h, w),
-    65535 = 1 in every channel at full response. `phase` (y, x) moves the mosaic.
+def expose(
+    picture: FloatMap, eye: Eye, weights: FloatMap | None = None, phase: tuple[int, int] = (0, 0)
+) -> U16Map:
+    """The canvas of a picture, float32 (h, w) or (h, w, k), 0 .. 1, behind the eye's filters: uint16 (h, w),
+    65535 = 1 in every channel at full response. `weights` (channels, k): what each channel gets of the picture's
+    parts, by default of white light's red, green and blue. `phase` (y, x) moves the mosaic.
     """
-    weights = eye.weights(wavelength_nm)
+    weights = eye.weights(0) if weights is None else weights
     light = picture if picture.ndim == 3 else picture[:, :, None]
     if picture.ndim == 2:
         weights = weights.sum(axis=1, keepdims=True)
@@ -255,21 +261,27 @@ class Scene:
         return canvas
 
     def _expose_picture(self, width: int, height: int, eye: Eye, blur_px: tuple[int, int]) -> U16Map:
-        picture = box_blur(box_blur(self.seen_through_lens(width, height), blur_px[0], 1), blur_px[1], 0)
-        return self._repeated(picture, eye)
+        picture, weights = self.lit(width, height, eye)
+        picture = box_blur(box_blur(self.through_lens(picture), blur_px[0], 1), blur_px[1], 0)
+        picture = spread(picture, eye.charge_spread, "wrap" if self.drift_x or self.drift_y else "edge")
+        return self._repeated(picture, eye, weights)
 
-    def _repeated(self, picture: FloatMap, eye: Eye) -> U16Map:
+    def _repeated(self, picture: FloatMap, eye: Eye, weights: FloatMap) -> U16Map:
         """The canvas: beside itself if it drifts, and once for each shift of the colour filters."""
         if not (self.drift_x or self.drift_y):
-            return expose(picture, eye, self.nm)
+            return expose(picture, eye, weights)
         picture = np.concatenate([picture, picture], axis=1) if self.drift_x else picture
         if eye.mosaic is None:
-            return expose(picture, eye, self.nm)
-        return np.concatenate([expose(picture, eye, self.nm, (dy, dx)) for dy in (0, 1) for dx in (0, 1)])
+            return expose(picture, eye, weights)
+        return np.concatenate([expose(picture, eye, weights, (dy, dx)) for dy in (0, 1) for dx in (0, 1)])
 
-    def seen_through_lens(self, width: int, height: int) -> FloatMap:
+    def lit(self, width: int, height: int, eye: Eye) -> tuple[FloatMap, FloatMap]:
+        """The picture, float32 (height, width[, k]), and what each channel gets of its parts, (channels, k)."""
+        return self.draw(width, height), eye.weights(self.nm)
+
+    def through_lens(self, picture: FloatMap) -> FloatMap:
         """The picture, out of focus if the scene says so."""
-        return defocused(self.draw(width, height), self.defocus)
+        return defocused(picture, self.defocus)
 
     def white_photons(self, eye: Eye) -> float:
         """Light of white on this sensor, photons/s/pixel.
@@ -356,6 +368,27 @@ def box_blur(picture: FloatMap, length_px: int, axis: int) -> FloatMap:
     before[tuple(wrapped)] -= whole
     out: FloatMap = np.roll((total - before) / length_px, -(length_px // 2), axis=axis).astype(np.float32)
     return out
+
+
+def spread(picture: FloatMap, part: float, beyond: Literal["edge", "wrap"] = "edge") -> FloatMap:
+    """The picture as the charge it makes has wandered: each pixel gives `part` of it to each of its neighbours along
+    both axes. `beyond` the picture, it is extended or repeats itself. It comes before the colour filters, for
+    response curves are measured with it.
+
+    Its modulation transfer function along an axis is 1 - 2 part (1 - cos 2 pi f), f in cycles/pixel.
+    """
+    if part <= 0:
+        return picture
+    given = np.float32(part)
+    for axis in (0, 1):
+        along = np.moveaxis(picture, axis, 0)
+        out = along * np.float32(1 - 2 * part)
+        out[1:] += given * along[:-1]
+        out[:-1] += given * along[1:]
+        out[0] += given * along[0 if beyond == "edge" else -1]
+        out[-1] += given * along[-1 if beyond == "edge" else 0]
+        picture = np.moveaxis(out, 0, axis)
+    return np.ascontiguousarray(picture)
 
 
 def defocused(picture: FloatMap, sigma_px: float) -> FloatMap:

@@ -12,7 +12,19 @@ import numpy as np
 import numpy.typing as npt
 
 from frames import charts
-from frames.light import Eye, FloatMap, Radiance, Scene, SceneError, Times, U16Map, defocused, expose, number
+from frames.light import (
+    Eye,
+    FloatMap,
+    Radiance,
+    Scene,
+    SceneError,
+    Times,
+    U16Map,
+    defocused,
+    expose,
+    number,
+    spread,
+)
 
 Box = tuple[slice, slice]
 
@@ -85,9 +97,9 @@ class Target(Painted):
         key = (diameter, eye, self.nm, self.defocus)
         if self._disc is None or self._disc[0] != key:
             picture, inside = charts.bullseye(diameter)
-            picture = defocused(picture, self.defocus)
+            picture = spread(defocused(picture, self.defocus), eye.charge_spread)
             phases = [(dy, dx) for dy in (0, 1) for dx in (0, 1)] if eye.mosaic is not None else [(0, 0)] * 4
-            self._disc = key, [expose(picture, eye, self.nm, p) for p in phases], inside
+            self._disc = key, [expose(picture, eye, eye.weights(self.nm), p) for p in phases], inside
         return self._disc[1], self._disc[2]
 
 

@@ -1,13 +1,14 @@
 """Test patterns that stand still, or drift as a whole: all that a picture drawn once can show."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from frames import charts
-from frames.light import FloatMap, Scene, choice, number
+from frames import charts, spectra
+from frames.light import Eye, FloatMap, Scene, choice, number
 
 
 def grid(width: int, height: int) -> tuple[FloatMap, FloatMap]:
@@ -22,6 +23,31 @@ def turned(width: int, height: int, degrees: float) -> tuple[FloatMap, FloatMap]
     x, y = grid(width, height)
     co, si = np.float32(np.cos(np.deg2rad(degrees))), np.float32(np.sin(np.deg2rad(degrees)))
     return co * x + si * y, co * y - si * x
+
+
+def edge_profile(
+    angle_rad: float, sigma_px: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Signal of square pixels beside a straight edge between 0 and 1, seen through a Gaussian lens: distances of
+    the pixel's middle from the edge, pixels, and the signal there, two float64 (n,).
+
+    Across the edge a square pixel is one box after another, of lengths |cos| and |sin| of the edge's turn.
+    """
+    step_px = 1 / 256
+    reach_px = 1.5 + 5 * sigma_px
+    at = np.arange(-reach_px, reach_px, step_px)
+    at -= at.mean()
+    if sigma_px > 0:
+        edge = np.array([0.5 * math.erfc(-d / (sigma_px * math.sqrt(2))) for d in at])
+    else:
+        edge = (at > 0) + 0.5 * (at == 0)
+    for length_px in (abs(math.cos(angle_rad)), abs(math.sin(angle_rad))):
+        if length_px > step_px:
+            total = np.concatenate([[0], np.cumsum((edge[1:] + edge[:-1]) / 2) * step_px])
+            ahead, behind = at + length_px / 2, at - length_px / 2
+            beyond = np.maximum(0, ahead - at[-1])  # the edge is 1 there
+            edge = (np.interp(ahead, at, total) + beyond - np.interp(behind, at, total)) / length_px
+    return at, edge
 
 
 class Pattern(Scene):
@@ -77,16 +103,22 @@ class Wedge(Pattern):
 
 @dataclass(kw_only=True)
 class Edge(Pattern):
-    """Slanted edge (ISO 12233), for the modulation transfer function."""
+    """Slanted edge (ISO 12233), for the modulation transfer function, which is that of pixel aperture, charge
+    spread and defocus."""
 
     name: ClassVar[str] = "edge"
     angle: float = number(5, -45, 45, "turn of the edge against the columns, degrees")
     dark: float = number(0.1, 0, 1, "light on the left, as a fraction of white")
 
     def draw(self, width: int, height: int) -> FloatMap:
+        """float32 (height, width): exact, the lens's blur (`defocus`) and the pixels' square aperture included."""
         x, _ = turned(width, height, self.angle)
-        light: FloatMap = self.dark + (1 - self.dark) * np.clip(x + np.float32(0.5), 0, 1)
-        return light
+        distance_px, covered = edge_profile(math.radians(self.angle), self.defocus)
+        light = self.dark + (1 - self.dark) * np.interp(x, distance_px, covered)
+        return light.astype(np.float32)
+
+    def through_lens(self, picture: FloatMap) -> FloatMap:
+        return picture
 
 
 @dataclass(kw_only=True)
@@ -120,6 +152,37 @@ class Lines(Pattern):
         return light
 
 
+def patch_numbers(width: int, height: int) -> npt.NDArray[np.int64]:
+    """Which of 6 x 4 patches a pixel sees, row by row from 0; 24 is the black between them: int64 (height, width)."""
+    x, y = np.arange(width) * 6 / width, np.arange(height) * 4 / height
+    numbers = y.astype(np.int64)[:, None] * 6 + x.astype(np.int64)[None, :]
+    gap = (np.abs(y % 1 - 0.5)[:, None] > 0.46) | (np.abs(x % 1 - 0.5)[None, :] > 0.46)
+    numbers[gap] = 24
+    return numbers
+
+
+@dataclass(kw_only=True)
+class ColorChecker(Pattern):
+    """Colour chart of 24 patches by their measured spectra, under a lamp of a known spectrum."""
+
+    name: ClassVar[str] = "colorchecker"
+    illuminant: str = choice("D65", spectra.ILLUMINANTS, "spectrum of the lamp, CIE")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._refuse("nm", "lux", "fnumber")
+
+    def lit(self, width: int, height: int, eye: Eye) -> tuple[FloatMap, FloatMap]:
+        signals = spectra.chart_signals(self.illuminant, eye.response)
+        channels = signals.shape[1]
+        if eye.mosaic is None:  # photons are at the reference wavelength then: white is 1
+            white = spectra.lamp_photons(self.illuminant) @ [
+                eye.response(float(nm))[0] for nm in spectra.BAND_NM
+            ]
+            signals = signals / np.float32(white)
+        return signals[patch_numbers(width, height)], np.eye(channels, dtype=np.float32)
+
+
 @dataclass(kw_only=True)
 class Colours(Pattern):
     """Chart of 24 patches: primaries, mixtures, browns and skin, six greys. Grey on monochrome sensors."""
@@ -134,10 +197,7 @@ class Colours(Pattern):
 
     def draw(self, width: int, height: int) -> FloatMap:
         rgb = np.array([[c >> 16, c >> 8 & 255, c & 255] for c in self.PATCHES]) / np.float32(255)
-        x, y = np.arange(width) * 6 / width, np.arange(height) * 4 / height
-        patches = (rgb**2.2).astype(np.float32)[(y.astype(int)[:, None] * 6 + x.astype(int)[None, :])]
-        gap = (np.abs(y % 1 - 0.5)[:, None] > 0.46) | (np.abs(x % 1 - 0.5)[None, :] > 0.46)
-        patches[gap] = 0.02
+        patches = (np.append(rgb**2.2, [[0.02] * 3], axis=0)).astype(np.float32)[patch_numbers(width, height)]
         light: FloatMap = patches
         return light
 

@@ -13,7 +13,7 @@ from frames.computed import Function, NamedFunction
 from frames.light import WHITE_PHOTONS, Eye, Radiance, Scene, SceneError, Shutter
 from frames.media import Array, Folder, Generated, ImageFile, Live, Video
 from frames.motion import Charuco, Checkerboard, Dots, Target
-from frames.patterns import Bar, Colours, Conveyor, Edge, Gradient, Lines, Star, Uniform, Wedge
+from frames.patterns import Bar, ColorChecker, Colours, Conveyor, Edge, Gradient, Lines, Star, Uniform, Wedge
 
 __all__ = [
     "DEFAULT_SCENE",
@@ -38,8 +38,8 @@ __all__ = [
 SCENES: dict[str, type[Scene]] = {
     c.name: c
     for c in (
-        *(Target, Bar, Uniform, Gradient, Wedge, Edge, Star, Lines, Colours, Checkerboard, Charuco, Dots),
-        *(Conveyor, ImageFile, Folder, Video, Live, NamedFunction),
+        *(Target, Bar, Uniform, Gradient, Wedge, Edge, Star, Lines, Colours, ColorChecker, Checkerboard),
+        *(Charuco, Dots, Conveyor, ImageFile, Folder, Video, Live, NamedFunction),
     )
 }
 DEFAULT_SCENE = "target"

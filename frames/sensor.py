@@ -46,8 +46,9 @@ class Sensor:
 
     `colour` is "mono" or the first two letters of the Bayer pattern. `binning`: where it is done; a sensor
     that bins reads fewer rows. `saturation_e` is what EMVA 1288 measures, the peak of the variance.
-    `temporal_noise_floor_e`: read noise at high gain. `curves`: response by wavelength of "mono" or of
-    "red", "green" and "blue", ((nm, relative to quantum_efficiency), ...).
+    `temporal_noise_floor_e`: read noise at high gain. `charge_spread_percent`:
+    part of a pixel's charge that each of its neighbours along an axis gets. `curves`: response by wavelength of
+    "mono" or of "red", "green" and "blue", ((nm, relative to quantum_efficiency), ...).
 
     `figures` maps "section.key" to the labelled figure behind every number.
     """
@@ -64,6 +65,7 @@ class Sensor:
     saturation_e: float
     full_well_e: float
     prnu_percent: float
+    charge_spread_percent: float
     temporal_noise_e: float
     temporal_noise_floor_e: float
     dsnu_e: float
@@ -126,7 +128,14 @@ class Sensor:
 
 _SECTIONS: dict[str, tuple[str, ...]] = {
     "geometry": ("width_px", "height_px", "pixel_pitch_um"),
-    "light": ("quantum_efficiency", "wavelength_nm", "saturation_e", "full_well_e", "prnu_percent"),
+    "light": (
+        "quantum_efficiency",
+        "wavelength_nm",
+        "saturation_e",
+        "full_well_e",
+        "prnu_percent",
+        "charge_spread_percent",
+    ),
     "dark": (
         "temporal_noise_e",
         "temporal_noise_floor_e",
@@ -143,6 +152,7 @@ _WHOLE = {f.name for f in fields(Sensor) if f.type is int}
 _MAY_BE_NEGATIVE = {"dark_current_at_c"}
 _MAY_BE_ZERO = {
     "prnu_percent",
+    "charge_spread_percent",
     "dsnu_e",
     "dark_current_e_per_s",
     "extra_lines",
@@ -285,6 +295,10 @@ def _entry(where: str, path: str, entry: object) -> tuple[Any, str, str]:
 def _check_physics(where: str, sensor: Sensor) -> None:
     if sensor.quantum_efficiency > 1:
         raise SensorError(f"{where}: light.quantum_efficiency.value is a fraction, at most 1")
+    if sensor.charge_spread_percent > 25:
+        raise SensorError(
+            f"{where}: light.charge_spread_percent.value goes to each of four neighbours, at most 25"
+        )
     if sensor.depth_bits != 12:
         raise SensorError(f"{where}: adc.depth_bits.value is {sensor.depth_bits}, only 12 is modelled")
     for key in ("temporal_noise_e", "temporal_noise_floor_e"):

@@ -17,11 +17,13 @@ from frames.light import (
     falloff,
     flicker,
     photons_per_lux_m2,
+    spread,
 )
 from frames.scene import SCENES, SceneError, parse_scene, scene_parameters
 from frames.sensor import load_sensor
 
 MONO, COLOUR = Eye.of(load_sensor("imx255")), Eye.of(load_sensor("imx412"))
+SHARP = replace(MONO, charge_spread=0.0)
 PIXELS = {"R": (0, 1), "G": (0, 0), "B": (1, 0)}  # of a GR cell
 STILL = [name for name in SCENES if all(p.default is not None for p in scene_parameters(name))]
 
@@ -57,20 +59,20 @@ def test_one_wavelength_shows_one_plane_of_the_picture(nm: float) -> None:
     picture = np.zeros((2, 2, 3), np.float32)
     picture[:, :, band] = 1
     response = load_sensor("imx412").response(nm)
-    seen = expose(picture, COLOUR, nm) / 65535
+    seen = expose(picture, COLOUR, COLOUR.weights(nm)) / 65535
     assert [float(seen[p]) for p in PIXELS.values()] == pytest.approx(response, abs=1e-4)
-    assert not expose(1 - picture, COLOUR, nm).any()
+    assert not expose(1 - picture, COLOUR, COLOUR.weights(nm)).any()
 
 
 @pytest.mark.parametrize("eye", [MONO, COLOUR], ids=["mono", "colour"])
 @pytest.mark.parametrize(("dx", "dy"), [(1, 0), (0, 1), (3, 5), (-7, 2)])
 def test_drift_shows_the_shifted_picture_behind_the_same_filters(dx: int, dy: int, eye: Eye) -> None:
     scene = parse_scene(f"colours:drift_x={dx},drift_y={dy}")
-    picture = scene.draw(48, 32)
+    picture, weights = scene.lit(48, 32, eye)
     for time_s in (0.0, 1.0, 2.0, 100.0):
         moved = np.roll(picture, (int(dy * time_s), int(dx * time_s)), (0, 1))
         seen = scene.radiance(time_s, 48, 32, eye).seen(48, 32)
-        assert np.array_equal(seen, expose(moved, eye))
+        assert np.array_equal(seen, expose(spread(moved, eye.charge_spread, "wrap"), eye, weights))
 
 
 def test_rolling_shutter_shears_what_moves_sideways() -> None:
@@ -78,29 +80,29 @@ def test_rolling_shutter_shears_what_moves_sideways() -> None:
     scene = parse_scene("bar:background=0,bar_width=20,speed=62500")
     shutter = Shutter(0.0, 16e-6)
     left = [
-        int(np.flatnonzero(row)[0]) for row in scene.radiance(0.0, 400, 300, MONO, shutter).seen(400, 300)
+        int(np.flatnonzero(row)[0]) for row in scene.radiance(0.0, 400, 300, SHARP, shutter).seen(400, 300)
     ]
     assert left == list(range(300))
-    upright = scene.radiance(0.0, 400, 300, MONO, Shutter(0.0, 0.0)).seen(400, 300)
+    upright = scene.radiance(0.0, 400, 300, SHARP, Shutter(0.0, 0.0)).seen(400, 300)
     assert (upright == upright[0]).all()
 
 
 def test_rolling_shutter_counts_from_the_first_row_of_the_region() -> None:
     scene = parse_scene("bar:background=0,bar_width=20,speed=62500")
-    seen = scene.radiance(0.0, 400, 300, MONO, Shutter(0.0, 16e-6, first_row=100)).seen(400, 300)
+    seen = scene.radiance(0.0, 400, 300, SHARP, Shutter(0.0, 16e-6, first_row=100)).seen(400, 300)
     assert np.flatnonzero(seen[100])[0] == 0
     assert np.flatnonzero(seen[150])[0] == 50
 
 
 def test_rolling_shutter_stretches_what_moves_down() -> None:
     scene = parse_scene("gradient:axis=y,drift_y=25000")
-    seen = scene.radiance(0.0, 8, 400, MONO, Shutter(0.0, 16e-6)).seen(8, 400)[:, 0]
+    seen = scene.radiance(0.0, 8, 400, SHARP, Shutter(0.0, 16e-6)).seen(8, 400)[:, 0]
     still = parse_scene("gradient:axis=y").radiance(0.0, 8, 400).seen(8, 400)[:, 0]
     rows = np.arange(400)
     assert np.array_equal(seen, still[rows - np.rint(rows * 0.4).astype(int)])
 
 
-@pytest.mark.parametrize("eye", [MONO, COLOUR], ids=["mono", "colour"])
+@pytest.mark.parametrize("eye", [SHARP, COLOUR], ids=["mono", "colour"])
 def test_target_rolled_is_every_row_at_its_time(eye: Eye) -> None:
     line_s = 2e-3
     rolled = parse_scene("target").radiance(0.3, 320, 200, eye, Shutter(0.0, line_s)).seen(320, 200)
@@ -129,7 +131,7 @@ def test_scenes_that_move_say_so(name: str) -> None:
 
 def test_motion_blurs_during_the_exposure() -> None:
     scene = parse_scene("bar:background=0,bar_width=50,speed=10000")
-    light = scene.radiance(0.0, 400, 2, MONO, Shutter(2e-3)).seen(400, 2)[0] / 65535
+    light = scene.radiance(0.0, 400, 2, SHARP, Shutter(2e-3)).seen(400, 2)[0] / 65535
     assert light.sum() == pytest.approx(50, abs=0.01)
     assert np.flatnonzero(light).tolist() == list(range(69))  # 20 pixels of way, from 0..50 to 20..70
     rise, fall = np.arange(11, 61) / 20, np.arange(59, 9, -1) / 20

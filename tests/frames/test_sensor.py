@@ -34,7 +34,7 @@ def test_bayer_cells(colour: str, cell: str) -> None:
 @pytest.mark.parametrize("name", sensor_names())
 def test_every_figure_is_labelled(name: str) -> None:
     s = load_sensor(name)
-    assert len(s.figures) == 21 + len(s.curves)
+    assert len(s.figures) == 22 + len(s.curves)
     assert all(f.kind in KINDS and f.source for f in s.figures.values())
     assert s.figures["light.prnu_percent"].kind == "assumed"
 

@@ -4,6 +4,7 @@ n electrons are Poisson distributed, the read noise r is normal: variance n + r^
 kurtosis n / (n + r^2)^2. The converter rounds, which adds 1/12 DN^2 and nothing else that could be measured here.
 """
 
+from dataclasses import replace
 from itertools import combinations
 from math import sqrt
 
@@ -45,7 +46,9 @@ def stairs(gain_db: float, frames: int = FRAMES) -> tuple[npt.NDArray[np.float64
     scene = parse_scene(f"wedge:steps=64,photons={photons}")
     light = scene.radiance(0.0, WIDTH, 1).photons_per_s(WIDTH, 1)[0].reshape(64, COLUMNS)
     assert (light == light[:, :1]).all()
-    camera = FrameSource(SENSOR, scene, seed=9, width=WIDTH, height=HEIGHT)
+    camera = FrameSource(
+        replace(SENSOR, charge_spread_percent=0.0), scene, seed=9, width=WIDTH, height=HEIGHT
+    )
     camera.fixed_pattern = no_pattern(WIDTH, HEIGHT)
     shot = [pixels(camera, settings(frame, gain_db=gain_db)) for frame in range(frames)]
     levels = np.array(shot, float).reshape(frames, HEIGHT, 64, COLUMNS).transpose(0, 2, 1, 3)
