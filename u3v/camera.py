@@ -9,11 +9,12 @@ Settings survive when a host goes away, as in a camera that keeps its power; `re
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from u3v import sfnc
 from u3v.acquisition import Acquisition
+from u3v.chunks import ChunkData
 from u3v.device import Surroundings, Timed, Timing
 from u3v.errors import GenCPError, Status
 from u3v.exposure import Exposure, ImageSettings, PixelSource, Tail
@@ -81,13 +82,14 @@ class Camera:
         self._link_version = 0
         self._latched_ns = 0
         self._tick_ns = model.integer("timestamp_increment_ns", 1)
-        self._tail = tail
         self._pixels: PixelSource | None = None
         self._is_ready = True
         self.memory = Memory()
         region = self.memory.add_region("features", wire.features_address, FEATURE_BYTES)
         self.features = FeatureSet(self, sfnc.features(model, wire), self.memory, region)
-        self._reader = SettingsReader(self, self.features, self.family, tail)
+        self.chunks = self.family.chunks(model)
+        self._tail = ChunkData(self, self.chunks) if self.chunks and tail is None else tail
+        self._reader = SettingsReader(self, self.features, self.family, self._tail)
         self._limit_mode = self.features.handle("DeviceLinkThroughputLimitMode", str, "On")
         self._limit = self.features.handle("DeviceLinkThroughputLimit", int)
         self.happenings = Happenings()
@@ -165,9 +167,8 @@ class Camera:
         `lost`: they could not be made, and are no image.
         """
         self.at(now_ns)
-        image_bytes = exposure.settings.image_bytes
-        if self._tail is not None and exposure.settings.chunk_bytes:
-            self._tail.write(exposure, data[image_bytes : exposure.settings.wire_bytes])
+        if exposure.tail is not None:
+            exposure.tail.write(data[: exposure.settings.wire_bytes])
         self.frames.fill(exposure, data.toreadonly(), now_ns, lost=lost)
         if lost:
             self.happened(Happening.FRAME_LOST, self.now_ns, exposure.block_id)
@@ -250,7 +251,7 @@ class Camera:
     def exposure(self, index: int, block_id: int, start_ns: int, timestamp_ns: int) -> Exposure:
         """A snapshot of all settings for the exposure that starts at `start_ns`."""
         settings = self.settings
-        return Exposure(
+        exposure = Exposure(
             index=index,
             block_id=block_id,
             start_ns=start_ns,
@@ -261,6 +262,9 @@ class Camera:
             temperature_c=self.surroundings.temperature_c(self.now_ns),
             settings=settings,
         )
+        if self._tail is None or not settings.chunk_bytes:
+            return exposure
+        return replace(exposure, tail=self._tail.begin(exposure, self.settings_version))
 
     def expose(self, exposure: Exposure) -> None:
         if self._pixels is not None:

@@ -38,6 +38,17 @@ class ImageSettings:
         return int(self.exposure_us * 1000)
 
 
+class WrittenTail(Protocol):
+    """What follows the pixels of one frame (chunk data), as it was when the exposure began."""
+
+    @property
+    def layout_id(self) -> int:
+        """Changes with what the tail consists of."""
+
+    def write(self, payload: memoryview) -> None:
+        """Fill the end of a frame's payload (`wire_bytes`), once its pixels are there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Exposure:
     """One exposure and everything its pixels depend on. Instants in ns.
@@ -55,6 +66,7 @@ class Exposure:
     test_image: int | str
     temperature_c: float
     settings: ImageSettings
+    tail: WrittenTail | None = None
 
     @property
     def readout_end_ns(self) -> int:
@@ -77,5 +89,5 @@ class Tail(Protocol):
     def bytes_for(self, settings_version: int) -> int:
         """Bytes that the tail takes with the settings as they are."""
 
-    def write(self, exposure: Exposure, tail: memoryview) -> None:
-        """Fill the tail of one frame, `chunk_bytes` long."""
+    def begin(self, exposure: Exposure, settings_version: int) -> WrittenTail:
+        """The tail of this exposure, which begins now."""

@@ -1,9 +1,10 @@
 """What a family of cameras has: its features, its events and its words for what every camera does."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from u3v.chunks import Chunk
 from u3v.device import Device
 from u3v.features import Feature
 from u3v.happenings import Happening
@@ -30,7 +31,8 @@ class Family:
     they differ from SFNC's. `triggers`: TriggerSelector's entries for the core's triggers; a camera has no others.
     `every_source`: TriggerSource's entry for any signal at all. `user_sets`: the first is the factory's.
     `gain_db`: the gain in dB, whatever Gain's unit. `thermal`: what it does when it gets warm; None: nothing.
-    `abort_after_readout`: AcquisitionAbort waits for the frame that is being read out.
+    `abort_after_readout`: AcquisitionAbort waits for the frame that is being read out. `chunks`: what may follow the
+    pixels.
     """
 
     features: Callable[[Model, WireTraits], list[Feature]]
@@ -42,6 +44,7 @@ class Family:
     gain_db: Callable[[Device], float] = gain_in_db
     thermal: ThermalLimits | None = None
     abort_after_readout: bool = False
+    chunks: Callable[[Model], Sequence[Chunk]] = lambda model: ()
     event_ids: Mapping[str, int] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -122,12 +122,12 @@ class FeatureSet:
         """What a host can write has the values of power-up again; user sets and factory data stay."""
         for feature in self.declared.values():
             if feature.read is None and feature.address is None and "W" in feature.access:
-                for _, at in self._instances(feature):
-                    self._memory.device_write(at, feature.encode(feature.initial()))
+                for labels, at in self._instances(feature):
+                    self._memory.device_write(at, feature.encode(feature.initial_of(labels)))
 
     def snapshot(self) -> dict[str, Value]:
         """All persistent values, "Name" or "Name[Entry]" -> value: what a user set stores."""
-        return {key: f.decode(self._memory.device_read(at, f.size)) for key, f, at in self._persistent()}
+        return {key: f.decode(self._memory.device_read(at, f.size)) for key, f, at, _ in self._persistent()}
 
     def restore(self, values: Mapping[str, Value]) -> None:
         """Set all persistent values; those not in `values` get their defaults. Unknown ones are ignored.
@@ -136,20 +136,21 @@ class FeatureSet:
         """
         try:
             self._restore(values)
-            for _, feature, at in self._persistent():
+            for _, feature, at, _ in self._persistent():
                 feature.check(self._camera, feature.decode(self._memory.device_read(at, feature.size)))
         except (GenCPError, KeyError, ValueError, TypeError, struct.error, OverflowError):
             self._restore({})
 
     def _restore(self, values: Mapping[str, Value]) -> None:
-        for key, feature, at in self._persistent():
-            self._memory.device_write(at, feature.encode(values.get(key, feature.initial())))
+        for key, feature, at, initial in self._persistent():
+            self._memory.device_write(at, feature.encode(values.get(key, initial)))
 
-    def _persistent(self) -> Iterator[tuple[str, Feature, int]]:
+    def _persistent(self) -> Iterator[tuple[str, Feature, int, Value]]:
         for feature in self.declared.values():
             if feature.persistent and feature.read is None:
                 for labels, at in self._instances(feature):
-                    yield feature.name + (f"[{','.join(labels)}]" if labels else ""), feature, at
+                    key = feature.name + (f"[{','.join(labels)}]" if labels else "")
+                    yield key, feature, at, feature.initial_of(labels)
 
     def _instances(self, feature: Feature) -> Iterator[tuple[tuple[str, ...], int]]:
         base, strides = self.address[feature.name], self.strides[feature.name]
@@ -191,9 +192,9 @@ class FeatureSet:
             span *= max(self._axis(name).values()) + 1
         self.strides[feature.name] = tuple(strides)
         self.address[feature.name] = self._allocate(span)
-        for _, at in self._instances(feature):
+        for labels, at in self._instances(feature):
             self._region.add(self._register(feature, at))
-            self._memory.device_write(at, feature.encode(feature.initial()))
+            self._memory.device_write(at, feature.encode(feature.initial_of(labels)))
         for kind, source in _dynamic(feature):
             self._place_aspect(feature, kind, source)
 

@@ -39,7 +39,9 @@ class Feature:
     `written` runs after a host write. `selectors`: names of the enumerations, or of the integers that count
     from 0, that choose the instance.
     `address`: a fixed register elsewhere (bootstrap) that holds the value.
-    `changed_by`: features whose write can change this one's value.
+    `changed_by`: features whose write can change this one's value. `may_differ`: what reads back may not be what was
+    written. `defaults`: values at power-up of instances that
+    differ from the others, by their selectors' values joined with commas.
     """
 
     name: str
@@ -56,6 +58,12 @@ class Feature:
     changed_by: tuple[str, ...] = ()
     persistent: bool = False
     busy_ms: int = 0
+    may_differ: bool = False
+    defaults: Mapping[str, Value] = field(default_factory=dict)
+
+    def initial_of(self, labels: tuple[str, ...]) -> Value:
+        """The value at power-up of the instance with these selector values."""
+        return self.defaults.get(",".join(labels), self.initial())
 
     @property
     def size(self) -> int:

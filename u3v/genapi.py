@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from uuid import UUID
 from xml.sax.saxutils import escape, quoteattr
 
+from u3v.chunks import Chunk
 from u3v.feature_set import FeatureSet
 from u3v.features import Boolean, Command, Enumeration, Feature, Float, Integer, String, while_acquiring
 from u3v.standard_names import STANDARD_CATEGORIES, STANDARD_EVENTS, STANDARD_FEATURES
@@ -54,8 +55,8 @@ _TEXT = _Coding("StringReg")
 
 @dataclass(frozen=True)
 class _Register:
-    """A register node. `indices`: selectors with their strides in bytes; `cachable`: what a host may keep, until
-    one of `invalidators` is written.
+    """A register node. `indices`: nodes of selectors with their strides in bytes; `cachable`: what a host may keep,
+    until one of `invalidators` is written.
     """
 
     name: str
@@ -90,8 +91,14 @@ def _entries(feature: Enumeration, standard: bool) -> list[str]:
 
 
 class _Document:
-    def __init__(self, features: FeatureSet) -> None:
+    def __init__(self, features: FeatureSet, chunks: Sequence[Chunk]) -> None:
         self._features = features
+        values = [value for chunk in chunks for value in chunk.values]
+        self.chunk_values: list[Feature] = []
+        for value in values:
+            self.chunk_values += (
+                [value.feature] if value.selector is None else [value.selector, value.feature]
+            )
         self.nodes: list[str] = []
 
     def node(self, kind: str, name: str, children: Sequence[str], *, standard: bool = False) -> None:
@@ -101,13 +108,14 @@ class _Document:
     def register(self, register: _Register) -> None:
         children = [_tag("Visibility", "Invisible"), _tag("Address", f"{register.address:#x}")]
         for selector, stride in register.indices:
-            children.append(f'<pIndex Offset="{stride}">{selector}_Reg</pIndex>')
+            children.append(f'<pIndex Offset="{stride}">{selector}</pIndex>')
         children += [_tag("Length", register.length), _tag("AccessMode", register.access)]
         children += [_tag("pPort", register.port), _tag("Cachable", register.cachable)]
         children += [_tag("pInvalidator", name) for name in register.invalidators]
         self.node(register.coding.kind, register.name, [*children, *register.coding.elements])
 
-    def feature(self, feature: Feature) -> None:
+    def feature(self, feature: Feature) -> _Coding:
+        """The node of a feature; its register, too, where that is the camera's. Returns what its bytes mean."""
         name = feature.name
         head = [
             _tag("ToolTip", feature.tooltip),
@@ -124,7 +132,8 @@ class _Document:
         if feature.persistent:
             head.append(_tag("Streamable", "Yes"))
         value = _tag("pValue", f"{name}_Reg")
-        selected = [_tag("pSelected", f.name) for f in self._features if name in f.selectors]
+        known = (*self._features, *self.chunk_values)
+        selected = [_tag("pSelected", f.name) for f in known if name in f.selectors]
         standard = name in STANDARD_FEATURES
         kind, coding, children = "Integer", _UNSIGNED, [*head, value]
         if isinstance(feature, Integer | Float):
@@ -149,13 +158,43 @@ class _Document:
         elif isinstance(feature, String):
             kind, coding = "String", _TEXT
         self.node(kind, name, children, standard=standard)
-        self._value(feature, coding)
-        self._hidden(feature)
+        if feature.name in self._features:
+            self._value(feature, coding)
+            self._hidden(feature)
+        return coding
+
+    def chunk(self, chunk: Chunk) -> None:
+        """The nodes of what is in a chunk, and the port through which hosts find it."""
+        port = f"Chunk{chunk.name}Port"
+        for value, at in chunk.places():
+            feature = value.feature
+            indices: tuple[tuple[str, int], ...] = ()
+            if value.selector is not None:
+                self._own_selector(value.selector, feature)
+                indices = ((value.selector.name, feature.size),)
+            coding = self.feature(feature)
+            self.register(
+                _Register(f"{feature.name}_Reg", coding, at, feature.size, indices=indices, port=port)
+            )
+        self.node("Port", port, [_tag("ChunkID", f"{chunk.chunk_id:X}")])
+
+    def _own_selector(self, selector: Enumeration, selected: Feature) -> None:
+        """A selector without a register: each host, and each frame's node map, has its own."""
+        standard = selector.name in STANDARD_FEATURES
+        head = [_tag("ToolTip", selector.tooltip), _tag("Visibility", selector.visibility)]
+        first = selector.entries[str(selector.initial())]
+        children = [
+            *head,
+            *_entries(selector, standard),
+            _tag("Value", first),
+            _tag("pSelected", selected.name),
+        ]
+        self.node("Enumeration", selector.name, children, standard=standard)
 
     def _value(self, feature: Feature, coding: _Coding) -> None:
         features = self._features
         volatile = feature.read is not None or isinstance(feature, Command)
-        rounds = isinstance(feature, Float) and bool(feature.inc)  # what reads back is not what was written
+        rounds = feature.may_differ or (isinstance(feature, Float) and bool(feature.inc))
         invalidators = feature.changed_by
         if feature.persistent:
             invalidators += ("UserSetLoad", "DeviceReset")
@@ -166,7 +205,10 @@ class _Document:
                 features.address[feature.name],
                 feature.size,
                 feature.access,
-                indices=tuple(zip(feature.selectors, features.strides[feature.name], strict=True)),
+                indices=tuple(
+                    (f"{name}_Reg", stride)
+                    for name, stride in zip(feature.selectors, features.strides[feature.name], strict=True)
+                ),
                 cachable="NoCache" if volatile else "WriteAround" if rounds else "WriteThrough",
                 invalidators=tuple(i for i in invalidators if i in features),
             )
@@ -206,16 +248,19 @@ def build_xml(
     tooltip: str,
     events: Sequence[EventNodes],
     name_space: str,
+    chunks: Sequence[Chunk] = (),
 ) -> str:
     """The document. Its GUIDs follow from its content, so that a host's cache never mixes two of them.
 
     `name_space`: GenApi's word for the wire, "USB" or "GEV" (GigE Vision); pylon opens no camera without it.
     """
-    document = _Document(features)
+    document = _Document(features, chunks)
     categories: dict[str, list[str]] = {}
     for feature in features:
         if feature.category:
             categories.setdefault(feature.category, []).append(feature.name)
+    for value in document.chunk_values:
+        categories.setdefault(value.category, []).append(value.name)
     categories.setdefault("TransportLayerControl", []).append(TL_PARAMS_LOCKED)
     for event in events:
         names = [f"Event{event.name}", *(f"Event{event.name}{field}" for field in event.fields)]
@@ -242,6 +287,8 @@ def build_xml(
         ],
         standard=True,
     )
+    for chunk in chunks:
+        document.chunk(chunk)
     for event in events:
         _event(document, event)
     document.node("Port", "Device", [_tag("ToolTip", "The camera's register space")], standard=True)

@@ -8,7 +8,7 @@ feature that is not among them is its maker's. Whoever declares a feature of the
 
 _CATEGORIES = """
     Root DeviceControl ImageFormatControl AnalogControl AcquisitionControl EventControl UserSetControl
-    TransportLayerControl
+    TransportLayerControl ChunkDataControl
 """
 _DEVICE = """
     DeviceVendorName DeviceModelName DeviceFamilyName DeviceManufacturerInfo DeviceVersion DeviceFirmwareVersion
@@ -32,8 +32,15 @@ _OTHERS = """
     EventSelector EventNotification TestEventGenerate UserSetSelector UserSetLoad UserSetSave UserSetDefault
     PayloadSize TLParamsLocked
 """
+_CHUNKS = """
+    ChunkModeActive ChunkSelector ChunkEnable ChunkOffsetX ChunkOffsetY ChunkWidth ChunkHeight ChunkPixelFormat
+    ChunkTimestamp ChunkFrameID ChunkExposureTime ChunkGain ChunkBlackLevel ChunkLineStatusAll ChunkCounterSelector
+    ChunkCounterValue ChunkSequencerSetActive
+"""
 _EVENTS = "ExposureStart ExposureEnd FrameBurstStart FrameStart FrameEnd FrameTriggerMissed Test"
 
 STANDARD_EVENTS = frozenset(_EVENTS.split())
 STANDARD_CATEGORIES = frozenset(_CATEGORIES.split()) | {f"Event{name}Data" for name in STANDARD_EVENTS}
-STANDARD_FEATURES = frozenset(f"{_DEVICE} {_IMAGE_FORMAT} {_ANALOG} {_ACQUISITION} {_OTHERS}".split())
+STANDARD_FEATURES = frozenset(
+    f"{_DEVICE} {_IMAGE_FORMAT} {_ANALOG} {_ACQUISITION} {_OTHERS} {_CHUNKS}".split()
+)

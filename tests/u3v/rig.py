@@ -95,7 +95,10 @@ class Painted:
     def expose(self, exposure: Exposure) -> None:
         self.exposures.append(exposure)
         if self.paints:
-            pixels = _picture(exposure.index, exposure.settings.image_bytes)
+            settings = exposure.settings
+            pixels = _picture(exposure.index, settings.image_bytes)
+            if settings.chunk_bytes:
+                pixels = memoryview(bytearray(pixels) + bytes(settings.chunk_bytes))
             self.camera.deliver(exposure, pixels, self.camera.now_ns)
 
     def frame_wanted(self) -> None:

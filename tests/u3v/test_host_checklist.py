@@ -566,12 +566,19 @@ def test_item_38_trailer(host: Host) -> None:
     assert (PAYLOAD, HEIGHT) == (0x4B0, 0x1E)
 
 
-def test_item_39_no_chunks(host: Host) -> None:
-    """Little-endian chunks without empty ones, or none: Aravis and GenApi cannot parse others. There are none:
-    the leader says plain image, and the XML has no chunk feature."""
+def test_item_39_chunks(host: Host) -> None:
+    """Little-endian chunks without empty ones: Aravis and GenApi cannot parse others. Read from the end."""
+    for name in ("Timestamp", "Gain"):
+        host.set("ChunkEnable", True, ChunkSelector=name)
+    host.set("ChunkModeActive", True)
     host.start()
-    assert host.frame().leader[18:20] == b"\1\0"
-    assert "Chunk" not in xml_text(host.camera)
+    frame = host.frame()
+    assert frame.leader[18:20] == b"\1\x40"
+    at, lengths = len(frame.payload), []
+    while at:
+        lengths.append(int.from_bytes(frame.payload[at - 4 : at], "little"))
+        at -= 8 + lengths[-1]
+    assert lengths == [8, 8, PAYLOAD]
 
 
 def test_item_40_cancelled_requests() -> None:

@@ -1,5 +1,6 @@
 """A model has what its camera has, under its maker's names, and nothing else; over the wire."""
 
+import re
 from typing import Any
 
 import pytest
@@ -16,11 +17,11 @@ from u3v.wire.usb import Speed
 ABSENT = {
     IDS: "Chunk Event Sequencer Auto LUT Gamma Counter Timer Line BlackLevel TestImage Decimation UserSetSave "
     "AcquisitionFrameRate TriggerDelay TriggerActivation",
-    VCX: "Chunk Sequencer Auto LUT Gamma Counter Timer Line TestImage TestEvent Burst ThroughputLimitMode",
-    ACE: "Chunk Sequencer Auto LUT Gamma Counter Timer Line ShortExposure ReadoutMode DefectPixel GainSelector",
-    ACE_11: "Chunk Sequencer Auto LUT Gamma Counter Timer Line ShortExposure ReadoutMode DefectPixel",
-    ACE_8: "Chunk Sequencer Auto LUT Gamma Counter Timer Line ShortExposure ReadoutMode DefectPixel",
-    GENERIC: "Chunk Sequencer Auto LUT Gamma Counter Timer Line ShortExposure ReadoutMode DefectPixel TestImage "
+    VCX: "Sequencer Auto LUT Gamma Counter Timer Line TestImage TestEvent Burst ThroughputLimitMode",
+    ACE: "Sequencer Auto LUT Gamma Counter Timer Line ShortExposure ReadoutMode DefectPixel GainSelector",
+    ACE_11: "Sequencer Auto LUT Gamma Counter Timer Line ShortExposure ReadoutMode DefectPixel",
+    ACE_8: "Sequencer Auto LUT Gamma Counter Timer Line ShortExposure ReadoutMode DefectPixel",
+    GENERIC: "Sequencer Auto LUT Gamma Counter Timer Line ShortExposure ReadoutMode DefectPixel TestImage "
     "Overtrigger TemperatureStatus DeviceID",
 }
 PRESENT = {
@@ -50,7 +51,7 @@ def test_what_there_is_and_is_not(name: str) -> None:
     assert set(PRESENT[name].split()) <= set(camera.features.declared)
     for word in ABSENT[name].split():
         assert [f for f in camera.features.declared if word in f] == []
-        assert f'Name="{word}' not in xml_text(camera)
+        assert f'Name="{word}' not in re.sub("<EnumEntry.*", "", xml_text(camera))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """S4: image bytes, chunk bytes and wire bytes are three things; the core writes the tail of the renderer's buffer."""
 
 import struct
+from dataclasses import dataclass
 
 from tests.u3v.rig import MODEL, PlainTiming, Room
 from u3v.camera import Camera
@@ -17,8 +18,17 @@ class Counted:
     def bytes_for(self, settings_version: int) -> int:
         return 8
 
-    def write(self, exposure: Exposure, tail: memoryview) -> None:
-        tail[:] = struct.pack("<Q", exposure.index)
+    def begin(self, exposure: Exposure, settings_version: int) -> "Written":
+        return Written(struct.pack("<Q", exposure.index))
+
+
+@dataclass
+class Written:
+    data: bytes
+    layout_id: int = 1
+
+    def write(self, payload: memoryview) -> None:
+        payload[IMAGE:] = self.data
 
 
 class Grey:

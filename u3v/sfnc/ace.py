@@ -4,12 +4,14 @@ The GigE models have them, too. On Ethernet they use older names (ExposureTimeAb
 USB3 Vision does not know.
 """
 
+from u3v.chunks import Chunk
 from u3v.family import BURST, FRAME, Family, pick
 from u3v.features import Feature
 from u3v.model import Model
 from u3v.sfnc import (
     acquisition_control,
     analog_control,
+    chunk_data_control,
     device_control,
     event_control,
     image_format_control,
@@ -21,6 +23,7 @@ from u3v.thermal import ThermalLimits
 from u3v.wire_traits import WireTraits
 
 USER_SETS = ("Default", "UserSet1", "UserSet2", "UserSet3")
+CHUNKS = "Image Timestamp ExposureTime Gain LineStatusAll CounterValue SequencerSetActive PayloadCRC16"
 EVENTS = {
     "ExposureEnd": "The exposure of a frame has ended.",
     "FrameStart": "The exposure of a frame has begun.",
@@ -67,8 +70,14 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
         *transport_layer_control.features(model),
         *user_set_control.features(USER_SETS),
         *event_control.features(EVENTS),
+        *chunk_data_control.features(chunks(model)),
         *virtual_camera.features(model),
     ]
+
+
+def chunks(model: Model) -> list[Chunk]:
+    """What may follow the pixels."""
+    return chunk_data_control.chunks(model, CHUNKS)
 
 
 FAMILY = Family(
@@ -78,4 +87,5 @@ FAMILY = Family(
     event_names={},
     triggers={BURST: "FrameBurstStart", FRAME: "FrameStart"},
     user_sets=USER_SETS,
+    chunks=chunks,
 )

@@ -5,6 +5,7 @@ entry All, TestPattern with its standard entries, events by their standard names
 other cameras here have: ResultingFrameRate, the event FrameBufferOverrun and the category VirtualCamera.
 """
 
+from u3v.chunks import Chunk
 from u3v.family import BURST, FRAME, Family, pick
 from u3v.features import Enumeration, Feature
 from u3v.happenings import Happening
@@ -12,6 +13,7 @@ from u3v.model import Model
 from u3v.sfnc import (
     acquisition_control,
     analog_control,
+    chunk_data_control,
     device_control,
     event_control,
     image_format_control,
@@ -35,6 +37,7 @@ TEST_PATTERNS = (
     "FrameCounter",
 )
 USER_SETS = ("Default", "UserSet0", "UserSet1")
+CHUNKS = "Image OffsetX OffsetY Width Height PixelFormat Timestamp FrameID ExposureTime Gain BlackLevel"
 EVENTS = {
     "FrameBurstStart": "A burst of frames was triggered.",
     "FrameStart": "A frame has begun.",
@@ -96,8 +99,14 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
         *transport_layer_control.features(model),
         *user_set_control.features(USER_SETS),
         *event_control.features(EVENTS),
+        *chunk_data_control.features(chunks(model), selectable_image=True),
         *virtual_camera.features(model),
     ]
+
+
+def chunks(model: Model) -> list[Chunk]:
+    """What may follow the pixels."""
+    return chunk_data_control.chunks(model, CHUNKS)
 
 
 def _all(name: str, tooltip: str) -> Feature:
@@ -110,4 +119,5 @@ FAMILY = Family(
     event_names={Happening.FRAME_START_OVERTRIGGER: "FrameTriggerMissed"},
     triggers={BURST: "FrameBurstStart", FRAME: "FrameStart"},
     user_sets=USER_SETS,
+    chunks=chunks,
 )

@@ -17,6 +17,14 @@ def features(model: Model) -> list[Feature]:
             bits=64,
             max=2**62,
             read=lambda camera: camera.wire_bytes,
-            changed_by=("Width", "Height", "PixelFormat", "BinningHorizontal", "BinningVertical"),
+            changed_by=(
+                "Width",
+                "Height",
+                "PixelFormat",
+                "BinningHorizontal",
+                "BinningVertical",
+                "ChunkModeActive",
+                "ChunkEnable",
+            ),
         )
     ]

@@ -8,6 +8,7 @@ read-only: whoever builds the camera enters its hot pixels, as the factory does.
 
 from dataclasses import replace
 
+from u3v.chunks import Chunk
 from u3v.device import Device
 from u3v.family import FRAME, Family, pick
 from u3v.features import Boolean, Enumeration, Feature, Integer
@@ -16,6 +17,7 @@ from u3v.model import Model
 from u3v.sfnc import (
     acquisition_control,
     analog_control,
+    chunk_data_control,
     device_control,
     event_control,
     image_format_control,
@@ -39,6 +41,10 @@ TEST_PATTERNS = (
     "FrameCounter",
 )
 USER_SETS = ("UserSet0", "UserSet1", "UserSet2", "UserSet3")
+CHUNKS = (
+    "Image Binning BlackLevel CounterValue DeviceTemperature ExposureTime FrameID Gain Height"
+    " ImageControl LineStatusAll OffsetX OffsetY PixelFormat SequencerSetActive Timestamp Width"
+)
 EVENTS = {
     "DeviceTemperatureStatusChanged": "The device's temperature has become normal, high or exceeded.",
     "EventLost": "Events were lost: the queue was full.",
@@ -104,8 +110,14 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
         *transport_layer_control.features(model),
         *user_set_control.features(USER_SETS),
         *event_control.features(EVENTS),
+        *chunk_data_control.features(chunks(model), selectable_image=True),
         *virtual_camera.features(model),
     ]
+
+
+def chunks(model: Model) -> list[Chunk]:
+    """What may follow the pixels."""
+    return chunk_data_control.chunks(model, CHUNKS)
 
 
 def _acquisition(model: Model) -> list[Feature]:
@@ -212,6 +224,7 @@ FAMILY = Family(
     },
     triggers={FRAME: "FrameStart"},
     user_sets=USER_SETS,
+    chunks=chunks,
     every_source="All",
     abort_after_readout=True,  # data sheet: AcquisitionAbort is delayed by up to 65.8 ms, the readout's time
 )

@@ -25,7 +25,7 @@ from u3v.usb3v.event import MAX_TRANSFER_BYTES as MAX_EVENT_BYTES
 from u3v.usb3v.event import EventChannel
 from u3v.usb3v.stream import StreamChannel
 from u3v.wire import bootstrap as boot
-from u3v.wire.stream import LEADER_BYTES, TRAILER_BYTES, TransferPlan
+from u3v.wire.stream import CHUNK_TRAILER_BYTES, LEADER_BYTES, TRAILER_BYTES, TransferPlan
 from u3v.wire.usb import EVENT_IN, STREAM_IN, Speed
 from u3v.wire_traits import WireTraits
 
@@ -68,7 +68,7 @@ class WireOptions:
     """How one camera's USB3 Vision face deviates from the usual.
 
     `strict`: SI registers refuse what the standard calls wrong (A003, A004, no writes while streaming).
-    `required_leader_bytes`, `required_trailer_bytes`: what SIRM asks for (1024 as Basler; at least 52/32).
+    `required_leader_bytes`, `required_trailer_bytes`: what SIRM asks for (1024 as Basler; never less than needed).
     `alignment_exponent`: transfer sizes must be multiples of 2**n bytes (SI_Info).
     `response_time_ms`: Maximum_Device_Response_Time, at most 300 (GenCP 1.3.1, clause 5.4.10).
     `zipped_xml`: deliver the XML zipped.
@@ -188,10 +188,11 @@ class Bootstrap:
             "EIRM_Length": boot.EIRM_BYTES if events else 0,
             "Current_Speed": self._speed.sbrm_bit,
         }
+        least_trailer = CHUNK_TRAILER_BYTES if camera.chunks else TRAILER_BYTES
         sirm: dict[str, int | str] = {
             "SI_Info": options.alignment_exponent << 24,
             "SI_Required_Leader_Size": max(options.required_leader_bytes, LEADER_BYTES),
-            "SI_Required_Trailer_Size": max(options.required_trailer_bytes, TRAILER_BYTES),
+            "SI_Required_Trailer_Size": max(options.required_trailer_bytes, least_trailer),
         }
         for block, values in ((self._abrm, abrm), (self._sbrm, sbrm), (self._sirm, sirm)):
             for name, value in values.items():
@@ -342,6 +343,7 @@ def xml_text(camera: Camera) -> str:
         tooltip=f"{model.title}, a virtual camera",
         name_space=camera.wire.name_space,
         events=sfnc.event_nodes(camera.family),
+        chunks=camera.chunks,
     )
 
 

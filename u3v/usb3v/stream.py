@@ -19,7 +19,7 @@ from u3v.frame_memory import Frame, FrameMemory
 from u3v.function import InTransfer
 from u3v.happenings import Happening
 from u3v.wire.pfnc import PIXEL_FORMATS
-from u3v.wire.stream import Leader, Trailer, TransferPlan
+from u3v.wire.stream import PAYLOAD_IMAGE, PAYLOAD_IMAGE_CHUNKS, Leader, Trailer, TransferPlan
 
 _EMPTY = memoryview(b"")
 
@@ -178,7 +178,9 @@ class _Sending:
             status = Status.DATA_DISCARDED
         pixel_format = PIXEL_FORMATS[exposure.settings.pixel_format]
         line_bits = exposure.settings.width * pixel_format.bits_per_pixel
-        trailer = Trailer(exposure.block_id, status, self._sent, self._sent * 8 // line_bits)
+        lines = min(self._sent, exposure.settings.image_bytes) * 8 // line_bits
+        layout_id = None if exposure.tail is None else exposure.tail.layout_id
+        trailer = Trailer(exposure.block_id, status, self._sent, lines, layout_id)
         sent, whole = self._sent, status is Status.SUCCESS
 
         def taken() -> None:
@@ -217,4 +219,5 @@ def _leader(exposure: Exposure) -> Leader:
         settings.height,
         settings.offset_x,
         settings.offset_y,
+        payload_type=PAYLOAD_IMAGE if exposure.tail is None else PAYLOAD_IMAGE_CHUNKS,
     )

@@ -9,9 +9,11 @@ from u3v.errors import Malformed
 LEADER_MAGIC = 0x4C563355  # "U3VL"
 TRAILER_MAGIC = 0x54563355  # "U3VT"
 PAYLOAD_IMAGE = 0x0001
+PAYLOAD_IMAGE_CHUNKS = 0x4001
 
 LEADER_BYTES = 52
 TRAILER_BYTES = 32
+CHUNK_TRAILER_BYTES = 36
 
 _LEADER = struct.Struct("<IHHQHHQIIIIIHH")
 _TRAILER = struct.Struct("<IHHQHHQI")
@@ -62,34 +64,42 @@ class Leader:
 
 @dataclass(frozen=True, slots=True)
 class Trailer:
-    """Image trailer (32 bytes). `size_y`: lines really sent."""
+    """Image trailer (32 bytes). `size_y`: lines really sent. `chunk_layout_id`: of an image with chunks, whose trailer
+    has 36 bytes."""
 
     block_id: int
     status: int
     valid_payload_size: int
     size_y: int
+    chunk_layout_id: int | None = None
 
     def pack(self) -> bytes:
-        return _TRAILER.pack(
-            TRAILER_MAGIC,
-            0,
-            TRAILER_BYTES,
-            self.block_id,
-            self.status,
-            0,
-            self.valid_payload_size,
-            self.size_y,
+        layout_id = self.chunk_layout_id
+        rest = b"" if layout_id is None else layout_id.to_bytes(4, "little")
+        return (
+            _TRAILER.pack(
+                TRAILER_MAGIC,
+                0,
+                TRAILER_BYTES + len(rest),
+                self.block_id,
+                self.status,
+                0,
+                self.valid_payload_size,
+                self.size_y,
+            )
+            + rest
         )
 
     @classmethod
     def parse(cls, packet: memoryview) -> "Trailer":
         """Raises Malformed."""
-        if len(packet) != TRAILER_BYTES:
+        if len(packet) not in (TRAILER_BYTES, CHUNK_TRAILER_BYTES):
             raise Malformed(f"{len(packet)} bytes are no image trailer of {TRAILER_BYTES}")
-        magic, _, size, block, status, _, valid, size_y = _TRAILER.unpack(packet)
-        if magic != TRAILER_MAGIC or size != TRAILER_BYTES:
+        magic, _, size, block, status, _, valid, size_y = _TRAILER.unpack_from(packet)
+        if magic != TRAILER_MAGIC or size != len(packet):
             raise Malformed(f"magic {magic:#010x}, size {size}: no image trailer")
-        return cls(block, status, valid, size_y)
+        rest = bytes(packet[TRAILER_BYTES:])
+        return cls(block, status, valid, size_y, int.from_bytes(rest, "little") if rest else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -384,7 +384,7 @@ def test_lenient_stream_registers(host: Host) -> None:
 def test_required_sizes_are_never_below_what_is_sent(leader: int, trailer: int) -> None:
     host = Host(wire=WireOptions(required_leader_bytes=leader, required_trailer_bytes=trailer))
     assert host.read_int(0x20010) == max(leader, 52)
-    assert host.read_int(0x20014) == max(trailer, 32)
+    assert host.read_int(0x20014) == max(trailer, 36)
 
 
 # -- properties -----------------------------------------------------------------------------------------------

@@ -1,0 +1,46 @@
+"""What real hosts do beside grabbing: chunks, events, files, user sets; over the preload library."""
+
+import sys
+
+import pytest
+
+from tests.system.programs import CLIENTS, SYSTEM_PYTHON, need_aravis, objects, with_camera
+
+ARAVIS_READS = {
+    "acA4096-40um": "ChunkTimestamp ChunkExposureTime ChunkGain ChunkLineStatusAll ChunkCounterValue",
+    "U3V-Color": "ChunkTimestamp ChunkExposureTime ChunkGain ChunkWidth ChunkHeight ChunkFrameID ChunkPixelFormat",
+    "VCXG-124M": "ChunkTimestamp ChunkExposureTime ChunkGain ChunkWidth ChunkHeight ChunkFrameID ChunkPixelFormat"
+    " ChunkCounterValue ChunkBinningHorizontal ChunkDeviceTemperature",
+}
+EXPOSURE_US = {"acA4096-40um": 10_000.0, "VCXG-124M": 4000.0}
+
+
+@pytest.mark.parametrize("model", ARAVIS_READS)
+def test_aravis_reads_chunks(model: str) -> None:
+    need_aravis()
+    client = [SYSTEM_PYTHON, CLIENTS / "aravis_chunks.py", *ARAVIS_READS[model].split()]
+    (result,) = objects(with_camera(client, "--no-pacing", models=model).stdout)
+    assert len(result["frames"]) == 20
+    for frame in result["frames"]:
+        assert (frame["status"], frame["has_chunks"]) == ("success", True)
+        assert frame["ChunkTimestamp"] == frame["timestamp"]
+        assert frame.get("ChunkFrameID", frame["frame_id"]) == frame["frame_id"]
+        assert (frame.get("ChunkWidth", 640), frame.get("ChunkHeight", 480)) == (640, 480)
+        assert frame["ChunkExposureTime"] == EXPOSURE_US.get(model, frame["ChunkExposureTime"]) > 0
+        assert frame.get("ChunkPixelFormat", "Mono8") in ("Mono8", "BayerRG8")
+
+
+def pylon_flow(name: str) -> dict[str, object]:
+    client = [sys.executable, CLIENTS / "pylon_flows.py", name]
+    (result,) = objects(with_camera(client, "--no-pacing").stdout)
+    return dict(result)
+
+
+def test_pylon_reads_chunks() -> None:
+    """But for the frames that pylon withholds from cameras it does not know."""
+    result = pylon_flow("chunks")
+    frames = result["frames"]
+    assert isinstance(frames, list) and len(frames) >= 0.85 * 40
+    for frame in frames:
+        assert frame["Timestamp"] == frame["timestamp"]
+        assert (frame["ExposureTime"], frame["Gain"], frame["has_crc"]) == (1234.0, 3.0, True)
