@@ -6,8 +6,8 @@
 #   u3v_stdout, u3v_stderr  the devices whose other ends are the host's stdout and stderr
 #   u3v_usb_mb              what usbfs may hold
 # The job writes into the FIFOs, so that it sees pipes and not terminals, and so that its output is
-# complete before the power goes. The exit status travels as a kernel message ("u3v-rig: exit N"):
-# the console is the one channel that works whatever state the guest is in.
+# complete before the power goes. That it begins and its exit status travel as kernel messages
+# ("u3v-rig: exit N"): the console is the one channel that works whatever state the guest is in.
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 
@@ -41,6 +41,7 @@ stdout=$!
 cat <$ctl/stderr >&4 3>&- 4>&- &
 stderr=$!
 
+echo '<0>u3v-rig: the command begins' >/dev/kmsg
 unset u3v_ctl u3v_stdout u3v_stderr u3v_usb_mb hostfs mem uml_dir
 /bin/sh $ctl/job </dev/null >$ctl/stdout 2>$ctl/stderr 3>&- 4>&-
 report $?

@@ -37,6 +37,9 @@ EXIT_TIMEOUT = 124
 EXIT_RIG = 125
 USBFS_MEMORY_MB = 1000
 SHUTDOWN_GRACE_S = 5.0
+BOOT_PATIENCE_S = (60.0, 180.0, None)
+"""How long a guest may take to begin with the command: it is killed then, and the next boot gets more. QEMU's
+processors, if the host gives them no time, may wait for each other for ever (seen once in some hundred boots)."""
 NEEDED_INSIDE = {"ip": "iproute2", "mount": "mount", "/lib/systemd/systemd-udevd": "udev"}
 CODE_INSIDE = Path("/run/machine-code")
 HIDDEN = [("tmp",), ("run",), ("dev",)]
@@ -54,6 +57,7 @@ PASSED_ON = (
     "XDG_CACHE_HOME",
 )
 _EXIT_LINE = re.compile(rb"u3v-rig: exit (\d+)")
+_BEGUN = b"u3v-rig: the command begins"
 
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -221,7 +225,27 @@ def _environment(rig: str, given: Sequence[str]) -> dict[str, str]:
 
 
 def run(name: str, boot: Boot, job: Job) -> int:
-    """Boot, run the job, return its exit status; everything of the run is gone afterwards."""
+    """Boot, run the job, return its exit status; everything of the run is gone afterwards.
+
+    A guest that hangs before the command begins is booted once more. Only the kernel's messages tell of it.
+    """
+    ends_s = float("inf") if job.timeout_s is None else time.monotonic() + job.timeout_s
+    with Messages(job.dmesg) as messages:
+        for patience_s in BOOT_PATIENCE_S:
+            status = _run_once(name, boot, job, messages, ends_s, patience_s)
+            if status is not None:
+                return status
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+            messages.add(
+                f"u3v-rig: the command had not begun after {patience_s:g} s; the guest is booted again"
+            )
+    raise AssertionError("the last boot has all the time")
+
+
+def _run_once(
+    name: str, boot: Boot, job: Job, messages: "Messages", ends_s: float, patience_s: float | None
+) -> int | None:
+    """One guest from start to end. None: the command had not begun after `patience_s`."""
     out, err, console = os.pipe(), os.pipe(), os.pipe()
     line = os.pipe()
     keeper_pid = os.fork()
@@ -240,13 +264,14 @@ def run(name: str, boot: Boot, job: Job) -> int:
             os.write(line[1], b"x")
 
     try:
-        with Console(console[0], job.dmesg) as messages:
-            return _attend(name, job, messages, [Copier(out[0], 1, cut), Copier(err[0], 2, cut)], cut)
+        with Console(console[0], messages) as guest:
+            copiers = [Copier(out[0], 1, cut), Copier(err[0], 2, cut)]
+            return _attend(name, job, guest, copiers, cut, ends_s, patience_s)
     finally:
-        for signum in STOPS:
-            signal.signal(signum, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         cut()
         os.waitpid(keeper_pid, 0)
+        os.close(line[1])
 
 
 def _keep(boot: Boot, job: Job, ends: Ends, line: int) -> None:
@@ -294,19 +319,26 @@ def _adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
 
 
-def _attend(name: str, job: Job, console: "Console", copiers: "list[Copier]", cut: Callable[[], None]) -> int:
+def _attend(
+    name: str,
+    job: Job,
+    console: "Console",
+    copiers: "list[Copier]",
+    cut: Callable[[], None],
+    ends_s: float,
+    patience_s: float | None,
+) -> int | None:
     """Read the console until the guest is gone, or until it should be; say what there is to say."""
-    started_s = time.monotonic()
+    begins_s = float("inf") if patience_s is None else time.monotonic() + patience_s
     ending = ""
     while True:
-        deadline_s = float("inf")
         if console.ended_s is not None:
             deadline_s = SHUTDOWN_GRACE_S + max(console.ended_s, *(copier.active_s for copier in copiers))
-        elif job.timeout_s is not None:
-            deadline_s = started_s + job.timeout_s
+        else:
+            deadline_s = ends_s if console.begun else min(begins_s, ends_s)
         left_s = deadline_s - time.monotonic()
         if left_s <= 0:
-            ending = "timeout" if console.ended_s is None else "stuck"
+            ending = "stuck" if console.ended_s is not None else "timeout" if deadline_s == ends_s else "hung"
             cut()
             break
         if (
@@ -315,9 +347,11 @@ def _attend(name: str, job: Job, console: "Console", copiers: "list[Copier]", cu
         ):
             break
     for copier in copiers:
-        copier.join(1.0 if ending == "timeout" else None)
+        copier.join(1.0 if ending in ("timeout", "hung") else None)
     if any(copier.broken for copier in copiers):
         return 128 + signal.SIGPIPE
+    if ending == "hung":
+        return None
     if ending == "timeout":
         say(name, f"{shlex.join(job.command)}: not done after {job.timeout_s:g} s, killed")
         return EXIT_TIMEOUT
@@ -331,16 +365,35 @@ def _attend(name: str, job: Job, console: "Console", copiers: "list[Copier]", cu
     return EXIT_RIG if console.status is None else console.status
 
 
-class Console:
-    """The kernel's console: stored if wanted, the last lines kept, the exit status found."""
+class Messages:
+    """What the kernels say, line by line, in a file if one is wanted."""
 
-    def __init__(self, fd: int, dmesg: Path | None) -> None:
+    def __init__(self, path: Path | None) -> None:
+        self._file: IO[bytes] | None = None if path is None else path.open("wb", buffering=0)
+
+    def add(self, line: bytes | str) -> None:
+        if self._file is not None:
+            self._file.write((line.encode() if isinstance(line, str) else line) + b"\n")
+
+    def __enter__(self) -> "Messages":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+class Console:
+    """One kernel's console: the last lines kept, the begin of the command and its exit status found."""
+
+    def __init__(self, fd: int, messages: Messages) -> None:
         self.fd = fd
+        self.begun = False
         self.status: int | None = None
         self.ended_s: float | None = None
         self.tail: deque[bytes] = deque(maxlen=60)
         self._rest = b""
-        self._file: IO[bytes] | None = None if dmesg is None else dmesg.open("wb", buffering=0)
+        self._messages = messages
 
     def read(self) -> bool:
         """Take what is there; False at the end."""
@@ -350,12 +403,13 @@ class Console:
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         for line in lines:
             line = line.rstrip(b"\r")
-            if self._file is not None:
-                self._file.write(line + b"\n")
+            self._messages.add(line)
             found = _EXIT_LINE.search(line)
             if found and self.status is None:
                 self.status = int(found[1])
                 self.ended_s = time.monotonic()
+            elif _BEGUN in line:
+                self.begun = True
             elif line:
                 self.tail.append(line)
         return True
@@ -365,10 +419,8 @@ class Console:
 
     def __exit__(self, *_: object) -> None:
         os.close(self.fd)
-        if self._file is not None:
-            if self._rest:
-                self._file.write(self._rest + b"\n")
-            self._file.close()
+        if self._rest:
+            self._messages.add(self._rest)
 
 
 class Copier(threading.Thread):

@@ -25,7 +25,7 @@ U3V = [sys.executable, "-m", "gadget"]
 MODEL = "acA4096-40um"
 CHEAP = ["--no-pacing", "--scene", "uniform:photons=20000"]
 STATUS = Path("/sys/devices/platform/vhci_hcd.0")
-PATIENCE_S = 120
+PATIENCE_S = 300
 PORT_FREE = "004"
 CAPTURES = 10
 Found = Any
@@ -183,17 +183,20 @@ def features(_times: int) -> Found:
 
 
 def frames_sync(_times: int) -> Found:
-    return ran(aravis("--mode", "sync", "--cases", os.environ["CASES"]), 3 * PATIENCE_S)
+    return ran(aravis("--mode", "sync", "--cases", os.environ["CASES"]))
 
 
 def frames_async(_times: int) -> Found:
-    return ran(aravis("--mode", "async", "--cases", os.environ["CASES"]), 3 * PATIENCE_S)
+    return ran(aravis("--mode", "async", "--cases", os.environ["CASES"]))
 
 
 def streams(times: int) -> Found:
     roi = ["--roi", "0", "0", "640", "480", "--count", "2"]
     modes = '[{"mode": "sync"}, {"mode": "async"}]'
-    return [ran(aravis(*roi, "--cases", modes, "--runs", str(times))), ran(aravis(*roi, "--restarts", "50"))]
+    return [
+        ran(aravis(*roi, "--cases", modes, "--runs", str(times))),
+        ran(aravis(*roi, "--restarts", str(times))),
+    ]
 
 
 def killed(times: int) -> Found:
@@ -248,7 +251,7 @@ def clients(times: int) -> Found:
     settings = json.loads(os.environ["SETTINGS"])
     os.environ["MESSAGES"] = str(len(kernel_messages()))
     os.environ["NUMBA_DEBUG_CACHE"] = "1"
-    done = ran([*U3V, "plug", f"{MODEL},{MODEL}", *CHEAP, *settings, "--", *inside], 8 * PATIENCE_S)
+    done = ran([*U3V, "plug", f"{MODEL},{MODEL}", *CHEAP, *settings, "--", *inside], 5 * PATIENCE_S)
     return done | {"kernel": kernel_messages()[int(os.environ["MESSAGES"]) :], "ports": used_ports()}
 
 
@@ -259,7 +262,7 @@ def usbmon(_times: int) -> Found:
     lost = []
     for _ in range(CAPTURES):
         with captured("usbmon0", "usbmon.pcap", "-s", "400", "-B", "1000") as counts:
-            grabbed = ran(plug, 2 * PATIENCE_S)
+            grabbed = ran(plug)
         lost.append(counts["lost"])
         if not lost[-1]:
             break

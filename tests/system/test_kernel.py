@@ -1,8 +1,8 @@
 """The camera in a kernel's USB host stack: vhci-hcd under User-Mode Linux, and on Debian's kernel in QEMU.
 
 Each rig boots once (User-Mode Linux, which has one processor, twice at the same time) and plays scenarios of
-guest.py; each test judges what one of them found. Everything is ten times slower in QEMU, so fewer frames are
-taken there, of a test image, and the scenarios about signals and ports are left to User-Mode Linux.
+guest.py; each test judges what one of them found. Everything is ten times slower in QEMU, which is there for a
+second opinion: it takes a few frames of a test image, and the scenarios about signals and ports are left out.
 """
 
 import json
@@ -21,7 +21,6 @@ from tests.system.programs import (
     FORMATS,
     MODEL,
     REPOSITORY,
-    SIZES,
     U3V,
     check_aravis,
     check_capture,
@@ -38,11 +37,12 @@ from tests.system.programs import (
 )
 
 FRAMES = {
-    "uml": dict.fromkeys(SIZES, 100),
-    "vm": {"640x480": 50, "odd": 50, "1920x1080": 25, "full": 10},
+    "uml": dict.fromkeys(CASES, 100),
+    "vm": {"640x480 Mono8": 20, "odd Mono12p": 10, "full Mono8": 3},
 }
-STREAMS = {"uml": 50, "vm": 10}
-PATIENCE_S = 1200
+TIMES = {"uml": 50, "vm": 3}
+"""How often a client starts and stops."""
+PATIENCE_S = 1800
 CLIENTS = (
     "enumerated",
     "lsusb",
@@ -66,7 +66,7 @@ Finder = Callable[[str], Any]
 
 
 def cases(rig: str) -> list[dict[str, Any]]:
-    return [case | {"count": FRAMES[rig][name.split()[0]]} for name, case in CASES.items()]
+    return [CASES[name] | {"count": count} for name, count in FRAMES[rig].items()]
 
 
 class Guest:
@@ -86,7 +86,7 @@ class Guest:
         for index, scenarios in enumerate(BOOTS[rig]):
             processors = sorted(os.sched_getaffinity(0))
             cpu = ["--cpu", str(processors[index % len(processors)])] if rig == "uml" else []
-            guest = [sys.executable, REPOSITORY / "tests/system/guest.py", str(STREAMS[rig]), *scenarios]
+            guest = [sys.executable, REPOSITORY / "tests/system/guest.py", str(TIMES[rig]), *scenarios]
             self._programs.append(
                 start([REPOSITORY / "scripts" / rig, *options, *cpu, "--", *guest], cwd=REPOSITORY)
             )
@@ -207,7 +207,6 @@ def test_aravis_reads_every_feature(guest: Guest) -> None:
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_aravis_frames(guest: Guest, mode: str) -> None:
     results = objects(output(guest.found(f"frames_{mode}")))
-    assert len(results) == 8
     for result, case in zip(results, cases(guest.rig), strict=True):
         assert (result["roi"], result["format"]) == (case["roi"], case["format"])
         check_aravis([result], case["count"])
@@ -215,14 +214,13 @@ def test_aravis_frames(guest: Guest, mode: str) -> None:
         assert result["different"] == 4
 
 
-def test_aravis_starts_and_stops_fifty_times(guest: Guest) -> None:
+def test_aravis_starts_and_stops_many_times(guest: Guest) -> None:
     streams, restarts = guest.found("streams")
     results = objects(output(streams))
-    assert [result["mode"] for result in results] == ["sync"] * STREAMS[guest.rig] + ["async"] * STREAMS[
-        guest.rig
-    ]
+    times = TIMES[guest.rig]
+    assert [result["mode"] for result in results] == ["sync"] * times + ["async"] * times
     check_aravis(results, 2)
-    check_aravis([only(objects(output(restarts)))], 2 * 51)
+    check_aravis([only(objects(output(restarts)))], 2 * (times + 1))
 
 
 def test_aravis_is_killed_and_opens_again(guest: Guest) -> None:

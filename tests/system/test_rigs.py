@@ -17,7 +17,7 @@ import pytest
 from tests.system.programs import ready_rig
 
 REPOSITORY = Path(__file__).parents[2]
-BOOT_S = 60
+BOOT_S = 600
 INSIDE = """
 echo to stdout
 echo to stderr >&2
@@ -169,6 +169,37 @@ def test_a_timeout_kills_the_guest_and_says_so(rig: str) -> None:
     )
     name = Path(rig).name
     assert (done.returncode, done.stderr) == (124, f"{name}: sleep 1000: not done after 0.2 s, killed\n")
+
+
+HANGS_ONCE = """
+import sys
+from pathlib import Path
+
+sys.path.insert(0, sys.argv[1])
+import rig
+
+rig.BOOT_PATIENCE_S = (0.5, None)
+script = '''
+if mkdir booted 2>/dev/null; then echo "hangs" >&{2}; exec sleep 1000; fi
+echo "out" >&{0}; echo "u3v-rig: the command begins" >&{2}; echo "u3v-rig: exit 7" >&{2}
+'''
+options, job = rig.parse(rig.parser("toy", "", ""), ["--dmesg", "dmesg", "--", "true"])
+boot = rig.Boot(lambda ctl, ends: ["bash", "-c", script.format(*ends)], "", None, {"PATH": "/usr/bin:/bin"})
+sys.exit(rig.run("toy", boot, job))
+"""
+
+
+def test_a_guest_that_hangs_before_the_command_is_booted_again(tmp_path: Path) -> None:
+    """A shell plays the guest: its first boot hangs. Only the kernel's messages tell of it."""
+    script = [sys.executable, "-c", HANGS_ONCE, str(REPOSITORY / "scripts/rig")]
+    done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, timeout=BOOT_S)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "out\n", "")
+    assert (tmp_path / "dmesg").read_text().splitlines() == [
+        "hangs",
+        "u3v-rig: the command had not begun after 0.5 s; the guest is booted again",
+        "u3v-rig: the command begins",
+        "u3v-rig: exit 7",
+    ]
 
 
 @pytest.mark.parametrize(
