@@ -19,13 +19,14 @@ from frames.source import NO_DEFECTS, PART_PX, Defects, FrameSource
 from gadget.budget.bus import Bus, BusSpec
 from gadget.budget.power import PowerModel, Supply
 from gadget.catalogue import find_model
+from gadget.faults.declaration import Fault
+from gadget.faults.live import LiveFaults
 from gadget.feature_text import parse_value
 from gadget.render_pool import Lane, RenderPool
 from gadget.rendering import INLINE, Renderer, Workshop
 from gadget.time.loop import Loop
 from gadget.time.simulated import SimulatedLoop
 from gadget.usb.device import UsbDevice
-from gadget.usb.faults import Fault, wrap_function, wrap_requests
 from gadget.usb.pcap import PcapWriter
 from gadget.usb.port import Port
 from gadget.user_set_file import UserSetFile
@@ -101,6 +102,7 @@ class BuiltCamera(Core):
     function: Function
     device: UsbDevice
     port: Port
+    faults: LiveFaults
 
 
 def build_core(
@@ -156,11 +158,13 @@ def build_core(
 def plug_usb(core: Core, bus: Bus | None = None) -> BuiltCamera:
     """Plug a camera into a USB port of its own, on `bus` with others or on one of its own."""
     spec = core.spec
-    function = wrap_function(UsbFunction(core.camera, WireOptions(strict=spec.strict)), spec.faults)
+    usb = UsbFunction(core.camera, WireOptions(strict=spec.strict))
+    faults = LiveFaults(usb, core.camera, spec.faults)
+    function = faults.function
     device = UsbDevice(function, speed=spec.speed, paced=spec.paced, bus=bus, offered_ma=spec.offered_ma)
-    wrap_requests(device, spec.faults)
     port = Port(device, core.camera, core.power)
-    return BuiltCamera(spec, core.model, core.camera, core.pixels, core.power, function, device, port)
+    faults.attach(device, port)
+    return BuiltCamera(spec, core.model, core.camera, core.pixels, core.power, function, device, port, faults)
 
 
 def build(

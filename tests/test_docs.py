@@ -34,6 +34,11 @@ def test_the_page_on_python_runs(block: str) -> None:
     exec(compile(block, "python.md", "exec"), {})
 
 
+@pytest.mark.parametrize("block", blocks("faults.md", "python"))
+def test_the_page_on_faults_runs(block: str) -> None:
+    exec(compile(block, "faults.md", "exec"), {})
+
+
 def test_the_page_on_control_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

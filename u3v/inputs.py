@@ -34,7 +34,8 @@ class Inputs:
         self._family = family
         self._features = features
         self._happenings = happenings
-        self._trigger = trigger
+        self.trigger = trigger
+        """What becomes of a trigger that passes; whoever stands in between puts something else here."""
 
     def software_trigger(self, now_ns: int) -> None:
         """TriggerSoftware: for the one trigger that TriggerSelector selects."""
@@ -58,4 +59,4 @@ class Inputs:
             return
         counts = self._features.get_or("TriggerActivation", Edge.RISING.value, TriggerSelector=entry)
         if edge is None or counts in (edge.value, "AnyEdge"):
-            self._trigger(trigger, now_ns)
+            self.trigger(trigger, now_ns)

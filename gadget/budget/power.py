@@ -110,9 +110,14 @@ class PowerModel:
         cable_ohm: float | None = None,
         load_ma: float | None = None,
         limit_ma: float | None = None,
+        camera_c: float | None = None,
     ) -> None:
-        """Somebody turns the heating up, bends the cable or plugs in a weaker supply. None: stays as it is."""
+        """Somebody turns the heating up, bends the cable or plugs in a weaker supply. None: stays as it is.
+
+        `camera_c`: the camera has this temperature at once, and goes from there to where its surroundings take it.
+        """
         self._settle(now_ns)
+        self._temperature_c = self._temperature_c if camera_c is None else camera_c
         self.ambient_c = self.ambient_c if ambient_c is None else ambient_c
         self.supply_v = self.supply_v if supply_v is None else supply_v
         self.cable_ohm = self.cable_ohm if cable_ohm is None else cable_ohm

@@ -74,6 +74,7 @@ Examples:
   u3v ctl get TriggerMode TriggerSelector=FrameStart
   u3v ctl supply volts=4.6 cable_ohm=0.3
   u3v ctl -c 40000002 unplug
+  u3v ctl add-fault lost-trailer:nth=3
   u3v ctl wait-for ExposureEnd --timeout 2
   u3v ctl watch FrameStart ExposureEnd""",
 )
@@ -230,6 +231,41 @@ def replug_verb(asked: Asked) -> None:
 def reset_verb(asked: Asked) -> None:
     """DeviceReset: it drops off the bus and comes back."""
     asked.camera.reset()
+
+
+@ctl_command.command("faults")
+@asked
+def faults_verb(asked: Asked) -> None:
+    """List what goes wrong on purpose, and how often each has struck."""
+    _show_faults(asked, asked.camera.faults.list())
+
+
+@ctl_command.command("add-fault")
+@click.argument("faults", nargs=-1, required=True, metavar="NAME[:KEY=VALUE,...]|preset:NAME...")
+@asked
+def add_fault_verb(asked: Asked, faults: tuple[str, ...]) -> None:
+    """Let something go wrong from now on (see `u3v faults`)."""
+    for fault in faults:
+        _show_faults(asked, asked.camera.faults.add(fault))
+
+
+@ctl_command.command("clear-faults")
+@click.argument("number", required=False, type=int, metavar="[NUMBER]")
+@asked
+def clear_faults_verb(asked: Asked, number: int | None) -> None:
+    """Let nothing go wrong any more, or not what has this NUMBER."""
+    asked.camera.faults.clear(number)
+
+
+def _show_faults(asked: Asked, faults: list[dict[str, Any]]) -> None:
+    if asked.as_json:
+        asked.show(faults)
+        return
+    for about in faults:
+        over = ", over" if about["over"] else ""
+        click.echo(
+            f"{about['number']}: {about['fault']}, struck {about['struck']} of {about['chances']}{over}"
+        )
 
 
 @ctl_command.command("wait-for")

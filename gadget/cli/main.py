@@ -16,6 +16,7 @@ from frames.scene import SceneError
 from frames.sensor import SensorError
 from gadget.cli.completion import completion_command
 from gadget.cli.ctl import ctl_command
+from gadget.cli.faults import faults_command
 from gadget.cli.grab import grab_command
 from gadget.cli.lists import features_command, models_command, scenes_command, show_command, xml_command
 from gadget.cli.plan import plan_command
@@ -32,7 +33,7 @@ SECTIONS = {
     "Give programs a camera": ("run", "serve", "plug", "ctl"),
     "Use one without a program": ("grab",),
     "Know beforehand": ("plan", "power", "ptc"),
-    "Look up": ("models", "show", "features", "scenes", "xml"),
+    "Look up": ("models", "show", "features", "scenes", "faults", "xml"),
 }
 
 
@@ -89,6 +90,7 @@ for command in (
     show_command,
     features_command,
     scenes_command,
+    faults_command,
     xml_command,
     completion_command,
     ctl_command,

@@ -127,7 +127,12 @@ def write_report(
         "duration_s": round(seconds, 3),
         "cameras": [
             live.ask("state", {})
-            | {"counters": live.ask("counters", {}), "settings": live.settings(), **live.ask("history", {})}
+            | {
+                "counters": live.ask("counters", {}),
+                "faults": live.ask("faults", {}),
+                "settings": live.settings(),
+                **live.ask("history", {}),
+            }
             for live in cameras
         ],
     }

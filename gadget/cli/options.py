@@ -9,10 +9,10 @@ import click
 from gadget.budget.bus import parse_bus
 from gadget.budget.power import Supply
 from gadget.cli.completion import SCENE, SETTING
+from gadget.faults.scenario import find_scenario, parse_faults
 from gadget.feature_text import parse_cameras, parse_defects, parse_settings
 from gadget.runner import DEFAULT_SCENE, CameraSpec
 from gadget.time.simulated import CLOCKS
-from gadget.usb.faults import parse_fault
 from u3v.errors import Mistake
 from u3v.model import load_file, model_names
 from u3v.wire.usb import Speed
@@ -24,7 +24,7 @@ SECTIONS = {
     "What it sees": ("scene", "defects", "seed"),
     "Bus and time": ("bus", "speed", "pacing", "clock", "strict"),
     "Supply and heat": ("port_ma", "supply_v", "cable_ohm", "load_ma", "ambient"),
-    "What goes wrong": ("faults",),
+    "What goes wrong": ("faults", "scenarios"),
     "This machine": ("threads", "pcap", "control"),
     "How it went": ("report", "fail_on_drops"),
 }
@@ -214,9 +214,16 @@ def camera_options(command: F) -> F:
                 "--fault",
                 "faults",
                 multiple=True,
-                metavar="NAME[:KEY=NUMBER,...]",
-                help="What goes wrong on purpose, such as lost-trailer:frame=3 or eproto:endpoint=0x83,nth=10; may be "
-                "given often.",
+                metavar="NAME[:KEY=VALUE,...]",
+                help="What goes wrong on purpose (see `u3v faults`), such as lost-trailer:frame=3, "
+                "eproto:nth=10,times=5 or preset:NAME; may be given often.",
+            ),
+            click.option(
+                "--scenario",
+                "scenarios",
+                multiple=True,
+                metavar="FILE|NAME",
+                help="Several faults from a file (TOML), or one of the field cases that `u3v faults` lists.",
             ),
             click.option(
                 "--pcap",
@@ -269,6 +276,8 @@ def specs(cameras: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]
                 right = "all its ports are High-Speed: leave --speed super out"
             raise Mistake(f"--bus {bus.name}: {right}")
         speed = bus.speed
+    faults = tuple(fault for text in options["faults"] for fault in parse_faults(text))
+    faults += tuple(fault for name in options["scenarios"] for fault in find_scenario(name).faults)
     return [
         CameraSpec(
             model=model,
@@ -287,7 +296,7 @@ def specs(cameras: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]
             settings=settings | own,
             defects=parse_defects(options["defects"]),
             threads=options["threads"],
-            faults=tuple(parse_fault(text) for text in options["faults"]),
+            faults=faults,
             model_files=files,
         )
         for (model, own), each in zip(wanted, serials, strict=True)
@@ -309,7 +318,9 @@ def as_arguments(options: Mapping[str, Any]) -> list[str]:
     """What was parsed by `camera_options`, as words for another `u3v`."""
     arguments = []
     for name, value in options.items():
-        option = {"faults": "--fault", "settings": "--set"}.get(name, "--" + name.replace("_", "-"))
+        option = {"faults": "--fault", "scenarios": "--scenario", "settings": "--set"}.get(
+            name, "--" + name.replace("_", "-")
+        )
         if name == "pacing":
             arguments.append("--pacing" if value else "--no-pacing")
         elif name == "strict":

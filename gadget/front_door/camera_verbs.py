@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from u3v.errors import U3VError
 
 DEFAULT_WAIT_S = 5.0
+Listed = list[dict[str, Any]]
 
 
 class CameraError(U3VError):
@@ -60,6 +61,11 @@ class CameraVerbs(ABC):
     def features(self) -> "Features":
         """The GenICam features: `features["Width"]`, `features.Width`, `features.limits("Width")` ..."""
         return Features(self._ask)
+
+    @property
+    def faults(self) -> "Faults":
+        """What goes wrong on purpose: `faults.add("lost-trailer", frame=3)`, `faults.list()`, `faults.clear()`."""
+        return Faults(self._ask)
 
     def scene(self, scene: Any = None) -> str:
         """What the camera sees, as text such as "bar:speed=12000"; with an argument, see this from now on."""
@@ -121,6 +127,27 @@ class CameraVerbs(ABC):
     def advance(self, duration: int | str) -> None:
         """Let a clock that waits for it go on by nanoseconds, or by a text such as "10ms"."""
         self._ask("advance", duration=duration)
+
+
+class Faults:
+    """What goes wrong on purpose in a camera, by the names that `u3v faults` lists."""
+
+    def __init__(self, ask: Any) -> None:
+        self._ask = ask
+
+    def add(self, name: str, **parameters: Any) -> "Listed":
+        """From now on: `add("lost-ack", nth=10)`, `add("preset:NAME")`. What was added, as `list` tells it."""
+        words = ",".join(f"{key}={value}" for key, value in parameters.items())
+        text = name + (":" if ":" not in name else ",") * bool(words) + words
+        return [*self._ask("add_fault", fault=text)]
+
+    def clear(self, number: int | None = None) -> int:
+        """None any more, or not the one with this number. How many were taken away."""
+        return int(self._ask("clear_faults", **({} if number is None else {"number": number})))
+
+    def list(self) -> "Listed":
+        """Each with its number, its text, how often it has `struck` of how many `chances`, and whether it is `over`."""
+        return [*self._ask("faults")]
 
 
 class Features:

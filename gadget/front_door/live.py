@@ -18,6 +18,7 @@ from frames.computed import Function
 from frames.media import Array
 from frames.scene import Scene, SceneError, parse_scene
 from gadget.budget.power import Supply
+from gadget.faults.scenario import parse_faults
 from gadget.feature_text import parse_value
 from gadget.front_door.camera_history import History
 from gadget.front_door.camera_verbs import CameraError, NoSuchFeature
@@ -43,6 +44,9 @@ VERBS = {
     "replug": "plug it in again",
     "reset": "DeviceReset",
     "advance": "let a clock in lockstep go on",
+    "faults": "what goes wrong on purpose, and how often it has",
+    "add_fault": "let something go wrong from now on",
+    "clear_faults": "no fault any more, or not the one with a number",
 }
 SETTINGS = (
     *("ExposureTime", "Gain", "BlackLevel", "PixelFormat", "Width", "Height", "OffsetX", "OffsetY"),
@@ -162,6 +166,7 @@ class LiveCamera:
             name=camera.user_defined_name,
             serial=camera.options.serial,
             supply=supply,
+            faults=self.built.faults.unfinished(),
         )
         if isinstance(self._seen, str):
             spec = replace(spec, scene=self._seen)
@@ -214,6 +219,7 @@ class LiveCamera:
             "lost": self._lost,
             "events_dropped": camera.events_dropped,
             "bus_drops": self.built.port.drops,
+            "fault_strikes": self.built.faults.struck(),
         }
         return {name: count + self._counted_before.get(name, 0) for name, count in counters.items()}
 
@@ -325,6 +331,19 @@ class LiveCamera:
         if self._move_clock is None:
             raise CameraError("this camera's clock goes by itself: advance is for --clock lockstep")
         self._move_clock(parse_duration_ns(duration))
+
+    def _faults(self) -> list[dict[str, Any]]:
+        return self.built.faults.list()
+
+    def _add_fault(self, fault: str) -> list[dict[str, Any]]:
+        if not isinstance(fault, str):
+            raise CameraError(f"fault = {fault!r}: a text, such as lost-trailer:frame=3")
+        return [self.built.faults.add(each, self.now_ns()) for each in parse_faults(fault)]
+
+    def _clear_faults(self, number: int | None = None) -> int:
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int)):
+            raise CameraError(f"number = {number!r}: the number of a fault, as `faults` lists them")
+        return self.built.faults.clear(number, self.now_ns())
 
     # -- the core, as it is now ---------------------------------------------------------------------------
 

@@ -21,13 +21,14 @@ from typing import Any, TypeVar, overload
 
 from gadget.budget.bus import BusSpec, parse_bus
 from gadget.budget.power import Supply
+from gadget.faults.declaration import Fault
+from gadget.faults.scenario import parse_faults
 from gadget.feature_text import parse_camera, parse_defects
 from gadget.front_door.camera_verbs import CameraError, CameraVerbs
 from gadget.front_door.frame_stream import DEFAULT_TIMEOUT_S, Frame, FrameStream
 from gadget.front_door.live import LiveCamera
 from gadget.front_door.places import InProcess, OnLoop, Place
 from gadget.runner import CameraSpec
-from gadget.usb.faults import Fault, parse_fault
 from u3v.did_you_mean import hint
 from u3v.errors import GenCPError, Mistake
 from u3v.wire.usb import Speed
@@ -305,7 +306,8 @@ def _files(value: Iterable[str | Path]) -> tuple[Path, ...]:
 
 
 def _faults(value: Iterable[str | Fault]) -> tuple[Fault, ...]:
-    return tuple(parse_fault(each) if isinstance(each, str) else each for each in value)
+    asked = (parse_faults(each) if isinstance(each, str) else (each,) for each in value)
+    return tuple(fault for faults in asked for fault in faults)
 
 
 _CONVERTERS: dict[str, Callable[[Any], Any]] = {

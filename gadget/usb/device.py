@@ -59,20 +59,26 @@ class UsbDevice:
             self.bus = Bus()
         self.unplugged = False
         self._now_ns = 0
+        self._offered_ma = offered_ma
+        self._out_halted: dict[int, bool] = {}
+        self._pipes: dict[int, InPipe] = {}
+        self.ep0 = self._make_endpoints(speed)
+
+    def _make_endpoints(self, speed: Speed) -> ControlEndpoint:
+        """Endpoint 0 at this speed, and the others that its descriptors name."""
         actions = Actions(
             self._configure, self._set_interface, self._set_halt, self._clear_halt, self._is_halted
         )
-        offered = speed.port_limit_ma if offered_ma is None else offered_ma
-        self.ep0 = ControlEndpoint(function.descriptors(speed), speed, offered, actions)
-        self._out_halted: dict[int, bool] = {}
-        self._pipes: dict[int, InPipe] = {}
-        for endpoint in self.ep0.endpoints:
+        offered = speed.port_limit_ma if self._offered_ma is None else self._offered_ma
+        ep0 = ControlEndpoint(self.function.descriptors(speed), speed, offered, actions)
+        self._out_halted = {endpoint: False for endpoint in ep0.endpoints if not endpoint & 0x80}
+        self._pipes = {}
+        for endpoint in ep0.endpoints:
             if endpoint & 0x80:
                 flow = self.bus.join(PAYLOAD_BYTES_PER_S[speed])
-                self._pipes[endpoint] = pipe = InPipe(endpoint, function, speed.max_packet, flow)
+                self._pipes[endpoint] = pipe = InPipe(endpoint, self.function, speed.max_packet, flow)
                 flow.on_turn = partial(self._turn, pipe)
-            else:
-                self._out_halted[endpoint] = False
+        return ep0
 
     @property
     def descriptors(self) -> Descriptors:
@@ -139,8 +145,8 @@ class UsbDevice:
         return pipe.take_turn(at_ns, self._complete)
 
     def has_request(self, endpoint: int) -> bool:
-        """Whether a request of the host waits on this IN endpoint."""
-        return self._pipes[endpoint].has_request
+        """Whether a request of the host waits on this IN endpoint, if there is such an endpoint."""
+        return endpoint in self._pipes and self._pipes[endpoint].has_request
 
     def next_wakeup_ns(self) -> int | None:
         """When `service` must be called next, if nothing else happens before."""
@@ -168,6 +174,15 @@ class UsbDevice:
         self._now_ns = now_ns
         self.ep0.reset(self.function.descriptors(self.speed))
         self.unplugged = False
+
+    def change_speed(self, speed: Speed) -> None:
+        """The link comes up at another speed when the cable is in again. Raises ValueError while it is in."""
+        if not self.unplugged:
+            raise ValueError("the link is up")
+        on_refusal = self.ep0.on_refusal
+        self.speed = speed
+        self.ep0 = self._make_endpoints(speed)
+        self.ep0.on_refusal = on_refusal
 
     def _control(self, urb: Urb) -> None:
         if len(urb.setup) != 8 or urb.endpoint & 0x7F:

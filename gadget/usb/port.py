@@ -58,6 +58,8 @@ class Port:
         self._reason = ""
         self._return_ns: int | None = None
         self._is_off = False
+        self._kept_power = False
+        self._plans: list[tuple[int, Callable[[int], None]]] = []
         power.on_change = self._power_changed
 
     @property
@@ -76,7 +78,15 @@ class Port:
             self._drop_ns is not None or self._camera.reset_requested or self._changed
         )
 
+    def at(self, at_ns: int, action: Callable[[int], None]) -> None:
+        """Have something done to the camera's surroundings at an instant, outside of whatever goes on now."""
+        self._plans.append((at_ns, action))
+
     def next_wakeup_ns(self) -> int | None:
+        instants = [self._own_wakeup_ns(), *(at_ns for at_ns, _ in self._plans)]
+        return min((at for at in instants if at is not None), default=None)
+
+    def _own_wakeup_ns(self) -> int | None:
         if self._is_off:
             return self._return_ns
         if self._changed or (self._camera.reset_requested and self._drop_ns is None):
@@ -84,6 +94,10 @@ class Port:
         return self._drop_ns
 
     def service(self, now_ns: int) -> None:
+        due = [plan for plan in self._plans if plan[0] <= now_ns]
+        self._plans = [plan for plan in self._plans if plan[0] > now_ns]
+        for _, action in due:
+            action(now_ns)
         if self._is_off:
             if self._return_ns is not None and self._return_ns <= now_ns:
                 self._come_back(now_ns)
@@ -93,11 +107,14 @@ class Port:
         if self._drop_ns is not None and self._drop_ns <= now_ns:
             self._drop(now_ns)
 
-    def unplug(self, now_ns: int) -> None:
-        """Somebody pulls the cable: the camera has no power, and stays away until `replug`."""
+    def unplug(self, now_ns: int, *, keeps_power: bool = False) -> None:
+        """Somebody pulls the cable: the camera has no power, and stays away until `replug`.
+
+        `keeps_power`: the data lines alone are interrupted, so that it comes back with its settings.
+        """
         if not self._is_off:
             self._reason = "unplugged"
-            self._drop(now_ns)
+            self._drop(now_ns, keeps_power=keeps_power)
         self._return_ns = None
 
     def replug(self, now_ns: int) -> None:
@@ -121,20 +138,23 @@ class Port:
             self._drop_ns = now_ns + (BROWN_OUT_NS if fault.startswith("brown") else OVER_CURRENT_NS)
         self._reason = fault
 
-    def _drop(self, now_ns: int) -> None:
+    def _drop(self, now_ns: int, *, keeps_power: bool = False) -> None:
         self._drop_ns = None
         self._is_off = True
         self.drops += 1
         self._tell(f"drops off the bus: {self._reason}")
         self.on_drop(now_ns)
-        self._camera.reset()
-        self._camera.reset_requested = False
-        self.power.switch_off(now_ns)
+        self._kept_power = keeps_power
+        if not keeps_power:
+            self._camera.reset()
+            self._camera.reset_requested = False
+            self.power.switch_off(now_ns)
         self._return_ns = now_ns + BACK_NS
 
     def _come_back(self, now_ns: int) -> None:
         self._return_ns = None
-        self.power.switch_on(now_ns)
+        if not self._kept_power:
+            self.power.switch_on(now_ns)
         fault = self.power.fault()
         if fault:
             self.power.switch_off(now_ns)

@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
+from gadget.faults.catalogue import parse_fault
+from gadget.faults.stream import LostTrailer
+from gadget.faults.wrappers import FunctionWrapper
 from gadget.runner import Bench, BuiltCamera, CameraSpec
 from gadget.tools.grab import GrabOptions, grab
 from gadget.tools.in_process import in_process
-from gadget.usb.faults import LostTrailer, parse_fault
 from gadget.usb.in_pipe import Urb
 from u3v.usb3v.function import UsbFunction
 
@@ -84,8 +86,9 @@ def test_s7_a_camera_behind_a_fault_counts_what_was_lost() -> None:
     with in_process(spec) as host:
         result = grab(host, GrabOptions(frames=5), clock_s=lambda: host.now_ns / 1e9)
         function = host.device.function
-        assert isinstance(function, LostTrailer) and isinstance(function.inner, UsbFunction)
-        frames = function.inner.camera.frames
+        assert isinstance(function, FunctionWrapper) and isinstance(function.inner, LostTrailer)
+        assert isinstance(function.inner.inner, UsbFunction)
+        frames = function.inner.inner.camera.frames
     assert result.delivered < 5 and not result.ok
     assert frames.offered == frames.delivered + frames.discarded + frames.in_flight
     assert frames.discarded >= 1

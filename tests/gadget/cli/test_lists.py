@@ -117,3 +117,27 @@ def test_features_in_words(u3v: Shell, narrow: None) -> None:
 def test_features_of_a_model_file(u3v: Shell) -> None:
     listed = u3v("features", "--model-file", "u3v/models/ids_imx412.toml", "--json").out
     assert "IDS" in next(f["value"] for f in json.loads(listed) if f["name"] == "DeviceVendorName")
+
+
+def test_faults_are_listed_with_what_a_host_should_do(u3v: Shell) -> None:
+    listed = u3v("faults").out
+    assert "lost-trailer" in listed and "stepped-on-cable" in listed
+    one = u3v("faults", "yank").out
+    assert "back_ms: away for so long" in one and "A host should" in one and "ROB-030" in one
+    case = u3v("faults", "cable-pulled").out
+    assert "--fault yank:frame=5,back_ms=0" in case and "aravis#9" in case
+    shown = json.loads(u3v("faults", "--json").out)
+    assert shown["faults"]["xml"]["parameters"][0]["choices"][0] == "raw"
+    assert shown["presets"]["cable-pulled"]["faults"] == ["yank:frame=5,back_ms=0.0"]
+    refused = u3v("faults", "yanc")
+    assert (refused.status, refused.err) == (2, "u3v: no fault or field case 'yanc', did you mean 'yank'?\n")
+
+
+def test_a_mistyped_fault_is_one_line_of_any_command(u3v: Shell) -> None:
+    for option, word in (
+        ("--fault", "yanc"),
+        ("--fault", "preset:cabel-pulled"),
+        ("--scenario", "cabel-pulled"),
+    ):
+        refused = u3v("run", "acA4096-40um", option, word, "--", "true")
+        assert refused.status == 2 and refused.err.count("\n") == 1 and "did you mean" in refused.err

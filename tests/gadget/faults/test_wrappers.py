@@ -1,24 +1,19 @@
 """Faults: what they spoil, that they spoil nothing else, and what a person who mistypes one reads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
 from frames.sensor import load_sensor
 from gadget.budget.power import PowerModel
+from gadget.faults.catalogue import FAULTS, parse_fault
+from gadget.faults.declaration import Fault, Value
+from gadget.faults.live import LiveFaults
+from gadget.faults.wrappers import FunctionFault, FunctionWrapper, PassThrough, RequestFault
 from gadget.loopback import LoopbackBus
 from gadget.time.simulated import SimulatedTime
 from gadget.usb.device import UsbDevice
-from gadget.usb.faults import (
-    FAULTS,
-    Fault,
-    FunctionWrapper,
-    PassThrough,
-    parse_fault,
-    wrap_function,
-    wrap_requests,
-)
 from gadget.usb.in_pipe import EPROTO, OK, Urb
 from gadget.usb.pcap import PcapWriter
 from tests.gadget.eager import Blank
@@ -56,6 +51,14 @@ class Frames(Toy):
         if endpoint == STREAM_IN and self.pieces:
             return InTransfer(memoryview(self.pieces.pop(0)))
         return super().transfer_in(endpoint, now_ns) if endpoint != STREAM_IN else None
+
+
+def wrap_function(function: Function, faults: Iterable[Fault]) -> Function:
+    return LiveFaults(function, None, faults).function
+
+
+def wrap_requests(device: UsbDevice, faults: Iterable[Fault]) -> None:
+    LiveFaults(device.function, None, faults).attach(device)
 
 
 def sent(function: Function) -> list[bytes]:
@@ -183,28 +186,34 @@ def test_a_wrapped_function_is_asked_for_everything() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "parameters"),
+    ("text", "given"),
     [
-        ("lost-trailer", {"frame": 0}),
+        ("lost-trailer", {}),
         ("lost-trailer:frame=3", {"frame": 3}),
-        ("eproto:nth=7", {"endpoint": 0x83, "nth": 7}),
         ("eproto:endpoint=0x81,nth=2", {"endpoint": 0x81, "nth": 2}),
+        ("late-ack:delay_ms=5,p=0.5,seed=3", {"delay_ms": 5, "p": 0.5, "seed": 3}),
+        ("xml:how=raw", {"how": "raw"}),
+        ("timestamp-jump:by_ms=-2.5,at_ms=100", {"by_ms": -2.5, "at_ms": 100.0}),
     ],
 )
-def test_faults_in_words(text: str, parameters: dict[str, int]) -> None:
+def test_faults_in_words(text: str, given: dict[str, Value]) -> None:
     fault = parse_fault(text)
-    assert dict(fault.parameters) == parameters
+    assert dict(fault.given) == given
     assert parse_fault(str(fault)) == fault
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("lost-trialer", "fault 'lost-trialer': there is lost-trailer, eproto, did you mean 'lost-trailer'?"),
-        ("", "fault '': there is lost-trailer, eproto"),
+        (
+            "lost-trialer",
+            "fault 'lost-trialer': no such fault, did you mean 'lost-trailer'?; u3v faults lists them",
+        ),
+        ("", "fault '': no such fault; u3v faults lists them"),
         (
             "eproto:endpiont=3",
-            "fault 'eproto:endpiont=3': eproto takes endpoint, nth, not 'endpiont', did you mean 'endpoint'?",
+            "fault 'eproto:endpiont=3': eproto takes endpoint, frame, at_ms, nth, times, p, seed, not 'endpiont', "
+            "did you mean 'endpoint'?",
         ),
         (
             "lost-trailer:frame=last",
@@ -214,7 +223,14 @@ def test_faults_in_words(text: str, parameters: dict[str, int]) -> None:
             "lost-trailer:frame",
             "fault 'lost-trailer:frame': frame is a whole number from 0, such as frame=3, not ''",
         ),
-        ("eproto:nth=-1", "fault 'eproto:nth=-1': nth is a whole number from 0, such as nth=3, not '-1'"),
+        ("eproto:nth=0", "fault 'eproto:nth=0': nth is a whole number from 1, such as nth=3, not '0'"),
+        ("eproto:p=2", "fault 'eproto:p=2': p is a number from 0 to 1, such as p=1.0, not '2'"),
+        ("eproto:p=nan", "fault 'eproto:p=nan': p is a number from 0 to 1, such as p=1.0, not 'nan'"),
+        (
+            "bad-ack:what=lenght",
+            "fault 'bad-ack:what=lenght': what is short, prefix, length, command, id, not 'lenght', "
+            "did you mean 'length'?",
+        ),
     ],
 )
 def test_a_mistyped_fault_is_one_line(text: str, message: str) -> None:
@@ -223,10 +239,11 @@ def test_a_mistyped_fault_is_one_line(text: str, message: str) -> None:
     assert str(error.value) == message
 
 
-def test_every_fault_has_one_place_to_stand() -> None:
+def test_every_fault_has_one_place_to_stand_and_says_what_a_host_should_do() -> None:
     for name, kind in FAULTS.items():
-        assert (kind.of_function is None) != (kind.of_requests is None), name
-        assert parse_fault(name) == Fault(name, tuple(kind.defaults.items()))
+        assert issubclass(kind.make, FunctionFault) != issubclass(kind.make, RequestFault), name
+        assert kind.doc and kind.host_should and kind.fails, name
+        assert parse_fault(name) == Fault(name)
 
 
 def make() -> Function:

@@ -1,0 +1,149 @@
+"""Faults of cable, bus, supply and air, and of what comes in at the camera's inputs.
+
+A fault that happens at an instant waits for it (`at_ms`), or for a part of a frame (`frame`, `part`), and is then
+done by the camera's port, outside of the call that it was noticed in.
+"""
+
+from typing import Any
+
+from gadget.faults.wrappers import MS, FunctionFault, changed, part_of
+from gadget.usb.device import UsbDevice
+from u3v.function import InTransfer
+from u3v.wire.usb import STREAM_IN, Speed
+
+
+class HappeningFault(FunctionFault):
+    """`happen(now_ns)` is called at the instant."""
+
+    block_id: int | None = None
+    _at_ns: int | None = None
+
+    def transfer_in(self, endpoint: int, now_ns: int) -> InTransfer | None:
+        self.strikes.begin(now_ns)
+        transfer = self.inner.transfer_in(endpoint, now_ns)
+        if endpoint == STREAM_IN and transfer is not None and self.strikes.after_ns is None:
+            part, block_id = part_of(transfer.data, self.block_id)
+            self.block_id = None if part == "trailer" else block_id
+            if part == self.values.get("part", "leader") and self.strikes(now_ns, block_id):
+                self._soon(max(now_ns, transfer.ready_ns))
+        return transfer
+
+    def configure(self, value: int, now_ns: int) -> None:
+        self.block_id = None
+        super().configure(value, now_ns)
+
+    def tick(self, now_ns: int) -> None:
+        self.strikes.begin(now_ns)
+        due_ns = self._due_ns()
+        if due_ns is not None and due_ns <= now_ns and self.strikes(now_ns):
+            self._at_ns = None
+            self._soon(now_ns)
+        super().tick(now_ns)
+
+    def next_wakeup_ns(self) -> int | None:
+        instants = (self.inner.next_wakeup_ns(), self._due_ns())
+        return min((at for at in instants if at is not None), default=None)
+
+    def _due_ns(self) -> int | None:
+        return None if self.strikes.is_over else self.strikes.due_ns()
+
+    def _soon(self, at_ns: int) -> None:
+        self.victim.port.at(at_ns + round(self.values.get("after_ms", 0.0) * MS), self.happen)
+
+    def happen(self, now_ns: int) -> None:
+        raise NotImplementedError
+
+
+class Yank(HappeningFault):
+    """The cable is pulled, and plugged in again after `back_ms` (0: never)."""
+
+    def happen(self, now_ns: int) -> None:
+        port, back_ms = self.victim.port, self.values["back_ms"]
+        port.unplug(now_ns, keeps_power=self.values["power"] == "kept")
+        if back_ms:
+            port.at(now_ns + round(back_ms * MS), self.come_back)
+
+    def come_back(self, now_ns: int) -> None:
+        self.victim.port.replug(now_ns)
+
+
+class FallBack(Yank):
+    """The link fails and comes back at High-Speed."""
+
+    def come_back(self, now_ns: int) -> None:
+        device = self.victim.port.device
+        if isinstance(device, UsbDevice):
+            device.change_speed(Speed.HIGH)
+        super().come_back(now_ns)
+
+
+class BusReset(HappeningFault):
+    """The bus resets the device."""
+
+    def happen(self, now_ns: int) -> None:
+        self.victim.device.bus_reset(now_ns)
+
+
+class BrownOut(HappeningFault):
+    """The supply sags to `volts` for `for_ms`."""
+
+    def happen(self, now_ns: int) -> None:
+        power = self.victim.port.power
+        before_v = power.supply_v
+        power.surround(now_ns, supply_v=self.values["volts"])
+
+        def recover(at_ns: int) -> None:
+            power.surround(at_ns, supply_v=before_v)
+
+        self.victim.port.at(now_ns + round(self.values["for_ms"] * MS), recover)
+
+
+class OverTemperature(HappeningFault):
+    """Air and camera have `celsius` from one moment to the next, until the fault is cleared."""
+
+    before_c: float | None = None
+
+    def happen(self, now_ns: int) -> None:
+        power = self.victim.port.power
+        self.before_c = power.ambient_c
+        power.surround(now_ns, ambient_c=self.values["celsius"], camera_c=self.values["celsius"])
+        self.victim.camera.thermal.look(now_ns)
+
+    def end(self, now_ns: int) -> None:
+        if self.before_c is not None:
+            power = self.victim.port.power
+            power.surround(now_ns, ambient_c=self.before_c, camera_c=self.before_c)
+            self.victim.camera.thermal.look(now_ns)
+
+
+class SlowLink(FunctionFault):
+    """No more than `mb_per_s` come through, of all endpoints together, as behind a slow hub or beside other devices."""
+
+    free_ns = 0
+
+    def transfer_in(self, endpoint: int, now_ns: int) -> InTransfer | None:
+        transfer = self.inner.transfer_in(endpoint, now_ns)
+        if transfer is None or not self.strikes(now_ns):
+            return transfer
+        rate = self.values["mb_per_s"] * 1e6
+        start_ns = max(now_ns, transfer.ready_ns, self.free_ns)
+        self.free_ns = start_ns + round(len(transfer.data) / rate * 1e9)
+        slowest = min(rate, transfer.bytes_per_s) if transfer.bytes_per_s else rate
+        return changed(transfer, transfer.data, ready_ns=start_ns, bytes_per_s=slowest)
+
+
+class LostTriggers(FunctionFault):
+    """A trigger that comes in has no effect."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        inputs = self.victim.camera.inputs
+        self._passed_on = inputs.trigger
+        inputs.trigger = self._trigger
+
+    def end(self, now_ns: int) -> None:
+        self.victim.camera.inputs.trigger = self._passed_on
+
+    def _trigger(self, name: str, at_ns: int) -> None:
+        if not self.strikes(at_ns):
+            self._passed_on(name, at_ns)
