@@ -56,11 +56,6 @@ class LoopbackBus:
         self._handles: dict[int, Urb] = {}
         self._next_handle = 1
 
-    def replace(self, device: UsbDevice) -> None:
-        """Another device on this host's port, such as the same camera at another speed."""
-        self.time.services.remove(self.device)
-        self._join(device, self.time)
-
     @property
     def now_ns(self) -> int:
         return self.time.now_ns

@@ -14,8 +14,6 @@ import gadget.tools.targets as targets
 from gadget.loopback import LoopbackBus
 from gadget.runner import FIRST_SERIAL, BuiltCamera, CameraSpec, build
 from gadget.time.simulated import SimulatedTime
-from gadget.usb.device import UsbDevice
-from gadget.usb.faults import wrap_requests
 from gadget.usb.pcap import PcapWriter
 from u3v.host.bus import HostBus, UsbGone
 from u3v.host.conformance.declare import Skipped
@@ -63,14 +61,7 @@ class InProcess:
         built = self.built
         built.port.unplug(self.now_ns())
         if speed and speed != self.speed:
-            device = UsbDevice(
-                built.function, speed=SPEEDS[speed], paced=built.spec.paced, offered_ma=built.spec.offered_ma
-            )
-            wrap_requests(device, built.spec.faults)
-            device.unplugged = True
-            self._host.replace(device)
-            built.device = built.port.device = device
-            built.port.on_drop, built.port.on_return = device.unplug, device.replug
+            built.device.change_speed(SPEEDS[speed])
         self.wait(AWAY_NS)
         built.port.replug(self.now_ns())
 
