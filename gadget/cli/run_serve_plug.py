@@ -1,6 +1,7 @@
 """`u3v run`, `serve` and `plug`: three ways to give programs a virtual camera while this process lives.
 
-`run`: one program and its children, without root. `serve`: whoever attaches it over the network (USB/IP).
+`run`: one program and its children, without root. `serve`: whoever attaches it over the network (USB/IP), or a
+virtual machine (usbredir).
 `plug`: all programs of this machine, through the kernel.
 """
 
@@ -13,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from gadget.cli.completion import AFTER_DASHES, CAMERA
 from gadget.cli.offered import Outcome, control_option, offered, outcome_options
 from gadget.cli.options import CameraCommand, camera_options, specs
-from gadget.runner import Bench, BuiltCamera, tell_refusals
+from gadget.runner import Bench, BuiltCamera, CameraSpec, tell_refusals
 from gadget.time.signals import handled
 from u3v.errors import Mistake
 
@@ -145,11 +147,13 @@ def run_command(
 @click.command(
     "serve",
     cls=CameraCommand,
-    short_help="Export virtual cameras over the network (USB/IP).",
+    short_help="Export virtual cameras over the network (USB/IP), or to virtual machines.",
     epilog="""\b
 Examples:
   u3v serve acA4096-40um
   u3v serve acA4096-40um:Gain=6 acA4096-40um --port 3241
+  u3v serve acA4096-40um --usbredir 4000
+  u3v serve acA4096-40um --usbredir unix:/tmp/camera.sock
   sudo usbip attach -r 127.0.0.1 -b 1-1      (in another terminal)
   u3v grab usbip://127.0.0.1:3240/1-1 -o out (or without root)""",
 )
@@ -167,17 +171,44 @@ Examples:
     type=click.IntRange(0, 65535),
     help="TCP port; 0 picks a free one.",
 )
+@click.option(
+    "--usbredir",
+    "usbredir",
+    multiple=True,
+    metavar="[HOST:]PORT|unix:PATH",
+    help="Instead of USB/IP: be a device of a virtual machine (QEMU's usb-redir), which connects here. Once for "
+    "each camera.",
+)
 @camera_options
 @control_option
-def serve_command(cameras: tuple[str, ...], host: str, port: int, pcap: Path | None, **options: Any) -> None:
-    """Export virtual cameras over USB/IP, until Ctrl-C.
+def serve_command(
+    cameras: tuple[str, ...],
+    host: str,
+    port: int,
+    usbredir: tuple[str, ...],
+    pcap: Path | None,
+    **options: Any,
+) -> None:
+    """Export virtual cameras over USB/IP, or to virtual machines over usbredir, until Ctrl-C.
 
     Whoever attaches one has it as if it were plugged into his machine. MODEL is one of `u3v models`.
     """
+    described = specs(cameras, options)
+    if usbredir:
+        typed = click.get_current_context().get_parameter_source
+        if any(typed(name) is not ParameterSource.DEFAULT for name in ("host", "port")):
+            raise Mistake("--host and --port are for USB/IP; with --usbredir its value says where: HOST:PORT")
+        _serve_guests(described, usbredir, pcap, options)
+    else:
+        _serve_usbip(described, host, port, pcap, options)
+
+
+def _serve_usbip(
+    described: list[CameraSpec], host: str, port: int, pcap: Path | None, options: dict[str, Any]
+) -> None:
     from gadget.usbip.server import UsbipServer
     from gadget.usbip.session import export
 
-    described = specs(cameras, options)
     _check_host(host)
     with (
         Bench(described, pcap) as bench,
@@ -208,13 +239,54 @@ def serve_command(cameras: tuple[str, ...], host: str, port: int, pcap: Path | N
             sys.exit(1)
 
 
-def _check_host(host: str) -> None:
+def _serve_guests(
+    described: list[CameraSpec], texts: tuple[str, ...], pcap: Path | None, options: dict[str, Any]
+) -> None:
+    from gadget.usbredir.server import UsbredirServer, parse_place
+
+    places = [parse_place(text) for text in texts]
+    if len(places) != len(described):
+        raise Mistake(
+            f"{len(described)} cameras and {len(places)} times --usbredir: give it once for each camera"
+        )
+    for place in places:
+        _check_host(place.host, "--usbredir")
+    with (
+        Bench(described, pcap) as bench,
+        until_signalled(bench),
+        offered(bench, options["control"]) as offer,
+        contextlib.ExitStack() as stack,
+    ):
+        tell_refusals(bench.cameras)
+        for index, (place, built) in enumerate(zip(places, bench.cameras, strict=True), 1):
+            server = stack.enter_context(UsbredirServer(bench.loop, built.device, place))
+            click.echo(
+                f"waiting for a virtual machine: {built.model.maker} {built.model.name}  "
+                f"serial {built.camera.options.serial}\n"
+                f"  qemu-system-x86_64 ... -device qemu-xhci -chardev {server.chardev},id=u3v{index} "
+                f"-device usb-redir,chardev=u3v{index}"
+            )
+            if server.is_open_to_others:
+                click.echo(
+                    f"u3v: warning: whoever reaches {place.host} port {server.port} can take the camera: "
+                    "usbredir has no passwords; without a host only this machine can",
+                    err=True,
+                )
+        offer.announce()
+        sys.stdout.flush()
+        bench.loop.run()
+        report(bench.cameras)
+    if bench.failures:
+        sys.exit(1)
+
+
+def _check_host(host: str, option: str = "--host") -> None:
     """Raises Mistake for a name that nothing answers for."""
     try:
         socket.getaddrinfo(host, None)
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no host name"
-        raise Mistake(f"--host {host!r} does not resolve to an address: {reason}") from None
+        raise Mistake(f"{option} {host!r} does not resolve to an address: {reason}") from None
 
 
 @click.command(

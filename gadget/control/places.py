@@ -11,11 +11,11 @@ import socket
 import stat
 from pathlib import Path
 
+from gadget.sockets import is_alive, listen_unix
 from u3v.errors import U3VError
 
 VARIABLE = "U3V_CONTROL"
 """Tells the programs of `u3v run` which camera is theirs."""
-MAX_PATH_BYTES = 107
 
 
 def directory() -> Path:
@@ -69,36 +69,6 @@ def _ending() -> str:
         return ".00000000.sock"
 
 
-def is_alive(path: Path) -> bool:
-    """Whether somebody listens there."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.setblocking(False)
-        try:
-            sock.connect(str(path))
-        except BlockingIOError:  # its queue is full: it is busy, not gone
-            return True
-        except OSError:
-            return False
-    return True
-
-
 def listen(path: Path) -> socket.socket:
     """A listening socket that only this user can reach. Raises U3VError, one line."""
-    if len(os.fsencode(path)) > MAX_PATH_BYTES:
-        raise U3VError(f"--control {path}: longer than the {MAX_PATH_BYTES} bytes a socket's path may have")
-    if path.is_socket():
-        if is_alive(path):
-            raise U3VError(f"--control {path}: another camera is controlled there")
-        path.unlink()
-    elif path.exists():
-        raise U3VError(f"--control {path}: is there already, and is no socket")
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        sock.setblocking(False)
-        sock.bind(str(path))
-        path.chmod(0o600)  # nobody can connect before listen()
-        sock.listen(64)
-    except OSError as error:
-        sock.close()
-        raise U3VError(f"--control {path}: {error.strerror}") from error
-    return sock
+    return listen_unix(path, "--control")

@@ -87,6 +87,19 @@ class Session:
     def has_output(self) -> bool:
         return bool(self._output)
 
+    @property
+    def is_settled(self) -> bool:
+        return self.imported is not None
+
+    @property
+    def must_look(self) -> bool:
+        return self.imported is not None and self.imported.device.unplugged and not self.finished
+
+    def look(self, now_ns: int) -> None:
+        """A device that has been unplugged ends the connection: USB/IP has no other word for it."""
+        if self.must_look:
+            self.finished = True
+
     def take_output(self) -> list[Buffer]:
         """What to send now, in order. The views must be dropped once sent."""
         output, self._output = self._output, []

@@ -315,7 +315,7 @@ def test_the_socket_is_removed_at_the_end_but_not_somebody_elses(tmp_path: Path)
 
 
 def test_a_socket_in_use_a_file_and_a_long_path_are_refused(served: ControlServer, tmp_path: Path) -> None:
-    with pytest.raises(U3VError, match="another camera is controlled there"):
+    with pytest.raises(U3VError, match="another camera is there already"):
         places.listen(served.path)
     (tmp_path / "file").write_text("")
     with pytest.raises(U3VError, match="is there already, and is no socket"):

@@ -9,8 +9,9 @@ import pytest
 
 from gadget.time.accepting import PAUSE_NS
 from gadget.time.loop import Loop
+from gadget.usb import connection as module
 from gadget.usb.device import UsbDevice
-from gadget.usbip import server as module
+from gadget.usbip import server
 from gadget.usbip.server import UsbipServer, attach_socket
 from gadget.usbip.session import export
 from tests.gadget.toy import Toy
@@ -228,7 +229,7 @@ def test_a_silent_client_is_dropped(rig: Rig, caplog: pytest.LogCaptureFixture) 
 
 def test_b17_idle_connections_lock_nobody_out(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one that has said nothing for the longest time makes room; who has a camera keeps it."""
-    monkeypatch.setattr(module, "MAX_CONNECTIONS", 3)
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
     camera = rig.imported("1-1")
     idle = [rig.connect(), rig.connect()]
     late = rig.join()
@@ -243,7 +244,7 @@ def test_b17_idle_connections_lock_nobody_out(rig: Rig, monkeypatch: pytest.Monk
 
 
 def test_more_cameras_in_use_than_connections_are_refused(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 1)
     rig.imported("1-1")
     assert rig.join().recv(1) == b""
     assert len(rig.server.connections) == 1
