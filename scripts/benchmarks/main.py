@@ -18,7 +18,7 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks import hosts
+from benchmarks import guests, hosts
 from benchmarks.figures import Bystanders, Figure, of, rss_mb, table
 from benchmarks.hosts import BenchError, Host, Pinger, Server, Window, host, quantile
 from frames.scene import parse_scene
@@ -257,6 +257,10 @@ def kernel(effort: Effort) -> Iterator[Figure]:
         yield rate("kernel", who, how == "paced", hosts.checked(runs), limit, cores)
 
 
+def usbredir(effort: Effort) -> Iterator[Figure]:
+    yield from guests.usbredir(effort.frames, effort.windows, effort.skip)
+
+
 def control(effort: Effort) -> Iterator[Figure]:
     """Reads of one register while frames stream at the camera's rate."""
     others = Bystanders()
@@ -398,7 +402,7 @@ def start(effort: Effort) -> Iterator[Figure]:
 
 
 GROUPS: dict[str, Callable[[Effort], Iterator[Figure]]] = {
-    group.__name__: group for group in (sensor, usbip, local, kernel, control, memory, start)
+    group.__name__: group for group in (sensor, usbip, local, kernel, usbredir, control, memory, start)
 }
 
 

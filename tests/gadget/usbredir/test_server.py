@@ -140,7 +140,7 @@ def test_where_tcp_listens() -> None:
     rig = Rig(Place())
     assert rig.server.chardev == f"socket,host=127.0.0.1,port={rig.server.port}"
     assert not rig.server.is_open_to_others
-    with pytest.raises(U3VError, match="cannot listen on 127.0.0.1 port"):
+    with pytest.raises(U3VError, match=r"cannot listen on 127\.0\.0\.1 port"):
         UsbredirServer(rig.loop, rig.device, Place(port=rig.server.port))
     rig.close()
     rig = Rig(Place("0.0.0.0"))
