@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from frames.pool import FramePool
+from frames.scene_cache import SceneCache
 from frames.source import PART_PX, FrameSettings, FrameSource
 from u3v.camera import Camera
 from u3v.exposure import Exposure
@@ -51,7 +52,8 @@ INLINE = Workshop()
 
 
 class Renderer:
-    """The camera's `PixelSource`. `pedestal_dn12`: what the sensor adds to the black level."""
+    """The camera's `PixelSource`. `pedestal_dn12`: what the sensor adds to the black level. `repeated`: how many
+    frames are rendered and then repeated in turn; 0: each frame is rendered."""
 
     def __init__(
         self,
@@ -60,8 +62,10 @@ class Renderer:
         pool: FramePool,
         by: Workshop = INLINE,
         pedestal_dn12: float = 0.0,
+        repeated: int = 0,
     ) -> None:
         self.source = source
+        self._cache = SceneCache(source, repeated) if repeated else None
         self._camera = camera
         self._by = by
         self._pool = pool
@@ -72,12 +76,18 @@ class Renderer:
 
     def prepare(self) -> None:
         """Do what would make the first frame slow: load the engine, draw maps and scene. In any thread."""
-        self.source.prepare(frame_settings(self._camera.exposure(0, 0, 0, 0), self._pedestal_dn12))
+        settings = frame_settings(self._camera.exposure(0, 0, 0, 0), self._pedestal_dn12)
+        if self._cache is None:
+            self.source.prepare(settings)
+        else:
+            self._cache.prepare(settings, self._camera.period_ns() / 1e9)
 
     def release(self) -> None:
         """Give back what `prepare` made, unless a host has configured the camera meanwhile."""
         if not self._camera.configured:
             self.source.release()
+            if self._cache is not None:
+                self._cache.release()
 
     def expose(self, exposure: Exposure) -> None:
         self._waiting.append(exposure)
@@ -125,7 +135,7 @@ class Renderer:
 
     def _render_into(self, view: memoryview, exposure: Exposure) -> None:
         image = view[: exposure.settings.image_bytes]
-        self.source.render_into(image, frame_settings(exposure, self._pedestal_dn12))
+        (self._cache or self.source).render_into(image, frame_settings(exposure, self._pedestal_dn12))
 
 
 def frame_settings(exposure: Exposure, pedestal_dn12: float = 0.0) -> FrameSettings:

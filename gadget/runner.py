@@ -60,7 +60,8 @@ class CameraSpec:
     the port supplies. `paced`: modelled frame rate and link, otherwise as fast as the host reads. `bus`: what
     all cameras of a bench share (None: each has a host controller of its own). `supply`: cable and heat.
     `clock`: one of gadget.time.simulated.CLOCKS, the same for all cameras of a bench.
-    `defects`: row and column noise, hot pixels. `threads` render each frame.
+    `defects`: row and column noise, hot pixels. `threads` render each frame. `scene_cache`: how many frames are
+    rendered and then repeated in turn; 0: each frame is rendered.
     `model_files`: files of models besides the built-in ones. `faults`: what goes wrong on purpose.
     """
 
@@ -80,6 +81,7 @@ class CameraSpec:
     settings: Mapping[str, str] = field(default_factory=dict)
     defects: Defects = NO_DEFECTS
     threads: int = 1
+    scene_cache: int = 0
     model_files: tuple[Path, ...] = ()
     faults: tuple[Fault, ...] = ()
 
@@ -151,7 +153,7 @@ def build_core(
     count = model.integer("frame_memory_bytes") // (width * height) + SPARE_BUFFERS
     largest = max(source.payload_size(width, height, name) for name in model.pixel_formats)
     pool = FramePool(count, largest)
-    pixels = Renderer(camera, source, pool, by, sensor.black_level_dn12)
+    pixels = Renderer(camera, source, pool, by, sensor.black_level_dn12, spec.scene_cache)
     return Core(spec, model, camera, pixels, power)
 
 

@@ -25,7 +25,7 @@ SECTIONS = {
     "Bus and time": ("bus", "speed", "pacing", "clock", "strict"),
     "Supply and heat": ("port_ma", "supply_v", "cable_ohm", "load_ma", "ambient"),
     "What goes wrong": ("faults", "scenarios"),
-    "This machine": ("threads", "pcap", "control"),
+    "This machine": ("threads", "scene_cache", "pcap", "control"),
     "How it went": ("report", "fail_on_drops"),
 }
 
@@ -199,6 +199,14 @@ def camera_options(command: F) -> F:
                 help="Processors that share the rendering of each frame. One is enough for the camera's own rate.",
             ),
             click.option(
+                "--scene-cache",
+                type=click.IntRange(1, 256),
+                metavar="N",
+                help="For machines too slow to render each frame: render N frames (again after each change of "
+                "settings), then repeat their pixels in turn. Ids, timestamps and chunks stay each frame's own; "
+                "noise and motion repeat.",
+            ),
+            click.option(
                 "--strict/--lenient",
                 default=False,
                 help="Refuse what the standard calls wrong in the SI registers (how a host wants frames cut into "
@@ -296,6 +304,7 @@ def specs(cameras: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]
             settings=settings | own,
             defects=parse_defects(options["defects"]),
             threads=options["threads"],
+            scene_cache=options["scene_cache"] or 0,
             faults=faults,
             model_files=files,
         )

@@ -204,6 +204,7 @@ class LiveCamera:
             "name": built.camera.user_defined_name,
             "state": next(word for word, holds in _STATES.items() if holds(built)),
             "now_ns": self.now_ns(),
+            "scene_cache": built.spec.scene_cache,
             "temperature_c": round(built.camera.surroundings.temperature_c(self.now_ns()), 2),
         }
 

@@ -10,6 +10,7 @@ import pytest
 
 from frames.pool import FramePool
 from frames.source import FrameSettings
+from gadget import VirtualCamera
 from gadget.loopback import LoopbackBus
 from gadget.rendering import INLINE, Job, Renderer, Workshop, frame_settings
 from gadget.runner import CameraSpec, build
@@ -195,3 +196,17 @@ def test_s10_wiring_cannot_be_changed_after_construction() -> None:
     assert camera.options.user_sets == {
         "UserSet1": {"Gain": 1.0}
     }  # two cameras share no state through their options
+
+
+def test_repeated_frames_have_heads_of_their_own() -> None:
+    """--scene-cache: pixels come again, block ids and timestamps do not."""
+    with VirtualCamera(
+        "acA4096-40um:Width=64,Height=32", scene="uniform:photons=20000", scene_cache=2
+    ) as camera:
+        assert camera.state()["scene_cache"] == 2
+        frames = camera.grab(6)
+    assert [frame.block_id for frame in frames] == list(range(6))
+    stamps = [frame.timestamp_ns for frame in frames]
+    assert len(set(stamps)) == 6 and stamps == sorted(stamps)
+    pictures = [frame.pixels.tobytes() for frame in frames]
+    assert pictures == pictures[:2] * 3 and pictures[0] != pictures[1]
