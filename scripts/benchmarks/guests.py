@@ -13,7 +13,8 @@ GUEST_MB_PER_S = 100.0
 
 
 def usbredir(frames: int, windows: int, skip: int) -> Iterator[Figure]:
-    """The guest's kernel, its xHCI driver and the client run under QEMU's translator, which is the limit here."""
+    """The guest's kernel, its xHCI driver and the client run under QEMU's translator, which is the limit here. Frames
+    are repeated: rendering would take processors from the guest."""
     others = Bystanders()
     with hosts.workshop() as folder:
         socket = folder / "camera.sock"

@@ -48,10 +48,13 @@ def test_usbredir_prints_what_qemu_takes(tmp_path: Path) -> None:
     command = [*SERVE[:-2], "acA4096-40um", "--usbredir", f"unix:{path}", "--usbredir", "0.0.0.0:0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stderr is not None
-        lines = [process.stdout.readline().strip() for _ in range(4)]
+        lines = [
+            process.stdout.readline().strip() for _ in range(5)
+        ]  # the last one tells of the control socket
         warning = process.stderr.readline()
         process.terminate()
-    assert [line.rpartition("  ")[2] for line in lines[::2]] == ["serial 40000001", "serial 40000002"]
+        process.communicate()
+    assert [line.rpartition("  ")[2] for line in lines[:4:2]] == ["serial 40000001", "serial 40000002"]
     options = f"-device qemu-xhci -chardev socket,path={path},id=u3v1 -device usb-redir,chardev=u3v1"
     assert lines[1] == f"qemu-system-x86_64 ... {options}"
     assert "id=u3v2" in lines[3] and warning.startswith("u3v: warning: whoever reaches 0.0.0.0 port ")
