@@ -1,6 +1,6 @@
 """The composition root: model + sensor + scene + surroundings become virtual cameras on a loop.
 
-`build_core` makes a camera for any wire, `plug_usb` plugs one into a USB port, `build` does both; `Bench` holds
+`build_core` makes a camera for any wire, `plug_usb` plugs one into a USB port, `build` does both; `LoopBench` holds
 several with their loop and the threads that render.
 """
 
@@ -213,7 +213,7 @@ def set_feature(camera: Camera, name: str, text: str) -> None:
     camera.features.host_set(feature.name, value)
 
 
-class Bench:
+class LoopBench:
     """Cameras, the loop they live on and the threads that render for them. A context manager."""
 
     def __init__(self, specs: Iterable[CameraSpec], pcap: Path | None = None) -> None:
@@ -244,7 +244,7 @@ class Bench:
             self.close()
             raise
 
-    def __enter__(self) -> "Bench":
+    def __enter__(self) -> "LoopBench":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -135,8 +135,8 @@ def _taken(
 ) -> "GrabResult":
     """What became of the frames. `words` gets what a virtual camera says meanwhile."""
     from gadget.tools.grab import grab, progress_bar
-    from gadget.tools.in_process import in_process
     from gadget.tools.served import served
+    from gadget.tools.simulated_host import simulated_host
     from gadget.tools.targets import is_address, open_target
 
     with contextlib.ExitStack() as stack:
@@ -148,7 +148,7 @@ def _taken(
             (target,) = the_model((), options["model_file"]) if options["model_file"] else (DEFAULT_MODEL,)
         (spec,) = specs((target,), options)
         if spec.clock != "real":
-            host = stack.enter_context(in_process(spec, options["pcap"], say=words.append))
+            host = stack.enter_context(simulated_host(spec, options["pcap"], say=words.append))
             return grab(host, wanted, show, lambda: host.now_ns / 1e9)
         find_model(spec.model, spec.model_files)
         with (

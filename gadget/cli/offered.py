@@ -19,7 +19,7 @@ import click
 from gadget.control import places
 from gadget.control.server import ControlServer
 from gadget.front_door.live import LiveCamera
-from gadget.runner import Bench
+from gadget.runner import LoopBench
 from gadget.time.simulated import SimulatedLoop
 from u3v.errors import U3VError
 
@@ -58,7 +58,7 @@ class Offer:
 
 
 @contextlib.contextmanager
-def offered(bench: Bench, control: Path | None) -> Iterator[Offer]:
+def offered(bench: LoopBench, control: Path | None) -> Iterator[Offer]:
     """Offer the cameras at a control socket; programs that are started meanwhile find it in $U3V_CONTROL.
 
     A socket that was asked for must be there, else U3VError is raised; without the usual one it goes, too.

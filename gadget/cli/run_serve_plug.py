@@ -19,7 +19,7 @@ from click.core import ParameterSource
 from gadget.cli.completion import AFTER_DASHES, CAMERA
 from gadget.cli.offered import Outcome, control_option, offered, outcome_options
 from gadget.cli.options import CameraCommand, camera_options, specs
-from gadget.runner import Bench, BuiltCamera, CameraSpec, tell_refusals
+from gadget.runner import BuiltCamera, CameraSpec, LoopBench, tell_refusals
 from gadget.time.signals import handled
 from u3v.errors import Mistake
 
@@ -68,7 +68,7 @@ def as_a_shell() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def until_signalled(bench: Bench) -> Iterator[None]:
+def until_signalled(bench: LoopBench) -> Iterator[None]:
     """Ctrl-C and SIGTERM stop the loop, so that everything is cleaned up."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     with handled(numbers, lambda *_: bench.loop.call_threadsafe(bench.loop.stop)):
@@ -129,7 +129,7 @@ def run_command(
         raise Mistake("CMD is missing: it stands behind --, as in u3v run acA4096-40um -- lsusb -v")
     with as_a_shell():
         find_program(command)  # before the cameras are made, which takes a second
-        with Bench(described, pcap) as bench, offered(bench, options["control"]) as offer:
+        with LoopBench(described, pcap) as bench, offered(bench, options["control"]) as offer:
             offer.announce_quietly()
             outcome = Outcome(offer.cameras, command, options["report"], options["fail_on_drops"])
             status = run_local(
@@ -211,7 +211,7 @@ def _serve_usbip(
 
     _check_host(host)
     with (
-        Bench(described, pcap) as bench,
+        LoopBench(described, pcap) as bench,
         until_signalled(bench),
         offered(bench, options["control"]) as offer,
     ):
@@ -252,7 +252,7 @@ def _serve_guests(
     for place in places:
         _check_host(place.host, "--usbredir")
     with (
-        Bench(described, pcap) as bench,
+        LoopBench(described, pcap) as bench,
         until_signalled(bench),
         offered(bench, options["control"]) as offer,
         contextlib.ExitStack() as stack,
@@ -319,7 +319,7 @@ def plug_command(
         with as_a_shell():
             find_program(command)
     with (
-        Bench(described, pcap) as bench,
+        LoopBench(described, pcap) as bench,
         until_signalled(bench),
         offered(bench, options["control"]) as offer,
     ):

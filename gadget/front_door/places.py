@@ -23,8 +23,7 @@ from gadget.local.hotplug import connect
 from gadget.local.launch import private_directory
 from gadget.local.server import LocalServer
 from gadget.loopback import LoopbackBus
-from gadget.runner import FIRST_SERIAL, CameraSpec, build
-from gadget.runner import Bench as LoopBench
+from gadget.runner import FIRST_SERIAL, CameraSpec, LoopBench, build
 from gadget.time.simulated import SimulatedLoop, SimulatedTime
 from gadget.usbip.server import UsbipServer
 from gadget.usbip.session import export

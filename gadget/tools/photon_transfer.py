@@ -26,7 +26,7 @@ from frames.sensor import Sensor
 from gadget.catalogue import find_model
 from gadget.feature_text import parse_camera
 from gadget.runner import CameraSpec
-from gadget.tools.in_process import in_process
+from gadget.tools.simulated_host import simulated_host
 from u3v.errors import Mistake, U3VError
 from u3v.host.client import U3VClient
 from u3v.host.nodes import DeviceNodes
@@ -229,7 +229,7 @@ def photon_transfer(wanted: str, files: Sequence[Path] = (), points: int = 49) -
         )
     scene = Uniform(nm=sensor.wavelength_nm)
     spec = CameraSpec(model.name, settings=settings, model_files=tuple(files))
-    with in_process(spec, scene=scene) as host:
+    with simulated_host(spec, scene=scene) as host:
         client = U3VClient(host)
         client.open()
         bench = _Bench(client)

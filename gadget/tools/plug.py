@@ -4,7 +4,7 @@ import contextlib
 import subprocess
 import threading
 
-from gadget.runner import Bench, tell_refusals
+from gadget.runner import LoopBench, tell_refusals
 from gadget.time.loop import Loop
 from gadget.time.sigkill_guard import Keeper
 from gadget.usb.port import Port
@@ -15,7 +15,7 @@ from u3v.errors import U3VError
 ENUMERATION_S = 10
 
 
-def plugged_in(bench: Bench, command: list[str]) -> int:
+def plugged_in(bench: LoopBench, command: list[str]) -> int:
     """Plug all cameras in, run `command` (or wait for a signal), unplug. Returns the exit status."""
     exported = export(*(c.device for c in bench.cameras))
     tell_refusals(bench.cameras)
@@ -67,7 +67,7 @@ def _connect(port: Port, plugged: contextlib.ExitStack, loop: Loop, exported: Ex
     port.on_drop, port.on_return = drop, come_back
 
 
-def _until_configured(bench: Bench) -> bool:
+def _until_configured(bench: LoopBench) -> bool:
     """Serve until the kernel has enumerated all cameras: configured them, or been refused that for want of
     current. False where we are to end before. Raises U3VError where it does neither.
     """

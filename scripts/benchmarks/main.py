@@ -24,7 +24,7 @@ from benchmarks.hosts import BenchError, Host, Pinger, Server, Window, host, qua
 from frames.scene import parse_scene
 from frames.sensor import load_sensor
 from frames.source import FrameSettings, FrameSource
-from gadget.runner import Bench, CameraSpec
+from gadget.runner import CameraSpec, LoopBench
 from gadget.usbip.server import UsbipServer
 from gadget.usbip.session import export
 from u3v.camera import Camera
@@ -355,7 +355,7 @@ def small_and_full(camera: Host, full: Camera, small_frames: int, full_frames: i
 def traced_growth_kb(count: int) -> float:
     """Growth of what tracemalloc sees in a process with server and host, small frames."""
     with (
-        Bench([CameraSpec(hosts.MODEL, paced=False, settings=SMALL)]) as bench,
+        LoopBench([CameraSpec(hosts.MODEL, paced=False, settings=SMALL)]) as bench,
         UsbipServer(bench.loop, export(bench.cameras[0].device), port=0) as server,
     ):
         thread = threading.Thread(target=bench.loop.run)

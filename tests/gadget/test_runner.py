@@ -9,24 +9,24 @@ import pytest
 from gadget.faults.catalogue import parse_fault
 from gadget.faults.stream import LostTrailer
 from gadget.faults.wrappers import FunctionWrapper
-from gadget.runner import Bench, BuiltCamera, CameraSpec
+from gadget.runner import BuiltCamera, CameraSpec, LoopBench
 from gadget.tools.grab import GrabOptions, grab
-from gadget.tools.in_process import in_process
+from gadget.tools.simulated_host import simulated_host
 from gadget.usb.in_pipe import Urb
 from u3v.usb3v.function import UsbFunction
 
 MODEL = "acA4096-40um"
 IDLE = """
-from gadget.runner import Bench, CameraSpec
+from gadget.runner import LoopBench, CameraSpec
 import gc
 
 def resident_mb():
     gc.collect()
     return int(open("/proc/self/statm").read().split()[1]) * 4096 / 1e6
 
-with Bench([CameraSpec("{model}")] * 2):
+with LoopBench([CameraSpec("{model}")] * 2):
     before = resident_mb()
-with Bench([CameraSpec("{model}")] * 100):
+with LoopBench([CameraSpec("{model}")] * 100):
     print((resident_mb() - before) / 98)
 """
 
@@ -35,7 +35,7 @@ def configure(built: BuiltCamera, value: int) -> None:
     built.device.submit(Urb(0, 0, setup=bytes((0, 9, value, 0, 0, 0, 0, 0))), 1)
 
 
-def until(bench: Bench, condition: Callable[[], bool], rounds: int = 2000) -> None:
+def until(bench: LoopBench, condition: Callable[[], bool], rounds: int = 2000) -> None:
     for _ in range(rounds):
         if condition():
             return
@@ -52,7 +52,7 @@ def test_p1_an_idle_camera_costs_less_than_3_mb(model: str) -> None:
 
 
 def test_p1_maps_are_made_when_a_host_configures_it_and_freed_when_it_is_gone() -> None:
-    with Bench([CameraSpec(MODEL), CameraSpec(MODEL)]) as bench:
+    with LoopBench([CameraSpec(MODEL), CameraSpec(MODEL)]) as bench:
         first, second = bench.cameras
         assert first.pixels.source.fixed_pattern is None
         configure(first, 1)
@@ -64,7 +64,7 @@ def test_p1_maps_are_made_when_a_host_configures_it_and_freed_when_it_is_gone() 
 
 def test_p1_no_frame_is_lost_while_the_pixels_are_made_ready() -> None:
     """A host that starts an acquisition at once waits for its first frame a little, and gets all of them."""
-    with Bench([CameraSpec(MODEL)]) as bench:
+    with LoopBench([CameraSpec(MODEL)]) as bench:
         built = bench.cameras[0]
         configure(built, 1)
         camera = built.camera
@@ -83,7 +83,7 @@ def test_s7_a_camera_behind_a_fault_counts_what_was_lost() -> None:
         settings={"Width": "64", "Height": "48"},
         faults=(parse_fault("lost-trailer:frame=1"),),
     )
-    with in_process(spec) as host:
+    with simulated_host(spec) as host:
         result = grab(host, GrabOptions(frames=5), clock_s=lambda: host.now_ns / 1e9)
         function = host.device.function
         assert isinstance(function, FunctionWrapper) and isinstance(function.inner, LostTrailer)
@@ -103,7 +103,7 @@ def test_u2_a_scene_that_raises_is_one_line_and_frames_are_lost(
     (folder / "brokenscene.py").write_text("def light(time_s, width, height):\n    return 1 / 0\n")
     monkeypatch.chdir(folder)
     small = {"Width": "64", "Height": "48"}
-    with Bench([CameraSpec(MODEL, scene="python:call=brokenscene:light", settings=small)]) as bench:
+    with LoopBench([CameraSpec(MODEL, scene="python:call=brokenscene:light", settings=small)]) as bench:
         camera = bench.cameras[0].camera
         configure(bench.cameras[0], 1)
         camera.frames.open()

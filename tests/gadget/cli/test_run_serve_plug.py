@@ -28,7 +28,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[CameraSpec]:
         specs.extend(wanted)
         raise Mistake("enough")
 
-    monkeypatch.setattr(run_serve_plug, "Bench", bench)
+    monkeypatch.setattr(run_serve_plug, "LoopBench", bench)
     return specs
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from gadget.control.server import ControlServer
 from gadget.front_door.live import LiveCamera
-from gadget.runner import Bench, CameraSpec
+from gadget.runner import CameraSpec, LoopBench
 from gadget.time.simulated import SimulatedLoop
 
 
 @contextmanager
 def controlled(path: Path, *specs: CameraSpec) -> Iterator[ControlServer]:
     """The server at `path`; the cameras run until the context ends."""
-    with Bench(specs or [CameraSpec("acA4096-40um", settings={"Width": "64", "Height": "32"})]) as bench:
+    with LoopBench(specs or [CameraSpec("acA4096-40um", settings={"Width": "64", "Height": "32"})]) as bench:
         loop = bench.loop
         advance = loop.advance if isinstance(loop, SimulatedLoop) and loop.is_lockstep else None
         with ControlServer(

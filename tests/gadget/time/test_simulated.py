@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from gadget.loopback import LoopbackBus
-from gadget.runner import Bench, CameraSpec
+from gadget.runner import CameraSpec, LoopBench
 from gadget.time.loop import READ
 from gadget.time.simulated import SimulatedLoop, SimulatedTime
 from gadget.usbip.client import UsbipClient
@@ -172,7 +172,7 @@ def test_a_lockstep_loop_stands_until_it_is_moved() -> None:
 
 def test_a_program_moves_the_clock_by_a_feature() -> None:
     spec = CameraSpec(ACE, clock="lockstep", settings={"Width": "64", "Height": "64"})
-    with Bench([spec]) as bench, contextlib.ExitStack() as stack:
+    with LoopBench([spec]) as bench, contextlib.ExitStack() as stack:
         exported = export(bench.cameras[0].device)
         server = stack.enter_context(UsbipServer(bench.loop, exported, port=0))
         loop = threading.Thread(target=bench.loop.run)

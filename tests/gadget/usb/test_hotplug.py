@@ -10,7 +10,7 @@ from gadget.budget.power import Supply
 from gadget.local.hotplug import connect
 from gadget.local.launch import private_directory
 from gadget.local.server import LocalServer
-from gadget.runner import Bench, CameraSpec
+from gadget.runner import CameraSpec, LoopBench
 from gadget.usb.port import BACK_NS, RESET_AFTER_NS
 from gadget.usbip.client import UsbipClient
 from gadget.usbip.server import UsbipServer
@@ -29,8 +29,8 @@ def directory() -> Iterator[Path]:
         yield made
 
 
-def bench(clock: str = "simulated", **supply: float) -> Bench:
-    return Bench([CameraSpec(ACE, clock=clock, supply=Supply(**supply), settings={"Width": "64"})])
+def bench(clock: str = "simulated", **supply: float) -> LoopBench:
+    return LoopBench([CameraSpec(ACE, clock=clock, supply=Supply(**supply), settings={"Width": "64"})])
 
 
 def read_on(client: U3VClient) -> None:

@@ -15,7 +15,7 @@ from gadget.usb.pcap import PcapWriter
 
 
 @contextlib.contextmanager
-def in_process(
+def simulated_host(
     spec: CameraSpec,
     pcap: Path | None = None,
     scene: Scene | None = None,
