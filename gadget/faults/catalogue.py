@@ -347,7 +347,7 @@ USB: dict[str, Kind] = {
         "the device information descriptor claims other speeds", "go by the speed the link has",
         described.SpeedSupport, "start",
         (Parameter("speeds", 0, "bit field: 4 High-Speed, 8 SuperSpeed", high=255),), from_start=True,
-        fails=("U3V-DESC-020", "U3V-DESC-021"),
+        fails=("U3V-DESC-022",),
     ),
 }  # fmt: skip
 

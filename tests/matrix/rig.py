@@ -1,0 +1,438 @@
+"""Cameras that are wrong by construction: a mutant is our camera with exactly one change, made by a small wrapper.
+
+    Mutant("any index answered", "USB-CFG-005", answer((0x80, 6, ...), lambda data, urb: data or CONFIGURATION))
+
+Wrappers stand where faults stand: `describe` changes descriptors, `answer` what endpoint 0 answers, `Acks` commands
+and acknowledges, `Frames` leaders, payloads and trailers, `Events` event messages. The camera knows nothing of it.
+"""
+
+import dataclasses
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from gadget.faults.declaration import Fault, Kind
+from gadget.faults.registers import find_register
+from gadget.faults.wrappers import (
+    FunctionWrapper,
+    PassThrough,
+    QueueFault,
+    StreamFault,
+    Strikes,
+    Victim,
+    changed,
+)
+from gadget.runner import BuiltCamera, CameraSpec
+from gadget.usb.descriptors import walk
+from gadget.usb.in_pipe import EPIPE, OK, Urb
+from u3v.errors import Malformed
+from u3v.function import Function, InTransfer
+from u3v.wire import gencp
+from u3v.wire.usb import CONTROL_IN, CONTROL_OUT, EVENT_IN, Descriptors, Speed
+
+Spoil = Callable[[BuiltCamera], None]
+ALWAYS = Kind("", "", object, "", times=0)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`expected`: the checks that name it, all of which fail. `also`: others that may. `only_at`: a speed it needs."""
+
+    name: str
+    expected: str
+    spoil: Spoil
+    also: str = ""
+    speed: Speed = Speed.SUPER
+    settings: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ids(self) -> list[str]:
+        return self.expected.split()
+
+    def spec(self) -> CameraSpec:
+        return CameraSpec("acA4096-40um", speed=self.speed, settings=self.settings)
+
+
+def always() -> Strikes:
+    return Strikes(Fault("mutant"), ALWAYS, 0)
+
+
+def wrap(built: BuiltCamera, make: Callable[[Function], FunctionWrapper]) -> Any:
+    """Put a wrapper next to the host."""
+    built.faults.function.inner = wrapper = make(built.faults.function.inner)
+    return wrapper
+
+
+def several(*spoils: Spoil) -> Spoil:
+    def spoil(built: BuiltCamera) -> None:
+        for each in spoils:
+            each(built)
+
+    return spoil
+
+
+# -- descriptors ------------------------------------------------------------------------------------------------
+
+
+class Described(FunctionWrapper):
+    def __init__(self, inner: Function, change: Callable[[Descriptors], Descriptors]) -> None:
+        super().__init__(inner)
+        self._change = change
+
+    def descriptors(self, speed: Speed) -> Descriptors:
+        return self._change(self.inner.descriptors(speed))
+
+
+def describe(change: Callable[[Descriptors], Descriptors]) -> Spoil:
+    def spoil(built: BuiltCamera) -> None:
+        wrap(built, lambda inner: Described(inner, change))
+        built.device.bus_reset(0)
+
+    return spoil
+
+
+def device_bytes(at: int, new: bytes) -> Spoil:
+    return describe(lambda d: dataclasses.replace(d, device=put(d.device, at, new)))
+
+
+def bos_bytes(at: int, new: bytes) -> Spoil:
+    return describe(lambda d: dataclasses.replace(d, bos=put(d.bos, at, new)))
+
+
+def conf(change: Callable[[list[bytearray]], None], *, whole: bool = True) -> Spoil:
+    """Change the list of descriptors of the configuration; `whole`: its total length is made to fit."""
+
+    def changed_configuration(d: Descriptors) -> Descriptors:
+        parts = [bytearray(raw) for raw in walk(d.configuration)]
+        change(parts)
+        made = bytearray(b"".join(parts))
+        if whole:
+            made[2:4] = len(made).to_bytes(2, "little")
+        return dataclasses.replace(d, configuration=bytes(made))
+
+    return describe(changed_configuration)
+
+
+def part(kind: int, nth: int, at: int, value: int) -> Spoil:
+    """One byte of the nth descriptor of a type in the configuration."""
+
+    def change(parts: list[bytearray]) -> None:
+        of_kind(parts, kind)[nth][at] = value
+
+    return conf(change, whole=kind != 2 or at not in (2, 3))
+
+
+def of_kind(parts: list[bytearray], kind: int) -> list[bytearray]:
+    return [raw for raw in parts if raw[1] == kind]
+
+
+def strings(change: Callable[[dict[int, str]], None]) -> Spoil:
+    def changed_strings(d: Descriptors) -> Descriptors:
+        table = dict(d.strings)
+        change(table)
+        return dataclasses.replace(d, strings=table)
+
+    return describe(changed_strings)
+
+
+def put(raw: bytes, at: int, new: bytes) -> bytes:
+    return raw[:at] + new + raw[at + len(new) :]
+
+
+# -- endpoint 0 -------------------------------------------------------------------------------------------------
+
+Match = tuple[int | None, int | None, int | None, int | None]
+
+
+class Answer(PassThrough):
+    """Requests that match get `change(data, urb)`: other data, or None for a STALL; `data` is None where it stalled."""
+
+    def __init__(self, match: Match, change: Callable[[bytes | None, Urb], bytes | None]) -> None:
+        self._match, self._change = match, change
+
+    def completed(self, urb: Urb, now_ns: int) -> None:
+        if len(urb.setup) != 8 or urb.status not in (OK, EPIPE):
+            return
+        kind, request, value, index, _length = struct.unpack("<BBHHH", urb.setup)
+        fields = (kind, request, value, index)
+        if any(want is not None and want != have for want, have in zip(self._match, fields, strict=True)):
+            return
+        before = b"".join(urb.chunks) if urb.status == OK else None
+        after = self._change(before, urb)
+        if after is None:
+            urb.chunks.clear()
+            urb.actual, urb.status = 0, EPIPE
+        else:
+            data = after[: urb.length] if kind & 0x80 else b""
+            urb.chunks[:] = [memoryview(data)] if data else []
+            urb.actual, urb.status = (len(data) if kind & 0x80 else len(urb.data)), OK
+
+
+def answer(match: Match, change: Callable[[bytes | None, Urb], bytes | None]) -> Spoil:
+    def spoil(built: BuiltCamera) -> None:
+        built.device.wrappers.append(Answer(match, change))
+
+    return spoil
+
+
+def descriptor_answer(
+    kind: int, number: int | None, change: Callable[[bytes | None, Urb], bytes | None]
+) -> Spoil:
+    """As `answer`, for GET_DESCRIPTOR of a type; any index where `number` is None."""
+
+    def only(data: bytes | None, urb: Urb) -> bytes | None:
+        if urb.setup[3] != kind or (number is not None and urb.setup[2] != number):
+            return data
+        return change(data, urb)
+
+    return answer((0x80, 6, None, None), only)
+
+
+def accepted(kind: int, request: int, value: int | None = None, index: int | None = None) -> Spoil:
+    """A request that should stall succeeds; what it asks for is zeros."""
+    return answer(
+        (kind, request, value, index), lambda data, urb: bytes(urb.length) if data is None else data
+    )
+
+
+def stalled(kind: int, request: int, value: int | None = None, index: int | None = None) -> Spoil:
+    """A request that should succeed stalls."""
+    return answer((kind, request, value, index), lambda data, urb: None)
+
+
+# -- the control channel ----------------------------------------------------------------------------------------
+
+
+class Acks(QueueFault):
+    """`refuse(command, packet)` answers instead of the camera (None: it does not); `change(ack, command, now_ns)` gives
+    what is sent instead of an acknowledge: bytes, InTransfers, or nothing."""
+
+    def __init__(
+        self,
+        inner: Function,
+        change: Callable[..., Iterable[bytes | InTransfer]] | None = None,
+        refuse: Callable[..., bytes | None] | None = None,
+        victim: Victim | None = None,
+    ) -> None:
+        super().__init__(inner, always(), {}, victim or Victim(inner))
+        self._change, self._refuse = change, refuse
+        self.command: gencp.Command | None = None
+        self.packet = b""
+        self.count = 0
+
+    def transfer_out(self, endpoint: int, data: memoryview, now_ns: int) -> None:
+        if endpoint == CONTROL_OUT:
+            self.packet = bytes(data)
+            self.count += 1
+            try:
+                self.command = gencp.parse_command(memoryview(self.packet))
+            except Malformed:
+                self.command = None
+            if self._refuse is not None:
+                mine = self._refuse(self.command, self.packet)
+                if mine is not None:
+                    self.queues.pop(CONTROL_IN, None)
+                    if mine:
+                        self.put(CONTROL_IN, [InTransfer(memoryview(mine))])
+                    return
+        self.inner.transfer_out(endpoint, data, now_ns)
+
+    def transfer_in(self, endpoint: int, now_ns: int) -> InTransfer | None:
+        if endpoint != CONTROL_IN or self._change is None:
+            return self.queued(endpoint) or self.inner.transfer_in(endpoint, now_ns)
+        while True:
+            if (waiting := self.queued(endpoint)) is not None:
+                return waiting
+            transfer = self.inner.transfer_in(endpoint, now_ns)
+            if transfer is None:
+                return None
+            made = self._change(bytes(transfer.data), self.command, now_ns)
+            self.put(
+                endpoint, [each if isinstance(each, InTransfer) else changed(transfer, each) for each in made]
+            )
+
+
+def acks(change: Callable[[bytes, gencp.Command | None, int], Iterable[bytes | InTransfer]]) -> Spoil:
+    return lambda built: wrap(built, lambda inner: Acks(inner, change))
+
+
+def ack_bytes(
+    change: Callable[[bytearray, gencp.Command], None], when: Callable[..., bool] | None = None
+) -> Spoil:
+    """Change the bytes of acknowledges (those for which `when(ack, command)`)."""
+
+    def each(ack: bytes, command: gencp.Command | None, now_ns: int) -> Iterable[bytes]:
+        data = bytearray(ack)
+        if command is not None and (when is None or when(ack, command)):
+            change(data, command)
+        return [bytes(data)]
+
+    return acks(each)
+
+
+def refusing(refuse: Callable[[gencp.Command | None, bytes], bytes | None]) -> Spoil:
+    """`refuse(command, packet)`: an acknowledge of its own (b"": none), or None to let the camera answer."""
+    return lambda built: wrap(built, lambda inner: Acks(inner, None, refuse))
+
+
+def rewriting(change: Callable[[bytes], bytes]) -> Spoil:
+    """The camera gets other commands than were sent."""
+
+    class Rewriter(FunctionWrapper):
+        def transfer_out(self, endpoint: int, data: memoryview, now_ns: int) -> None:
+            packet = change(bytes(data)) if endpoint == CONTROL_OUT else bytes(data)
+            self.inner.transfer_out(endpoint, memoryview(packet), now_ns)
+
+    return lambda built: wrap(built, Rewriter)
+
+
+def about(command: gencp.Command | None) -> tuple[int, int, int]:
+    """(command id, address, bytes) of a command; zeros where it says none."""
+    if command is None or len(command.scd) < 8:
+        return (command.command_id if command else 0), 0, 0
+    address = struct.unpack_from("<Q", command.scd)[0]
+    if command.command_id == gencp.READMEM_CMD:
+        count = struct.unpack_from("<H", command.scd, 10)[0] if len(command.scd) >= 12 else 0
+        return command.command_id, address, count
+    return command.command_id, address, len(command.scd) - 8
+
+
+def ok(ack: bytes) -> bool:
+    return len(ack) >= 12 and ack[4:6] == b"\0\0"
+
+
+def register(name: str, value: int | bytes) -> Spoil:
+    """A register reads as this value."""
+
+    def spoil(built: BuiltCamera) -> None:
+        address, size = find_register(name, built.camera)
+        raw = value if isinstance(value, bytes) else (value & ((1 << 8 * size) - 1)).to_bytes(size, "little")
+        overlay({address: raw})(built)
+
+    return spoil
+
+
+def overlay(patches: dict[int, bytes]) -> Spoil:
+    """Reads see these bytes at these addresses."""
+
+    def each(ack: bytes, command: gencp.Command | None, now_ns: int) -> Iterable[bytes]:
+        kind, first, count = about(command)
+        data = bytearray(ack)
+        if kind == gencp.READMEM_CMD and ack[6:8] == b"\x01\x08":
+            inside = any(a <= first and first + count <= a + len(new) for a, new in patches.items())
+            if not ok(ack) and inside:
+                data = bytearray(gencp.pack_ack(0, gencp.READMEM_ACK, command.request_id, bytes(count)))  # type: ignore[union-attr]
+            if ok(bytes(data)):
+                for address, new in patches.items():
+                    for at in range(max(first, address), min(first + count, address + len(new))):
+                        data[12 + at - first] = new[at - address]
+        return [bytes(data)]
+
+    return acks(each)
+
+
+# -- stream and events ------------------------------------------------------------------------------------------
+
+
+class Frames(StreamFault):
+    """`parts`: for "leader", "payload", "trailer" a function (bytes, wrapper) -> what is sent instead."""
+
+    parts: dict[str, Callable[..., Iterable[bytes]]]
+    frame = -1
+
+    def leader(self, transfer: InTransfer, now_ns: int) -> Iterable[InTransfer]:
+        self.frame += 1
+        return self._made("leader", transfer)
+
+    def payload(self, transfer: InTransfer, now_ns: int) -> Iterable[InTransfer]:
+        return self._made("payload", transfer)
+
+    def trailer(self, transfer: InTransfer, now_ns: int) -> Iterable[InTransfer]:
+        return self._made("trailer", transfer)
+
+    def _made(self, name: str, transfer: InTransfer) -> Iterable[InTransfer]:
+        change = self.parts.get(name)
+        if change is None:
+            return (transfer,)
+        made = list(change(bytes(transfer.data), self))
+        return [
+            changed(transfer, each, taken=transfer.taken if n == len(made) - 1 else None)
+            if len(each) == len(transfer.data)
+            else changed(transfer, each, ends=True, taken=transfer.taken if n == len(made) - 1 else None)
+            for n, each in enumerate(made)
+        ]
+
+
+def frames(**parts: Callable[[bytes, Any], Iterable[bytes]]) -> Spoil:
+    def spoil(built: BuiltCamera) -> None:
+        def make(inner: Function) -> FunctionWrapper:
+            made = Frames(inner, always(), {}, Victim(inner, built.camera, built.device, built.port))
+            made.parts = parts
+            return made
+
+        wrap(built, make)
+
+    return spoil
+
+
+def leader_bytes(at: int, new: bytes) -> Spoil:
+    return frames(leader=lambda raw, _: [put(raw, at, new)])
+
+
+def trailer_bytes(at: int, new: bytes) -> Spoil:
+    return frames(trailer=lambda raw, _: [put(raw, at, new)])
+
+
+class Events(QueueFault):
+    def __init__(self, inner: Function, change: Callable[[bytes, int], Iterable[bytes]]) -> None:
+        super().__init__(inner, always(), {}, Victim(inner))
+        self._change = change
+        self._number = -1
+
+    def transfer_in(self, endpoint: int, now_ns: int) -> InTransfer | None:
+        if endpoint != EVENT_IN:
+            return self.inner.transfer_in(endpoint, now_ns)
+        while True:
+            if (waiting := self.queued(endpoint)) is not None:
+                return waiting
+            transfer = self.inner.transfer_in(endpoint, now_ns)
+            if transfer is None:
+                return None
+            self._number += 1
+            self.put(
+                endpoint,
+                [changed(transfer, each) for each in self._change(bytes(transfer.data), self._number)],
+            )
+
+
+def events(change: Callable[[bytes, int], Iterable[bytes]]) -> Spoil:
+    """`change(message, number)`: the messages that are sent instead."""
+    return lambda built: wrap(built, lambda inner: Events(inner, change))
+
+
+# -- endpoints --------------------------------------------------------------------------------------------------
+
+
+class Endpoints(FunctionWrapper):
+    """Halts that the function does not hear of: `heard(kind, endpoint)` -> whether it is passed on."""
+
+    def __init__(self, inner: Function, heard: Callable[[str, int], bool]) -> None:
+        super().__init__(inner)
+        self._heard = heard
+
+    def set_halt(self, endpoint: int, now_ns: int) -> None:
+        if self._heard("set", endpoint):
+            self.inner.set_halt(endpoint, now_ns)
+
+    def clear_halt(self, endpoint: int, now_ns: int) -> None:
+        if self._heard("clear", endpoint):
+            self.inner.clear_halt(endpoint, now_ns)
+
+    def configure(self, value: int, now_ns: int) -> None:
+        if self._heard("configure", value):
+            self.inner.configure(value, now_ns)
+
+
+def hearing(heard: Callable[[str, int], bool]) -> Spoil:
+    return lambda built: wrap(built, lambda inner: Endpoints(inner, heard))

@@ -1,0 +1,141 @@
+"""Faults, mutants and checks test each other.
+
+Every fault makes a check fail that it names; every mutant is caught by all the checks that name it, and in the families
+it was made for no unrelated `must` fails; what no fault and no mutant fails is in uncovered.txt, by name.
+"""
+
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from gadget.faults.catalogue import FAULTS, parse_fault
+from gadget.runner import CameraSpec
+from gadget.tools.conformance.routes import in_process
+from tests.matrix import MUTANTS
+from tests.matrix.examples import EXAMPLES
+from tests.matrix.rig import Mutant
+from u3v.host.conformance.context import Context, Level
+from u3v.host.conformance.declare import CATALOGUE, Check, Phase, Severity
+from u3v.host.conformance.families import all_checks
+from u3v.host.conformance.run import Outcome, Run
+
+HERE = Path(__file__).parent
+IDS = (HERE.parent / "u3v/host/conformance_ids.txt").read_text("utf-8").split()
+BUILT = {check.id for check in all_checks() if check.body is not None}
+SMALL = {"Width": "256", "Height": "64"}
+
+
+def outcomes(mutant: Mutant, ids: Iterable[str]) -> dict[str, Outcome]:
+    """What these checks say of a camera. They are chosen before, so that the rest costs nothing."""
+    wanted = with_traffic(ids)
+    with in_process(mutant.spec()) as route:
+        mutant.spoil(route.built)
+        return {outcome.check.id: outcome for outcome in Run(Context(route), wanted).outcomes()}
+
+
+def with_traffic(ids: Iterable[str]) -> list[Check]:
+    """These checks; where one judges the whole run's traffic, others that make some."""
+    wanted = set(ids)
+    if any(check.phase is Phase.JOURNAL for check in all_checks() if check.id in wanted):
+        wanted |= {
+            "GENCP-HDR-001",
+            "GENCP-HDR-009",
+            "GENCP-RD-001",
+            "GENCP-RD-010",
+            "GENCP-RD-017",
+            "GENCP-WR-001",
+        }
+    return [check for check in all_checks() if check.id in wanted]
+
+
+def failed(outcomes: dict[str, Outcome]) -> set[str]:
+    return {name for name, outcome in outcomes.items() if outcome.result == "fail"}
+
+
+@cache
+def fails_unspoiled() -> frozenset[str]:
+    """Checks that our camera itself does not pass: they can tell nothing of a mutant."""
+    mutant = Mutant("none", "", lambda built: None)
+    return frozenset(failed(outcomes(mutant, BUILT)))
+
+
+CAUGHT = [mutant for mutant in MUTANTS if set(mutant.ids) & BUILT]
+
+
+@pytest.mark.parametrize("mutant", CAUGHT, ids=[f"{m.expected}: {m.name}".replace(" ", "_") for m in CAUGHT])
+def test_a_mutant_is_caught_by_the_checks_that_name_it(mutant: Mutant) -> None:
+    expected = set(mutant.ids) & BUILT
+    said = outcomes(mutant, expected)
+    missed = {
+        name: (said[name].result, said[name].reason) for name in expected if said[name].result != "fail"
+    }
+    assert missed == {}
+
+
+SEEN = [name for name, kind in FAULTS.items() if set(kind.fails) & BUILT]
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_a_fault_is_seen_by_a_check(name: str) -> None:
+    """Each fault, with parameters that let it strike, fails one of the checks it names, or (a legal one) is noted."""
+    kind, texts = FAULTS[name], EXAMPLES[name]
+    wanted = set(kind.fails) & BUILT
+    seen: set[str] = set()
+    for text in texts:
+        fault = parse_fault(text)
+        spec = CameraSpec("acA4096-40um", faults=(fault,))
+        with in_process(spec) as route:
+            run = Run(Context(route), with_traffic(wanted))
+            results = list(run.outcomes())
+            struck = route.built.faults.struck()
+        seen |= {
+            o.check.id
+            for o in results
+            if o.check.id in wanted and (o.result == "fail" or (kind.legal and o.notes))
+        }
+        assert struck, text
+    assert seen, {o.check.id: (o.result, o.reason) for o in results}
+
+
+def test_every_fault_has_an_example() -> None:
+    assert set(EXAMPLES) == set(FAULTS)
+
+
+def uncovered() -> set[str]:
+    """The checks that no fault and no mutant is known to fail, from uncovered.txt."""
+    return set((HERE / "uncovered.txt").read_text("utf-8").split())
+
+
+def covered() -> set[str]:
+    ids = {each for mutant in MUTANTS for each in mutant.ids}
+    return ids | {each for kind in FAULTS.values() for each in kind.fails}
+
+
+def test_every_check_is_named_by_a_fault_or_a_mutant_or_known_to_be_not() -> None:
+    """What fails here: take ids that are covered now out of uncovered.txt; it only becomes shorter."""
+    assert set(IDS) - covered() == uncovered()
+    assert covered() - set(IDS) == set(), "no check is called so"
+
+
+def test_unspoiled_cameras_fail_no_must() -> None:
+    musts = {name for name in fails_unspoiled() if CATALOGUE[name].severity is Severity.MUST}
+    assert musts == set()
+    assert Level.DEFAULT.value == "default"
+
+
+FAMILIES = sorted({mutant.ids[0].rpartition("-")[0] for mutant in CAUGHT})
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_mutants_of_a_family_leave_others_alone(family: str) -> None:
+    """One mutant of each family meets all checks that only read: a `must` outside of what the mutant touches holds."""
+    mutant = next(m for m in CAUGHT if m.ids[0].startswith(family + "-"))
+    area = family.partition("-")[0]
+    foreign = [
+        c.id for c in all_checks() if c.body and area not in c.id and not c.needs and c.trace.value == "-"
+    ]
+    said = outcomes(mutant, foreign)
+    musts = {n for n in failed(said) if CATALOGUE[n].severity is Severity.MUST}
+    assert musts - set(mutant.also.split()) - fails_unspoiled() == set()
