@@ -10,17 +10,15 @@ the settings of that moment: a rate that is raised counts at once, and one of an
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
-from typing import Protocol
 
-from u3v.device import FeatureValues, Timing
-from u3v.exposure import Exposure, ImageSettings
-from u3v.family import BURST, FRAME, Family
-from u3v.frame_memory import FrameMemory
+from u3v.device import Timing
+from u3v.family import BURST, FRAME
 from u3v.happenings import Happening, Happenings
-from u3v.model import Model
+from u3v.pace import Exposer, Rules, rules_of
 
 MAX_IN_FLIGHT_UNPACED = 3
 """Frames exposed but not yet handed over when the camera runs as fast as the host reads."""
@@ -31,80 +29,35 @@ _OVERTRIGGER = {
 }
 
 
-class Exposer(Protocol):
-    """The camera, as its acquisition sees it."""
-
-    @property
-    def now_ns(self) -> int: ...
-
-    @property
-    def model(self) -> Model: ...
-
-    @property
-    def family(self) -> Family: ...
-
-    @property
-    def features(self) -> FeatureValues: ...
-
-    @property
-    def frames(self) -> FrameMemory: ...
-
-    @property
-    def settings(self) -> ImageSettings: ...
-
-    @property
-    def settings_version(self) -> int:
-        """Changes with everything that a period depends on."""
-
-    @property
-    def throughput_bytes_per_s(self) -> float: ...
-
-    def image_slots(self, triggered: bool) -> int | None:
-        """How many images the image buffer takes; None where only their bytes count."""
-
-    @property
-    def sends_nothing(self) -> bool:
-        """Too hot for images, or its pixels are not ready yet."""
-
-    def exposure(self, index: int, block_id: int, start_ns: int, timestamp_ns: int) -> Exposure: ...
-
-    def expose(self, exposure: Exposure) -> None:
-        """The exposure has a place in the frame memory: have its pixels made."""
-
-    def stamp(self, at_ns: int) -> int: ...
-
-
 @dataclass(frozen=True, slots=True)
-class _Rules:
-    """What the settings of one moment say about instants.
+class _Open:
+    """An exposure that has begun, and ends with its trigger signal."""
 
-    `sensor_period_ns` is what sensor and exposure need from one exposure to the next, `period_ns` what everything
-    needs: sensor, link and frame rate. `spacing_ns`: from an exposure to the next one that a trigger may start.
-    Where the image buffer holds one image, the link does not delay a trigger: the exposure takes place, and if the
-    buffer is still full then, its image is skipped. `gap_ns`: what link and frame rate ask for. It leaves the
-    sensor out, because the sensor is bound by the exposure that it had, with the settings of that time.
-    """
-
-    version: int
-    waits_for_frame: bool
-    waits_for_burst: bool
-    readout_ns: int
-    sensor_period_ns: int
-    period_ns: int
-    spacing_ns: int
-    gap_ns: int
+    index: int
+    block_id: int
+    start_ns: int
+    timestamp_ns: int
 
 
 class Acquisition:
-    """The acquisition engine of one camera. `exposed`: exposures since power-on."""
+    """The acquisition engine of one camera. `exposed`: exposures since power-on. `aborted(at_ns)`: what is exposed
+    and read out has come to nothing."""
 
-    def __init__(self, camera: Exposer, happenings: Happenings, timing: Timing, paced: bool) -> None:
+    def __init__(
+        self,
+        camera: Exposer,
+        happenings: Happenings,
+        timing: Timing,
+        paced: bool,
+        aborted: Callable[[int], None] = lambda at_ns: None,
+    ) -> None:
         self.active = False
         self.timing = timing
         self.paced = paced
         self.exposed = 0
         self._camera = camera
         self._happenings = happenings
+        self._aborted = aborted
         self._tick_ns = camera.model.integer("timestamp_increment_ns", 1)
         self._frames_left: int | None = None
         self._suspended: tuple[int | None] | None = None
@@ -118,10 +71,12 @@ class Acquisition:
         self._is_free = False
         self._end_ns: int | None = None
         self._abort_ns: int | None = None
-        self._triggers: deque[int] = deque()
+        self._triggers: deque[tuple[int, bool]] = deque()
+        self._open: _Open | None = None
+        self._release_ns: int | None = None
         self._to_come: list[tuple[int, int, Happening, int]] = []
         self._sequence = count()
-        self._known = _Rules(-1, False, False, 0, 0, 0, 0, 0)
+        self._known = Rules(-1, False, False, False, 0, 0, 0, 0, 0)
 
     # -- commands -----------------------------------------------------------------------------------------
 
@@ -174,7 +129,9 @@ class Acquisition:
         self._sensor_ready_ns = now_ns
         self._readout_end_ns = now_ns
         self._readouts.clear()
+        self._open = self._release_ns = None
         self._camera.frames.abort()
+        self._aborted(now_ns)
 
     def suspend(self, now_ns: int) -> None:
         """The way out for frames was taken away (a halted endpoint). As an abort, but `resume` goes on."""
@@ -192,23 +149,37 @@ class Acquisition:
         """Something was written that a running acquisition locks: whoever did has not come to go on with it."""
         self._suspended = None
 
-    def trigger(self, trigger: str, now_ns: int) -> None:
-        """A trigger signal, FRAME or BURST. One that comes too early, or is not awaited, is lost (an overtrigger)."""
+    def trigger(self, trigger: str, now_ns: int, *, has_width: bool = False) -> None:
+        """A trigger signal, FRAME or BURST. One that comes too early, or is not awaited, is lost (an overtrigger).
+
+        `has_width`: the exposure lasts until `release`, as long as the signal.
+        """
         if not self.triggered(trigger):
             return
-        if not self.waits_for(trigger):
+        if not self.waits_for(trigger, now_ns):
             self._happenings.tell(_OVERTRIGGER[trigger], now_ns)
             return
-        at_ns = now_ns + self._delay_ns(trigger)
+        at_ns = now_ns + self._delay_ns(trigger, now_ns)
         if trigger == BURST:
             self._burst_left = self._camera.features.get("AcquisitionBurstFrameCount")
             self._schedule(at_ns, Happening.FRAME_BURST_START)
             self._not_before_ns = max(self._not_before_ns, at_ns)
         else:
+            self._happenings.tell(Happening.FRAME_TRIGGER, now_ns)
             if now_ns < self._readout_end_ns:
                 self._schedule(now_ns, Happening.TRIGGER_OVERLAPPED)
-            self._triggers.append(at_ns)
+            self._triggers.append((at_ns, has_width))
+            self._release_ns = None
         self.tick(now_ns)
+
+    def release(self, trigger: str, now_ns: int) -> None:
+        """The end of a trigger signal with `has_width`. The exposure is as long as the signal, so it ends as late
+        after this as it began after the trigger."""
+        if trigger != FRAME or self._release_ns is not None:
+            return
+        if self._open is not None or any(has_width for _, has_width in self._triggers):
+            self._release_ns = now_ns + self._delay_ns(FRAME, now_ns)
+            self.tick(now_ns)
 
     def forget_triggers(self) -> None:
         """TriggerMode was written: a camera that no longer waits for a trigger drops those that it has."""
@@ -224,7 +195,7 @@ class Acquisition:
         rules = self._rules()
         return rules.waits_for_frame if trigger == FRAME else rules.waits_for_burst
 
-    def waits_for(self, trigger: str) -> bool:
+    def waits_for(self, trigger: str, now_ns: int) -> bool:
         """Whether a trigger that came now would count (AcquisitionStatus: FrameBurstTriggerWait and
         FrameTriggerWait). A frame trigger must not lead to an exposure before the camera is ready for it."""
         if not self.active or not self.triggered(trigger):
@@ -233,10 +204,12 @@ class Acquisition:
             return not self._burst_left
         if len(self._triggers) >= self._camera.model.integer("trigger_queue", 1) or not self._may_start():
             return False
+        if self._open is not None:
+            return False
         ready_ns = self._earliest_ns()
         if self._triggers:
-            ready_ns = max(ready_ns, self._triggers[-1] + self._rules().spacing_ns)
-        return self._camera.now_ns + self._delay_ns(FRAME) >= ready_ns
+            ready_ns = max(ready_ns, self._triggers[-1][0] + self._rules().spacing_ns)
+        return now_ns + self._delay_ns(FRAME, now_ns) >= ready_ns
 
     def period_ns(self) -> int:
         """The shortest time from one exposure to the next with the settings as they are.
@@ -250,69 +223,39 @@ class Acquisition:
         """The shortest time from one exposure to the next as far as the sensor goes."""
         return self._rules().sensor_period_ns
 
-    def _rules(self) -> "_Rules":
+    def _rules(self) -> Rules:
         version = self._camera.settings_version
         if self._known.version != version:
-            self._known = self._compute_rules(version)
+            self._known = rules_of(self._camera, self.timing, version)
         return self._known
-
-    def _compute_rules(self, version: int) -> "_Rules":
-        camera = self._camera
-        features, settings = camera.features, camera.settings
-        modes = {
-            trigger: features.get("TriggerMode", TriggerSelector=entry) == "On"
-            for trigger, entry in camera.family.triggers.items()
-        }
-        readout_ns = self.timing.readout_ns(settings.sensor_rows)
-        exposure_ns = settings.exposure_ns
-        if features.get_or("ReadoutMode", "Overlapped") == "Sequential":
-            exposure_ns += readout_ns
-        sensor_ns = self.timing.frame_period_ns(settings.sensor_rows, exposure_ns, 0)
-        link_ns = int(settings.wire_bytes * 1e9 / camera.throughput_bytes_per_s)
-        period_ns = max(sensor_ns, link_ns)
-        one_image = camera.image_slots(modes.get(FRAME, False)) == 1
-        if one_image:
-            latency_ns = int(camera.model.number("trigger_latency_us", 0.0) * 1000)
-            period_ns = max(period_ns, latency_ns + settings.exposure_ns + max(readout_ns, link_ns))
-        rate_ns = 0
-        if features.get_or("AcquisitionFrameRateEnable", False):
-            rate_ns = int(1e9 / features.get("AcquisitionFrameRate"))
-        period_ns = max(period_ns, rate_ns)
-        return _Rules(
-            version=version,
-            waits_for_frame=modes.get(FRAME, False),
-            waits_for_burst=modes.get(BURST, False),
-            readout_ns=readout_ns,
-            sensor_period_ns=sensor_ns,
-            period_ns=period_ns,
-            spacing_ns=sensor_ns if one_image else period_ns,
-            gap_ns=0 if one_image else max(link_ns, rate_ns),
-        )
 
     # -- time ---------------------------------------------------------------------------------------------
 
     def next_wakeup_ns(self) -> int | None:
         coming_ns = self._to_come[0][0] if self._to_come else None
-        instants = (coming_ns, self._next_start_ns(), self._end_ns, self._abort_ns)
+        instants = (coming_ns, self._next_start_ns(), self._next_close_ns(), self._end_ns, self._abort_ns)
         return min((at for at in instants if at is not None), default=None)
 
     def tick(self, now_ns: int) -> None:
         if not self._is_free and self._runs_freely():
-            self._not_before_ns = max(self._not_before_ns, now_ns)  # exposures start now, not in the past
+            delay_ns = self._delay_ns(FRAME, now_ns) if self.triggered(FRAME) else 0
+            self._not_before_ns = max(
+                self._not_before_ns, now_ns + delay_ns
+            )  # they start now, not in the past
         while True:
-            start_ns = self._next_start_ns()
-            starts = start_ns is not None and start_ns <= now_ns
-            if self._to_come and self._to_come[0][0] <= min(
-                now_ns, start_ns if starts and start_ns else now_ns
-            ):
-                at_ns, _, what, block_id = heappop(self._to_come)
-                self._happenings.tell(what, at_ns, block_id)
-            elif starts and start_ns is not None:
-                if self._triggers:
-                    self._triggers.popleft()
-                self._expose(start_ns if self.paced else now_ns)
-            else:
+            coming_ns = self._to_come[0][0] if self._to_come else None
+            close_ns, start_ns = self._next_close_ns(), self._next_start_ns()
+            at_ns = min((at for at in (coming_ns, close_ns, start_ns) if at is not None), default=None)
+            if at_ns is None or at_ns > now_ns:
                 break
+            if at_ns == coming_ns:
+                _, _, what, block_id = heappop(self._to_come)
+                self._happenings.tell(what, at_ns, block_id)
+            elif at_ns == close_ns:
+                self._close(at_ns)
+            else:
+                has_width = bool(self._triggers) and self._triggers.popleft()[1]
+                self._expose(at_ns if self.paced else now_ns, has_width)
         self._is_free = self._runs_freely()
         if self._end_ns is not None and self._end_ns <= now_ns:
             self._end(self._end_ns)
@@ -328,11 +271,11 @@ class Acquisition:
     def _schedule(self, at_ns: int, what: Happening, block_id: int = 0) -> None:
         heappush(self._to_come, (at_ns, next(self._sequence), what, block_id))
 
-    def _delay_ns(self, trigger: str) -> int:
+    def _delay_ns(self, trigger: str, now_ns: int) -> int:
         """From a trigger that comes now to what it starts."""
         entry = self._camera.family.triggers[trigger]
-        delay_us = self._camera.features.get_or("TriggerDelay", 0.0, TriggerSelector=entry)
-        return int(delay_us * 1000) + self._latency_ns(self._camera.now_ns)
+        delay_us: float = self._camera.features.get_or("TriggerDelay", 0.0, TriggerSelector=entry)
+        return round(delay_us * 1000) + self._latency_ns(now_ns)
 
     def _latency_ns(self, now_ns: int) -> int:
         """The delay that every trigger has; while an image is read out, the longest that is known."""
@@ -340,7 +283,7 @@ class Acquisition:
         latency_us = number("trigger_latency_us", 0.0)
         if now_ns < self._readout_end_ns:
             latency_us = number("trigger_latency_readout_us", latency_us)
-        return int(latency_us * 1000)
+        return round(latency_us * 1000)
 
     def _earliest_ns(self) -> int:
         """When the next exposure could start with the settings as they are."""
@@ -358,8 +301,10 @@ class Acquisition:
         """When the next exposure starts, as far as that is known."""
         if not self._may_start():
             return None
-        if self.triggered(FRAME):
-            return max(self._triggers[0], self._sensor_ready_ns) if self._triggers else None
+        if self._triggers:
+            return max(self._triggers[0][0], self._sensor_ready_ns) if self._open is None else None
+        if self.triggered(FRAME) and not self._is_held():
+            return None
         if not self.paced and not self._host_keeps_up():
             return None
         return self._earliest_ns()
@@ -370,43 +315,66 @@ class Acquisition:
         room = frames.enabled and frames.has_room(self._camera.settings.wire_bytes)
         return room and frames.in_flight < MAX_IN_FLIGHT_UNPACED
 
-    def _runs_freely(self) -> bool:
-        return self._may_start() and not self.triggered(FRAME)
+    def _is_held(self) -> bool:
+        """Whether a line's level triggers one frame after the other now."""
+        return self._rules().frame_by_level and self._camera.holds_trigger(FRAME)
 
-    def _expose(self, start_ns: int) -> None:
-        camera, frames, settings, rules = (
-            self._camera,
-            self._camera.frames,
-            self._camera.settings,
-            self._rules(),
-        )
-        readout_start_ns = start_ns + settings.exposure_ns
-        self._readout_end_ns = readout_start_ns + rules.readout_ns
-        self._readouts.append((readout_start_ns, self._readout_end_ns))
-        self._sensor_ready_ns = start_ns + (rules.sensor_period_ns if self.paced else 0)
+    def _runs_freely(self) -> bool:
+        return self._may_start() and (not self.triggered(FRAME) or self._is_held())
+
+    def _next_close_ns(self) -> int | None:
+        """When an exposure that is as long as its trigger ends, as far as that is known."""
+        if self._open is None or self._release_ns is None:
+            return None
+        shortest_ns = round(self._camera.model.number("exposure_min_us") * 1000)
+        return max(self._release_ns, self._open.start_ns + shortest_ns)
+
+    def _expose(self, start_ns: int, has_width: bool) -> None:
+        camera, frames, settings = self._camera, self._camera.frames, self._camera.settings
         self._last_start_ns = start_ns
         timestamp_ns = camera.stamp(start_ns)
         if self._last_timestamp_ns is not None:
             timestamp_ns = max(timestamp_ns, self._last_timestamp_ns + self._tick_ns)
         self._last_timestamp_ns = timestamp_ns
-        index, block_id = self.exposed, frames.next_block_id
+        begun = _Open(self.exposed, frames.next_block_id, start_ns, timestamp_ns)
         self.exposed += 1
         for what in (Happening.FRAME_START, Happening.EXPOSURE_START):
-            self._schedule(start_ns, what, block_id)
-        has_place = frames.claims(settings.wire_bytes)
+            self._schedule(start_ns, what, begun.block_id)
+        if self._burst_left:
+            self._burst_left -= 1
+        if self._frames_left is not None:
+            self._frames_left -= 1
+        if has_width:
+            self._open = begun
+        else:
+            self._finish(begun, settings.exposure_ns, self._rules().sensor_period_ns)
+
+    def _close(self, end_ns: int) -> None:
+        """The trigger signal has ended, and so does the exposure. The next one must not begin before it is read out."""
+        begun, self._open, self._release_ns = self._open, None, None
+        if begun is not None:
+            exposure_ns = end_ns - begun.start_ns
+            self._finish(begun, exposure_ns, exposure_ns + self._rules().readout_ns)
+
+    def _finish(self, begun: _Open, exposure_ns: int, period_ns: int) -> None:
+        """How long an exposure takes is known: so is when it is read out, and when the sensor is ready again."""
+        camera, frames, rules = self._camera, self._camera.frames, self._rules()
+        start_ns, block_id = begun.start_ns, begun.block_id
+        readout_start_ns = start_ns + exposure_ns
+        self._readout_end_ns = readout_start_ns + rules.readout_ns
+        self._readouts.append((readout_start_ns, self._readout_end_ns))
+        self._sensor_ready_ns = start_ns + (period_ns if self.paced else 0)
+        wire_bytes = camera.settings.wire_bytes
+        has_place = frames.claims(wire_bytes)
         if frames.enabled and not has_place:
             self._schedule(start_ns, Happening.FRAME_BUFFER_OVERRUN, block_id)
         self._schedule(readout_start_ns, Happening.EXPOSURE_END, block_id)
         self._schedule(self._readout_end_ns, Happening.FRAME_END, block_id)
         if rules.waits_for_frame:
             self._schedule(self._earliest_ns(), Happening.TRIGGER_READY)
-        if self._burst_left:
-            self._burst_left -= 1
-        if self._frames_left is not None:
-            self._frames_left -= 1
-            if self._frames_left == 0:
-                self._end_ns = self._readout_end_ns if self.paced else start_ns
+        if self._frames_left == 0:
+            self._end_ns = self._readout_end_ns if self.paced else start_ns
         if has_place:
-            exposure = camera.exposure(index, block_id, start_ns, timestamp_ns)
+            exposure = camera.exposure(begun.index, block_id, start_ns, begun.timestamp_ns, exposure_ns)
             frames.place(exposure)
             camera.expose(exposure)

@@ -16,6 +16,7 @@ from u3v import sfnc
 from u3v.acquisition import Acquisition
 from u3v.chunks import ChunkData
 from u3v.device import Surroundings, Timed, Timing
+from u3v.digital_io import DigitalIO
 from u3v.errors import GenCPError, Status
 from u3v.exposure import Exposure, ImageSettings, PixelSource, Tail
 from u3v.family import BURST, FRAME
@@ -23,7 +24,8 @@ from u3v.feature_set import FeatureSet
 from u3v.features import Value
 from u3v.frame_memory import FrameMemory
 from u3v.happenings import Happening, Happenings
-from u3v.inputs import Inputs
+from u3v.instants import Instants
+from u3v.lines import KEEP
 from u3v.memory import Memory
 from u3v.model import Model
 from u3v.notifications import Notifications
@@ -43,6 +45,7 @@ class Options:
     `paced`: frames come at the modelled rate; otherwise as fast as the host reads them.
     `slow_link`: the camera's own wire at its lower speed (100 Mbit/s Ethernet); for models that have one.
     `advance_clock`: lets a clock in lockstep go on by some ns, once the request that asked for it is answered.
+    `undefined_level`: what lines make of volts between low and high (see `u3v.lines.Lines`).
     `user_sets`: saved sets by name; `save_user_sets` is called with the one that is saved.
     """
 
@@ -53,6 +56,7 @@ class Options:
     user_sets: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     save_user_sets: Callable[[Mapping[str, Mapping[str, Value]]], None] | None = None
     advance_clock: Callable[[int], None] | None = None
+    undefined_level: str | int = KEEP
 
 
 class Camera:
@@ -99,14 +103,21 @@ class Camera:
             self.happenings.tell,
         )
         self.thermal = ThermalGuard(self.family.thermal, surroundings, self.happenings, self._images_switched)
-        self.acquisition = Acquisition(self, self.happenings, timing, self.options.paced)
+        self.acquisition = Acquisition(
+            self, self.happenings, timing, self.options.paced, self._exposures_aborted
+        )
+        io = DigitalIO(
+            model, self.family, self.features, self.happenings, self.acquisition, self.options.undefined_level
+        )
+        self.io, self.lines, self.inputs = io, io.lines, io.inputs
+        self.counters, self.signals = io.counters, io.signals
         self.throughput = Throughput(self, self.happenings, self._throughput_changed)
-        self.inputs = Inputs(self.family, self.features, self.happenings, self.acquisition.trigger)
         self.notifications = Notifications(self.family, self.features, self.happenings, self.stamp)
         self.happenings.listen(
             lambda _what, at_ns, _block_id: self.acquisition.resume(at_ns), Happening.STREAM_START
         )
-        self.timed: list[Timed] = [self.thermal, self.acquisition, self.throughput]
+        self.instants = Instants(self.acquisition, self.lines, self.counters, self.signals)
+        self.timed: list[Timed] = [self.thermal, self.instants, self.throughput]
         self._name_itself()
         sfnc.load_startup_set(self, self.family.user_sets)
 
@@ -126,6 +137,13 @@ class Camera:
         """When `tick` must be called next, if nothing else happens before."""
         instants = (part.next_wakeup_ns() for part in self.timed)
         return min((at for at in instants if at is not None), default=None)
+
+    def join(self, other: "Camera") -> None:
+        """Lines of the two are wired: what happens in the one, happens to the other at the same instant."""
+        if self.instants is not other.instants:
+            self.instants.join(other.instants)
+            other.timed[other.timed.index(other.instants)] = self.instants
+            other.instants = self.instants
 
     def configure(self, configured: bool, now_ns: int) -> None:
         """A host has configured the camera, or has gone: nothing of an earlier acquisition goes on."""
@@ -248,9 +266,18 @@ class Camera:
         """Too hot for images, or its pixels are not ready yet: nothing is exposed."""
         return self.thermal.sends_nothing or not self._is_ready
 
-    def exposure(self, index: int, block_id: int, start_ns: int, timestamp_ns: int) -> Exposure:
-        """A snapshot of all settings for the exposure that starts at `start_ns`."""
+    def holds_trigger(self, trigger: str) -> bool:
+        """Whether a line's level gives this trigger now."""
+        return self.inputs.holds(trigger)
+
+    def exposure(
+        self, index: int, block_id: int, start_ns: int, timestamp_ns: int, exposure_ns: int | None = None
+    ) -> Exposure:
+        """A snapshot of all settings for the exposure that starts at `start_ns`; `exposure_ns`: if it is not
+        ExposureTime."""
         settings = self.settings
+        if exposure_ns is not None and exposure_ns != settings.exposure_ns:
+            settings = replace(settings, exposure_us=exposure_ns / 1000)
         exposure = Exposure(
             index=index,
             block_id=block_id,
@@ -309,6 +336,9 @@ class Camera:
     def _images_switched(self) -> None:
         self.throughput.report()
 
+    def _exposures_aborted(self, at_ns: int) -> None:
+        self.signals.clear(at_ns)
+
     # -- happenings and commands --------------------------------------------------------------------------
 
     def happened(self, what: Happening, at_ns: int, block_id: int = 0) -> None:
@@ -324,6 +354,7 @@ class Camera:
         self._name_itself()
         self._latched_ns = 0
         sfnc.load_startup_set(self, self.family.user_sets)
+        self.io.power_up(self.now_ns)
         self.reset_requested = True
         self.happened(Happening.DEVICE_RESET, self.now_ns)
         self.throughput.report()

@@ -6,6 +6,7 @@ registers is what the device enforces, because both come from the same declarati
 
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Generic, TypeVar, cast
@@ -58,6 +59,7 @@ class FeatureSet:
         self._memory = memory
         self._region = region
         self._next = region.base
+        self._selected: Mapping[str, str | int] = {}
         self.declared: dict[str, Feature] = {}
         self.address: dict[str, int] = {}
         self.strides: dict[str, tuple[int, ...]] = {}
@@ -81,10 +83,27 @@ class FeatureSet:
 
     def get(self, name: str, **selected: str | int) -> Any:
         """The value of a feature now. `selected`: selector values other than the current ones."""
+        if not selected and name in self._selected:
+            return self._selected[name]
         feature = self.declared[name]
         if feature.read is not None:
-            return feature.read(self._camera)
+            with self._selecting(selected):
+                return feature.read(self._camera)
         return feature.decode(self._memory.device_read(self._where(feature, selected), feature.size))
+
+    @property
+    def version(self) -> int:
+        """Changes with every value."""
+        return self._memory.version
+
+    def values(self, name: str) -> list[Value]:
+        """A stored feature's value for each choice of its selectors; none where the camera has no such feature."""
+        feature = self.declared.get(name)
+        if feature is None:
+            return []
+        return [
+            feature.decode(self._memory.device_read(at, feature.size)) for _, at in self._instances(feature)
+        ]
 
     def set(self, name: str, value: Value, **selected: str | int) -> None:
         """Set a value from the inside: no checks, no hooks."""
@@ -103,7 +122,8 @@ class FeatureSet:
             raw = feature.encode(value)
         except (KeyError, ValueError, TypeError, OverflowError, struct.error):
             raise GenCPError(Status.INVALID_PARAMETER, f"{name} = {value!r}: no value of it") from None
-        self._memory.host_write(self._where(feature, selected), raw)
+        with self._selecting(selected):
+            self._memory.host_write(self._where(feature, selected), raw)
 
     def handle(self, name: str, kind: type[T], default: T | None = None, **selected: str | int) -> Handle[T]:
         """For code that reads a feature often. `default`: what cameras without it have (KeyError without one)."""
@@ -149,15 +169,15 @@ class FeatureSet:
         for feature in self.declared.values():
             if feature.persistent and feature.read is None:
                 for labels, at in self._instances(feature):
-                    key = feature.name + (f"[{','.join(labels)}]" if labels else "")
+                    key = feature.name + (f"[{','.join(map(str, labels))}]" if labels else "")
                     yield key, feature, at, feature.initial_of(labels)
 
-    def _instances(self, feature: Feature) -> Iterator[tuple[tuple[str, ...], int]]:
+    def _instances(self, feature: Feature) -> Iterator[tuple[tuple[str | int, ...], int]]:
         base, strides = self.address[feature.name], self.strides[feature.name]
         axes = [self._axis(name) for name in feature.selectors]
         for labels in product(*axes):
             offsets = (e[x] * s for e, x, s in zip(axes, labels, strides, strict=True))
-            yield tuple(str(label) for label in labels), base + sum(offsets)
+            yield labels, base + sum(offsets)
 
     def _axis(self, name: str) -> Mapping[str | int, int]:
         """The index of each value that a selector can have."""
@@ -193,18 +213,33 @@ class FeatureSet:
         self.strides[feature.name] = tuple(strides)
         self.address[feature.name] = self._allocate(span)
         for labels, at in self._instances(feature):
-            self._region.add(self._register(feature, at))
+            self._region.add(self._register(feature, at, dict(zip(feature.selectors, labels, strict=True))))
             self._memory.device_write(at, feature.encode(feature.initial_of(labels)))
         for kind, source in _dynamic(feature):
             self._place_aspect(feature, kind, source)
 
-    def _register(self, feature: Feature, at: int) -> Register:
+    @contextmanager
+    def _selecting(self, selected: Mapping[str, str | int]) -> Iterator[None]:
+        """What the camera computes meanwhile, it computes for these selectors."""
+        before = self._selected
+        self._selected = {**before, **selected} if selected else before
+        try:
+            yield
+        finally:
+            self._selected = before
+
+    def _register(self, feature: Feature, at: int, selected: Mapping[str, str | int]) -> Register:
         camera = self._camera
         access = {"RO": "R", "WO": "W", "RW": "RW"}[feature.access]
         register = Register(feature.name, at, feature.size, access, busy_ms=feature.busy_ms)
         if feature.read is not None:
             read = feature.read
-            register.refresh = lambda: feature.encode(read(camera))
+
+            def refresh() -> bytes:
+                with self._selecting(selected):
+                    return feature.encode(read(camera))
+
+            register.refresh = refresh
         if "W" in access:
             register.check = lambda raw: self._check(feature, raw)
             register.written = lambda: self._written(feature, at)

@@ -61,9 +61,9 @@ class Feature:
     may_differ: bool = False
     defaults: Mapping[str, Value] = field(default_factory=dict)
 
-    def initial_of(self, labels: tuple[str, ...]) -> Value:
+    def initial_of(self, labels: tuple[str | int, ...]) -> Value:
         """The value at power-up of the instance with these selector values."""
-        return self.defaults.get(",".join(labels), self.initial())
+        return self.defaults.get(",".join(map(str, labels)), self.initial())
 
     @property
     def size(self) -> int:

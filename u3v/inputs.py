@@ -1,62 +1,101 @@
-"""Where the outside world reaches the camera: one place for every signal that can trigger something.
+"""Where the outside world reaches the camera: one place for volts on lines and every signal that can trigger something.
 
-A signal has the name of one of TriggerSource's entries ("Software", "Line1", "Action1") and, where it is
-electrical, an edge. The features say what becomes of it: with TriggerSource = Line1 and TriggerActivation =
+A signal has the name of one of TriggerSource's entries ("Software", "Line1", "Action1", "Counter1End") and, where it
+is electrical, an edge. The features say what becomes of it: with TriggerSource = Line1 and TriggerActivation =
 FallingEdge, a falling edge of Line1 triggers, and nothing else does. What passes goes to the acquisition, which
-decides whether the camera is ready for it. A line's edges are also happenings, whether they trigger or not.
+decides whether the camera is ready for it. Counters and timers hear every signal; so what is lost here is lost to all.
 """
 
 from collections.abc import Callable
-from enum import Enum
+from typing import Protocol
 
 from u3v.device import FeatureValues
-from u3v.family import Family
-from u3v.happenings import Happening, Happenings
+from u3v.edges import LEVELS, OPPOSITE, Edge, counts, edge_of
+from u3v.family import FRAME, Family
+from u3v.lines import Lines
+
+__all__ = ["SOFTWARE", "Edge", "Inputs"]
 
 SOFTWARE = "Software"
+WIDTH = "TriggerWidth"
 
 
-class Edge(Enum):
-    RISING = "RisingEdge"
-    FALLING = "FallingEdge"
+class Triggered(Protocol):
+    """The acquisition, as far as triggers go."""
+
+    def trigger(self, trigger: str, now_ns: int, *, has_width: bool = False) -> None: ...
+
+    def release(self, trigger: str, now_ns: int) -> None:
+        """The end of a trigger signal that began an exposure of its own width."""
 
 
 class Inputs:
-    """`trigger(name, at_ns)`: the acquisition's one entry. `features`: the camera's, asked at every signal."""
+    """`features`: the camera's, asked at every signal. `hear`: the counters and timers."""
 
     def __init__(
         self,
         family: Family,
         features: FeatureValues,
-        happenings: Happenings,
-        trigger: Callable[[str, int], None],
+        lines: Lines,
+        acquisition: Triggered,
+        hear: Callable[[str, int, Edge | None], None],
     ) -> None:
+        self.lines = lines
         self._family = family
         self._features = features
-        self._happenings = happenings
-        self.trigger = trigger
+        self.trigger: Callable[..., None] = acquisition.trigger
         """What becomes of a trigger that passes; whoever stands in between puts something else here."""
+        self._acquisition = acquisition
+        self._hear = hear
 
     def software_trigger(self, now_ns: int) -> None:
         """TriggerSoftware: for the one trigger that TriggerSelector selects."""
+        self._hear("SoftwareTrigger", now_ns, None)
         self._give(self._features.get("TriggerSelector"), SOFTWARE, None, now_ns)
 
+    def apply(self, line: str, volts: float | None, at_ns: int, now_ns: int) -> None:
+        """Volts on a line ("Line1") from `at_ns` on; None: nothing is connected."""
+        self.lines.apply(line, volts, at_ns, now_ns)
+
     def line_edge(self, line: str, edge: Edge, now_ns: int) -> None:
-        """The level of a line ("Line1") has changed."""
-        rising = edge is Edge.RISING
-        self._happenings.tell(Happening.LINE_RISING_EDGE if rising else Happening.LINE_FALLING_EDGE, now_ns)
+        """A line's signal, whatever its volts: for lines that no sheet describes, and for tests."""
+        self.lines.tell_edge(line, edge is Edge.RISING, now_ns)
         self.signal(line, now_ns, edge)
 
     def signal(self, source: str, now_ns: int, edge: Edge | None = None) -> None:
         """Anything that a TriggerSource may name: a line's edge, an action, a counter's end, an encoder's step."""
+        self._hear(source, now_ns, edge)
         for entry in self._family.triggers.values():
             self._give(entry, source, edge, now_ns)
 
+    def holds(self, trigger: str) -> bool:
+        """Whether the trigger is one that a level gives, and its line has that level now."""
+        selected = {"TriggerSelector": self._family.triggers[trigger]}
+        wanted = LEVELS.get(self._features.get_or("TriggerActivation", "", **selected))
+        line = self._features.get("TriggerSource", **selected)
+        return wanted is not None and line in self.lines.all and self.lines.level(line) == wanted
+
     def _give(self, entry: str, source: str, edge: Edge | None, now_ns: int) -> None:
-        chosen = self._features.get("TriggerSource", TriggerSelector=entry)
+        selected = {"TriggerSelector": entry}
+        chosen = self._features.get("TriggerSource", **selected)
         trigger = self._family.trigger_of(entry)
-        if trigger is None or chosen not in (source, self._family.every_source or source):
+        if trigger is None or not self._is_meant(chosen, source):
             return
-        counts = self._features.get_or("TriggerActivation", Edge.RISING.value, TriggerSelector=entry)
-        if edge is None or counts in (edge.value, "AnyEdge"):
+        activation = self._features.get_or("TriggerActivation", Edge.RISING.value, **selected)
+        if edge is not None and trigger == FRAME and self._features.get_or("ExposureMode", "") == WIDTH:
+            begins = Edge(activation) if activation in _EDGES else edge_of(LEVELS.get(activation, True))
+            if edge is begins:
+                self.trigger(trigger, now_ns, has_width=True)
+            elif edge is OPPOSITE[begins]:
+                self._acquisition.release(trigger, now_ns)
+        elif activation not in LEVELS and counts(edge, activation):
             self.trigger(trigger, now_ns)
+
+    def _is_meant(self, chosen: str, source: str) -> bool:
+        """Whether a signal is the chosen one; with "All", any that could be chosen."""
+        if chosen == self._family.every_source:
+            return source in self._features.declared["TriggerSource"].entries
+        return chosen == source
+
+
+_EDGES = {edge.value for edge in Edge}

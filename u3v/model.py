@@ -6,33 +6,24 @@ names the family of cameras whose features, names and events the model has (see 
 only some cameras have are optional.
 """
 
-import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
 from zlib import crc32
 
 from u3v.did_you_mean import hint
 from u3v.errors import ModelError
+from u3v.figures import Figure, read_figure, read_keys
+from u3v.line_facts import LineFacts, read_lines
 from u3v.wire.pfnc import PIXEL_FORMATS
 from u3v.wire.usb import Identity
 
-KINDS = ("printed", "measured", "assumed")
 FAMILIES = ("ace", "generic", "ids", "vcx")
 USB, GIGE = "USB3 Vision", "GigE Vision"
 WIRES = (USB, GIGE)
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One number of a camera: `kind` is "printed", "measured" or "assumed"; `source` says by whom."""
-
-    value: float
-    kind: str
-    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +114,7 @@ class Model:
     manufacturer_info: str
     sfnc_version: str
     figures: Figures
+    lines: tuple[LineFacts, ...] = ()
 
     def integer(self, figure: str, default: int | None = None) -> int:
         """A figure as an int. `default` is for figures that the camera may lack; ValueError without one."""
@@ -180,12 +172,12 @@ def _unique(maker: str, name: str, serial: str) -> int:
 
 def model_names() -> list[str]:
     """Names of the built-in models."""
-    return sorted(load_text(text, path).name for path, text in _files())
+    return sorted(model.name for model in _built_in())
 
 
 def load_model(name: str, extra: Sequence[Model] = ()) -> Model:
     """A model by name, in any case: one of `extra`, or a built-in one. Raises ModelError with the nearest name."""
-    models = {model.name: model for model in (load_text(text, path) for path, text in _files())}
+    models = {model.name: model for model in _built_in()}
     models |= {model.name: model for model in extra}
     for known, model in models.items():
         if known.lower() == name.lower():
@@ -210,10 +202,10 @@ def load_text(text: str, path: str) -> Model:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ModelError(path, "TOML", str(error)) from error
-    top = _keys(path, "", table, [*_TOP, "identity", "figures"])
-    identity = _keys(path, "identity.", top["identity"], _IDENTITY)
+    top = read_keys(path, "", table, [*_TOP, "identity", "figures", "lines"], ["lines"])
+    identity = read_keys(path, "identity.", top["identity"], _IDENTITY)
     optional = [f.name for f in fields(Figures) if f.default is not MISSING]
-    figures = _keys(path, "figures.", top["figures"], [f.name for f in fields(Figures)], optional)
+    figures = read_keys(path, "figures.", top["figures"], [f.name for f in fields(Figures)], optional)
     formats = top["pixel_formats"]
     if not isinstance(formats, list) or not formats:
         raise ModelError(path, "pixel_formats", "must be a list of PFNC names")
@@ -241,7 +233,10 @@ def load_text(text: str, path: str) -> Model:
         pixel_formats=tuple(formats),
         vid=identity["vid"],
         pid=identity["pid"],
-        figures=Figures(**{key: _figure(path, f"figures.{key}", value) for key, value in figures.items()}),
+        figures=Figures(
+            **{key: read_figure(path, f"figures.{key}", value) for key, value in figures.items()}
+        ),
+        lines=read_lines(path, top.get("lines", {})),
     )
     _check_sense(path, model)
     return model
@@ -327,23 +322,12 @@ _ORDERED = (
 )
 
 
-def _files() -> list[tuple[str, str]]:
+@lru_cache(maxsize=1)
+def _built_in() -> tuple[Model, ...]:
+    """The models that come with the package, in the order of their files."""
     folder = resources.files("u3v") / "models"
-    return sorted((f.name, f.read_text("utf-8")) for f in folder.iterdir() if f.name.endswith(".toml"))
-
-
-def _keys(
-    path: str, prefix: str, table: object, known: list[str], optional: Sequence[str] = ()
-) -> Mapping[str, Any]:
-    if not isinstance(table, dict):
-        raise ModelError(path, prefix.rstrip("."), "must be a table")
-    for key in table:
-        if key not in known:
-            raise ModelError(path, prefix + key, f"unknown key{hint(key, known)}")
-    for key in known:
-        if key not in table and key not in optional:
-            raise ModelError(path, prefix + key, "missing")
-    return table
+    texts = sorted((f.name, f.read_text("utf-8")) for f in folder.iterdir() if f.name.endswith(".toml"))
+    return tuple(load_text(text, path) for path, text in texts)
 
 
 def _text(path: str, key: str, value: object) -> str:
@@ -352,15 +336,3 @@ def _text(path: str, key: str, value: object) -> str:
     if len(value) > 63 and key in _REGISTER_TEXTS:
         raise ModelError(path, key, f"has {len(value)} characters, the register takes 63")
     return value
-
-
-def _figure(path: str, key: str, value: object) -> Figure:
-    table = _keys(path, f"{key}.", value, ["value", "kind", "source"])
-    number, kind, source = table["value"], table["kind"], table["source"]
-    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
-        raise ModelError(path, f"{key}.value", "must be a number")
-    if kind not in KINDS:
-        raise ModelError(path, f"{key}.kind", f"{kind!r} is not one of {', '.join(KINDS)}")
-    if not isinstance(source, str) or not source:
-        raise ModelError(path, f"{key}.source", "must say where the figure comes from")
-    return Figure(number, kind, source)

@@ -8,7 +8,7 @@ feature that is not among them is its maker's. Whoever declares a feature of the
 
 _CATEGORIES = """
     Root DeviceControl ImageFormatControl AnalogControl AcquisitionControl EventControl UserSetControl
-    TransportLayerControl ChunkDataControl
+    TransportLayerControl ChunkDataControl DigitalIOControl CounterAndTimerControl SoftwareSignalControl
 """
 _DEVICE = """
     DeviceVendorName DeviceModelName DeviceFamilyName DeviceManufacturerInfo DeviceVersion DeviceFirmwareVersion
@@ -28,6 +28,12 @@ _ACQUISITION = """
     AcquisitionStatus ExposureMode ExposureTime TriggerSelector TriggerMode TriggerSource TriggerSoftware
     TriggerActivation TriggerOverlap TriggerDelay
 """
+_IO = """
+    LineSelector LineMode LineFormat LineInverter LineSource LineStatus LineStatusAll UserOutputSelector
+    UserOutputValue UserOutputValueAll CounterSelector CounterEventSource CounterEventActivation CounterResetSource
+    CounterResetActivation CounterReset CounterValue CounterValueAtReset CounterDuration TimerSelector TimerDuration
+    TimerDelay TimerTriggerSource TimerTriggerActivation SoftwareSignalSelector SoftwareSignalPulse
+"""
 _OTHERS = """
     EventSelector EventNotification TestEventGenerate UserSetSelector UserSetLoad UserSetSave UserSetDefault
     PayloadSize TLParamsLocked
@@ -38,9 +44,10 @@ _CHUNKS = """
     ChunkCounterValue ChunkSequencerSetActive
 """
 _EVENTS = "ExposureStart ExposureEnd FrameBurstStart FrameStart FrameEnd FrameTriggerMissed Test"
+_EVENTS += "".join(f" Line{n}{edge}Edge" for n in range(5) for edge in ("Rising", "Falling"))
 
 STANDARD_EVENTS = frozenset(_EVENTS.split())
 STANDARD_CATEGORIES = frozenset(_CATEGORIES.split()) | {f"Event{name}Data" for name in STANDARD_EVENTS}
 STANDARD_FEATURES = frozenset(
-    f"{_DEVICE} {_IMAGE_FORMAT} {_ANALOG} {_ACQUISITION} {_OTHERS} {_CHUNKS}".split()
+    f"{_DEVICE} {_IMAGE_FORMAT} {_ANALOG} {_ACQUISITION} {_IO} {_OTHERS} {_CHUNKS}".split()
 )

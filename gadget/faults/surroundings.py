@@ -144,6 +144,6 @@ class LostTriggers(FunctionFault):
     def end(self, now_ns: int) -> None:
         self.victim.camera.inputs.trigger = self._passed_on
 
-    def _trigger(self, name: str, at_ns: int) -> None:
+    def _trigger(self, name: str, at_ns: int, **how: bool) -> None:
         if not self.strikes(at_ns):
-            self._passed_on(name, at_ns)
+            self._passed_on(name, at_ns, **how)

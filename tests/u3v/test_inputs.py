@@ -67,7 +67,7 @@ def test_every_edge_is_a_happening(host: Host) -> None:
     seen: list[Happening] = []
     host.camera.happenings.listen(lambda what, _at, _id: seen.append(what), *Happening)
     edge(host, Edge.FALLING)
-    assert seen == [Happening.LINE_FALLING_EDGE]
+    assert seen == [Happening.LINE1_FALLING_EDGE]
 
 
 def test_a_camera_that_hears_every_source_hears_lines() -> None:

@@ -10,7 +10,8 @@ from frames.sensor import load_sensor
 from tests.u3v.rig import PlainTiming, Room
 from u3v.camera import Camera
 from u3v.errors import ModelError
-from u3v.model import KINDS, Figure, Figures, load_model, load_text, model_names
+from u3v.figures import KINDS, Figure
+from u3v.model import Figures, load_model, load_text, model_names
 from u3v.usb3v.bootstrap import USB3_VISION
 
 TEXT = (resources.files("u3v") / "models" / "aca4096_40um.toml").read_text("utf-8")

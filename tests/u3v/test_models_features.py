@@ -15,12 +15,12 @@ from u3v.usb3v.function import UsbFunction
 from u3v.wire.usb import Speed
 
 ABSENT = {
-    IDS: "Chunk Event Sequencer Auto LUT Gamma Counter Timer Line BlackLevel TestImage Decimation UserSetSave "
-    "AcquisitionFrameRate TriggerDelay TriggerActivation",
-    VCX: "Sequencer Auto LUT Gamma Counter Timer Line TestImage TestEvent Burst ThroughputLimitMode",
-    ACE: "Sequencer Auto LUT Gamma Counter Timer Line ShortExposure ReadoutMode DefectPixel GainSelector",
-    ACE_11: "Sequencer Auto LUT Gamma Counter Timer Line ShortExposure ReadoutMode DefectPixel",
-    ACE_8: "Sequencer Auto LUT Gamma Counter Timer Line ShortExposure ReadoutMode DefectPixel",
+    IDS: "Chunk Event Sequencer Auto LUT Gamma Counter Timer LineDebouncer UserOutput BlackLevel TestImage "
+    "Decimation UserSetSave AcquisitionFrameRate TriggerDelay TriggerActivation",
+    VCX: "Sequencer Auto LUT Gamma TestImage TestEvent Burst ThroughputLimitMode",
+    ACE: "Sequencer Auto LUT Gamma ShortExposure ReadoutMode DefectPixel GainSelector",
+    ACE_11: "Sequencer Auto LUT Gamma ShortExposure ReadoutMode DefectPixel",
+    ACE_8: "Sequencer Auto LUT Gamma ShortExposure ReadoutMode DefectPixel",
     GENERIC: "Sequencer Auto LUT Gamma Counter Timer Line ShortExposure ReadoutMode DefectPixel TestImage "
     "Overtrigger TemperatureStatus DeviceID",
 }

@@ -12,7 +12,9 @@ from u3v.sfnc import (
     acquisition_control,
     analog_control,
     chunk_data_control,
+    counter_and_timer_control,
     device_control,
+    digital_io_control,
     event_control,
     image_format_control,
     transport_layer_control,
@@ -48,8 +50,12 @@ THERMAL = ThermalLimits(
 )
 
 
+ACTIVATIONS = {"RisingEdge": 0, "FallingEdge": 1, "AnyEdge": 2, "LevelHigh": 3, "LevelLow": 4}
+
+
 def features(model: Model, wire: WireTraits) -> list[Feature]:
     """Every feature of an ace."""
+    sources = ["Software", *counter_and_timer_control.SIGNALS, *digital_io_control.inputs(model)]
     return [
         *pick(
             image_format_control.features(model),
@@ -64,7 +70,11 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
             " AcquisitionBurstFrameCount AcquisitionFrameRateEnable AcquisitionFrameRate ResultingFrameRate"
             " SensorReadoutTime ExposureMode ExposureTime TriggerSelector TriggerMode TriggerSource"
             " TriggerActivation TriggerDelay TriggerSoftware AcquisitionStatusSelector AcquisitionStatus",
+            ExposureMode={"entries": {"Timed": 1, "TriggerWidth": 2}},
+            TriggerSource={"entries": {name: value for value, name in enumerate(sources)}},
+            TriggerActivation={"entries": ACTIVATIONS},
         ),
+        *_lines(model),
         *device_control.features(model, wire),
         device_control.temperature_status(THERMAL),
         *transport_layer_control.features(model),
@@ -78,6 +88,39 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
 def chunks(model: Model) -> list[Chunk]:
     """What may follow the pixels."""
     return chunk_data_control.chunks(model, CHUNKS)
+
+
+def _lines(model: Model) -> list[Feature]:
+    """Lines, timer and counters, as Basler's own documentation has them for ace USB cameras."""
+    outputs = [f"UserOutput{n}" for n, _ in enumerate((x for x in model.lines if x.can_be_output), 1)]
+    shown = ("ExposureActive", "FrameTriggerWait", "FrameBurstTriggerWait", "Timer1Active")
+    return [
+        *pick(
+            digital_io_control.features(model, [*outputs, *shown], outputs, debouncer_max_us=20_000.0),
+            "LineSelector LineMode LineFormat LineInverter LineDebouncerTime LineSource LineStatus LineStatusAll"
+            " LineOverloadStatus UserOutputSelector UserOutputValue UserOutputValueAll",
+        ),
+        *counter_and_timer_control.software_signals(),
+        *pick(
+            counter_and_timer_control.timer(
+                ["ExposureStart"],
+                delay_max_us=16_777_215.0,
+                duration_min_us=1.0,
+                duration_max_us=16_777_215.0,
+            ),
+            "TimerSelector TimerDuration TimerDelay TimerTriggerSource",
+        ),
+        *pick(
+            counter_and_timer_control.counters(
+                ["FrameTrigger", "FrameStart", "Off"],
+                ["Off", "Software", *digital_io_control.inputs(model)],
+                duration=0,
+                duration_min=0,
+            ),
+            "CounterSelector CounterEventSource CounterResetSource CounterResetActivation CounterReset CounterValue"
+            " CounterDuration",
+        ),
+    ]
 
 
 FAMILY = Family(

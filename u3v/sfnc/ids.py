@@ -1,8 +1,9 @@
 """IDS uEye with an IMX412: ROI, binning, mirroring, exposure, gain, free run and triggers, and no more.
 
 No events, chunks, sequencer, auto functions, LUT or gamma. Gain is a factor, as IDS has it, and the frame
-trigger is called ExposureStart. What its data sheet does not name is what IDS' own programs need to start:
-the factory's user set, the throughput limit, the temperature (assumed).
+trigger is called ExposureStart. A line triggers with its rising edge, and an output can show the exposure (assumed).
+What its data sheet does not name is what IDS' own programs need to start: the factory's user set, the throughput
+limit, the temperature (assumed).
 """
 
 import math
@@ -15,6 +16,7 @@ from u3v.sfnc import (
     acquisition_control,
     analog_control,
     device_control,
+    digital_io_control,
     image_format_control,
     transport_layer_control,
     user_set_control,
@@ -27,6 +29,7 @@ USER_SETS = ("Default",)
 
 def features(model: Model, wire: WireTraits) -> list[Feature]:
     """Every feature of an IDS camera."""
+    sources = ["Software", *digital_io_control.inputs(model)]
     trigger = {"entries": {"ExposureStart": 0}, "default": ""}
     return [
         *pick(
@@ -56,6 +59,11 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
             " ExposureTime TriggerSelector TriggerMode TriggerSource TriggerSoftware",
             AcquisitionMode={"entries": {"SingleFrame": 0, "Continuous": 2}},
             TriggerSelector=trigger,
+            TriggerSource={"entries": {name: value for value, name in enumerate(sources)}},
+        ),
+        *pick(
+            digital_io_control.features(model, ("Off", "ExposureActive")),
+            "LineSelector LineMode LineInverter LineSource LineStatus LineStatusAll",
         ),
         *pick(
             device_control.features(model, wire),

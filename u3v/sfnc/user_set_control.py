@@ -63,6 +63,7 @@ def _startup(camera: Device, sets: Sequence[str]) -> str:
 def _restore(camera: Device, name: str, sets: Sequence[str]) -> None:
     camera.features.restore(camera.user_sets.get(name, {}) if name != sets[0] else {})
     camera.acquisition.forget_triggers()
+    camera.lines.look(camera.now_ns)
 
 
 def _save(camera: Device) -> None:

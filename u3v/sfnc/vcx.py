@@ -1,9 +1,9 @@
 """Baumer VCX: SFNC 2.4 names, the events of its data sheet, one image in the buffer while triggered.
 
-Absent, because the model does not have them yet: line I/O (with its trigger sources and events), counters, the
-timer, the sequencer, chunks, auto functions and the luminance LUT. The data sheet does not name its test patterns,
-so they are those of SFNC 2.4 (assumed). `ReadoutMode` and the defect pixel list follow the data sheet. The list is
-read-only: whoever builds the camera enters its hot pixels, as the factory does.
+Absent, because the model does not have them yet: the sequencer, chunks, auto functions and the luminance LUT.
+The data sheet does not name its test patterns, so they are those of SFNC 2.4 (assumed). `ReadoutMode` and the defect
+pixel list follow the data sheet. The list is read-only: whoever builds the camera enters its hot pixels, as the
+factory does. It does not print edges for triggers, counters and timer either: those are a sister model's (assumed).
 """
 
 from dataclasses import replace
@@ -18,7 +18,9 @@ from u3v.sfnc import (
     acquisition_control,
     analog_control,
     chunk_data_control,
+    counter_and_timer_control,
     device_control,
+    digital_io_control,
     event_control,
     image_format_control,
     transport_layer_control,
@@ -40,6 +42,19 @@ TEST_PATTERNS = (
     "VerticalLineMoving",
     "FrameCounter",
 )
+LINES = ("Line0", "Line1", "Line2")
+COUNTER_ENDS = ("Counter1End", "Counter2End")
+TRIGGER_SOURCES = ("Off", "Software", "All", *LINES, *COUNTER_ENDS, "Action1")
+USER_OUTPUTS = ("UserOutput1", "UserOutput2", "UserOutput3")
+OUTPUT_SOURCES = ("Off", "ExposureActive", "Timer1Active", "ReadoutActive", *USER_OUTPUTS, "TriggerReady")
+TIMER_SOURCES = (
+    *("Off", "Line0", "SoftwareTrigger", "ExposureStart", "ExposureEnd"),
+    *("FrameTransferSkipped", "TriggerSkipped", "Action1"),
+)
+COUNTER_EVENTS = (
+    *("Off", *COUNTER_ENDS, "ExposureActive", "FrameTransferSkipped", "FrameTrigger"),
+    *("TriggerSkipped", *LINES),
+)
 USER_SETS = ("UserSet0", "UserSet1", "UserSet2", "UserSet3")
 CHUNKS = (
     "Image Binning BlackLevel CounterValue DeviceTemperature ExposureTime FrameID Gain Height"
@@ -53,6 +68,8 @@ EVENTS = {
     "FrameEnd": "A frame has been read out.",
     "FrameStart": "A frame has begun.",
     "FrameTransferSkipped": "The image buffer was full: a frame was not transferred.",
+    **{f"{line}FallingEdge": f"{line} has become low." for line in LINES},
+    **{f"{line}RisingEdge": f"{line} has become high." for line in LINES},
     "TransferBufferFull": "The image buffer takes no further frame.",
     "TransferBufferReady": "The image buffer takes frames again.",
     "TriggerOverlapped": "A trigger came while a frame was read out.",
@@ -96,6 +113,7 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
             BlackLevel={"selectors": ("BlackLevelSelector",), "unit": "LSB"},
         ),
         *_acquisition(model),
+        *_lines(model),
         *_defect_pixels(model),
         *pick(
             device_control.features(model, wire),
@@ -137,7 +155,7 @@ def _acquisition(model: Model) -> list[Feature]:
         Enumeration(
             name="TriggerOverlap",
             tooltip="How early a trigger may come: while the last frame is read out.",
-            entries={"Readout": 0},
+            entries={"ReadOut": 0},
             selectors=("TriggerSelector",),
         ),
     ]
@@ -146,15 +164,33 @@ def _acquisition(model: Model) -> list[Feature]:
             acquisition_control.features(model),
             "AcquisitionMode AcquisitionStart AcquisitionStop AcquisitionAbort AcquisitionFrameCount"
             " AcquisitionFrameRateEnable AcquisitionFrameRate ResultingFrameRate SensorReadoutTime"
-            " ExposureMode ExposureTime TriggerSelector TriggerMode TriggerSource TriggerDelay"
-            " TriggerSoftware AcquisitionStatusSelector AcquisitionStatus",
+            " ExposureMode ExposureTime TriggerSelector TriggerMode TriggerSource"
+            " TriggerActivation TriggerDelay TriggerSoftware AcquisitionStatusSelector AcquisitionStatus",
             AcquisitionAbort={"tooltip": "Stops; the frame that is being read out is read out first."},
             ExposureTime={"min": _exposure_min_us, "changed_by": ("ShortExposureTimeEnable",)},
             TriggerSelector={"entries": {"FrameStart": 0}},
-            TriggerSource={"entries": {"Off": 0, "Software": 1, "All": 2}, "default": "All"},
+            TriggerSource={
+                "entries": {name: value for value, name in enumerate(TRIGGER_SOURCES)},
+                "default": "All",
+            },
+            TriggerActivation={"entries": counter_and_timer_control.EDGES},
             AcquisitionStatusSelector={"entries": {"AcquisitionTriggerWait": 0, "AcquisitionActive": 1}},
         ),
         *(replace(feature, category=acquisition_control.CATEGORY) for feature in special),
+    ]
+
+
+def _lines(model: Model) -> list[Feature]:
+    return [
+        *pick(
+            digital_io_control.features(model, OUTPUT_SOURCES, USER_OUTPUTS, debouncer_max_us=5000.0),
+            "LineSelector LineMode LineFormat LineInverter LineDebouncerHighTimeAbs LineDebouncerLowTimeAbs LineSource"
+            " LineStatus LineStatusAll UserOutputSelector UserOutputValue UserOutputValueAll",
+        ),
+        *counter_and_timer_control.timer(
+            TIMER_SOURCES, delay_max_us=2e6, duration_min_us=4.0, duration_max_us=2e6
+        ),
+        *counter_and_timer_control.counters(COUNTER_EVENTS, ("Off", *COUNTER_ENDS, *LINES)),
     ]
 
 
