@@ -22,6 +22,7 @@ from u3v.exposure import Exposure, ImageSettings, PixelSource, Tail
 from u3v.family import BURST, FRAME
 from u3v.feature_set import FeatureSet
 from u3v.features import Value
+from u3v.files import Files
 from u3v.frame_memory import FrameMemory
 from u3v.happenings import Happening, Happenings
 from u3v.instants import Instants
@@ -35,7 +36,7 @@ from u3v.throughput import Throughput
 from u3v.wire_traits import Link, WireTraits
 
 USER_ID = "DeviceUserID"
-FEATURE_BYTES = 0x10000
+FEATURE_BYTES = 0x40000
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ class Camera:
         self.memory = Memory()
         region = self.memory.add_region("features", wire.features_address, FEATURE_BYTES)
         self.features = FeatureSet(self, sfnc.features(model, wire), self.memory, region)
+        self.files = Files(self, self.family.files(model))
         self.chunks = self.family.chunks(model)
         self._tail = ChunkData(self, self.chunks) if self.chunks and tail is None else tail
         self._reader = SettingsReader(self, self.features, self.family, self._tail)
@@ -150,6 +152,7 @@ class Camera:
         self.at(now_ns)
         self.acquisition.abort(now_ns)
         self.frames.close()
+        self.files.forget()
         changed, self.configured = configured != self.configured, configured
         self.throughput.report()
         if changed:
@@ -350,6 +353,7 @@ class Camera:
         when it can; a wire that listens for the happening resets its own registers."""
         self.acquisition.abort(self.now_ns)
         self.frames.close()
+        self.files.forget()
         self.features.power_up()
         self._name_itself()
         self._latched_ns = 0
@@ -381,6 +385,7 @@ class Camera:
     def _name_itself(self) -> None:
         """Identity strings that no register of the wire holds."""
         known = {
+            "DeviceFirmwareVersion": sfnc.firmware_version(self),
             "DeviceSerialNumber": self.options.serial,
             "DeviceID": self.options.serial,
             USER_ID: self.user_defined_name,

@@ -112,6 +112,20 @@ class WarmthStatus(Protocol):
     def status(self) -> str: ...
 
 
+class FileOperations(Protocol):
+    """The camera's files, as features open and read them."""
+
+    @property
+    def succeeded(self) -> bool: ...
+
+    @property
+    def result(self) -> int: ...
+
+    def size(self, name: str) -> int: ...
+
+    def execute(self, name: str, operation: str) -> None: ...
+
+
 class WorldInputs(Protocol):
     def software_trigger(self, now_ns: int) -> None: ...
 
@@ -171,6 +185,9 @@ class Device(Protocol):
 
     @property
     def signals(self) -> SignalLevels: ...
+
+    @property
+    def files(self) -> FileOperations: ...
 
     @property
     def surroundings(self) -> Surroundings: ...

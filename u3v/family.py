@@ -7,6 +7,7 @@ from typing import Any
 from u3v.chunks import Chunk
 from u3v.device import Device
 from u3v.features import Feature
+from u3v.files import DeviceFile
 from u3v.happenings import Happening
 from u3v.model import Model
 from u3v.thermal import ThermalLimits
@@ -32,7 +33,7 @@ class Family:
     `every_source`: TriggerSource's entry for any signal at all. `user_sets`: the first is the factory's.
     `gain_db`: the gain in dB, whatever Gain's unit. `thermal`: what it does when it gets warm; None: nothing.
     `abort_after_readout`: AcquisitionAbort waits for the frame that is being read out. `chunks`: what may follow the
-    pixels.
+    pixels. `files`: what FileSelector offers.
     """
 
     features: Callable[[Model, WireTraits], list[Feature]]
@@ -45,6 +46,7 @@ class Family:
     thermal: ThermalLimits | None = None
     abort_after_readout: bool = False
     chunks: Callable[[Model], Sequence[Chunk]] = lambda model: ()
+    files: Callable[[Model], Sequence[DeviceFile]] = lambda model: ()
     event_ids: Mapping[str, int] = field(init=False)
 
     def __post_init__(self) -> None:

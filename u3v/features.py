@@ -218,6 +218,29 @@ class String(Feature):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ByteArray(Feature):
+    """IRegister: `length` bytes. The Python value is their hex digits."""
+
+    length: int = 64
+
+    @property
+    def size(self) -> int:
+        return self.length
+
+    def initial(self) -> str:
+        return "00" * self.length
+
+    def encode(self, value: Value) -> bytes:
+        raw = bytes.fromhex(str(value))
+        if len(raw) != self.length:
+            raise ValueError(f"{self.name}: {len(raw)} bytes, not {self.length}")
+        return raw
+
+    def decode(self, raw: Bytes) -> str:
+        return bytes(raw).hex()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Command(Feature):
     """ICommand: any write of a value other than 0 executes; reads 0 when done."""
 

@@ -17,7 +17,17 @@ from xml.sax.saxutils import escape, quoteattr
 
 from u3v.chunks import Chunk
 from u3v.feature_set import FeatureSet
-from u3v.features import Boolean, Command, Enumeration, Feature, Float, Integer, String, while_acquiring
+from u3v.features import (
+    Boolean,
+    ByteArray,
+    Command,
+    Enumeration,
+    Feature,
+    Float,
+    Integer,
+    String,
+    while_acquiring,
+)
 from u3v.standard_names import STANDARD_CATEGORIES, STANDARD_EVENTS, STANDARD_FEATURES
 
 NAMESPACE = "http://www.genicam.org/GenApi/Version_1_1"
@@ -51,6 +61,7 @@ _SIGNED = _Coding("IntReg", ("<Sign>Signed</Sign>", _LITTLE))
 _UNSIGNED = _Coding("IntReg", ("<Sign>Unsigned</Sign>", _LITTLE))
 _FLOAT = _Coding("FloatReg", (_LITTLE,))
 _TEXT = _Coding("StringReg")
+_BYTES = _Coding("Register")
 
 
 @dataclass(frozen=True)
@@ -105,14 +116,16 @@ class _Document:
         body = "".join(f"\n    {child}" for child in children)
         self.nodes.append(f'  <{kind} Name="{name}" NameSpace="{_space(standard)}">{body}\n  </{kind}>')
 
-    def register(self, register: _Register) -> None:
-        children = [_tag("Visibility", "Invisible"), _tag("Address", f"{register.address:#x}")]
+    def register(self, register: _Register, head: Sequence[str] = (), *, standard: bool = False) -> None:
+        children = [*(head or [_tag("Visibility", "Invisible")]), _tag("Address", f"{register.address:#x}")]
         for selector, stride in register.indices:
             children.append(f'<pIndex Offset="{stride}">{selector}</pIndex>')
         children += [_tag("Length", register.length), _tag("AccessMode", register.access)]
         children += [_tag("pPort", register.port), _tag("Cachable", register.cachable)]
         children += [_tag("pInvalidator", name) for name in register.invalidators]
-        self.node(register.coding.kind, register.name, [*children, *register.coding.elements])
+        self.node(
+            register.coding.kind, register.name, [*children, *register.coding.elements], standard=standard
+        )
 
     def feature(self, feature: Feature) -> _Coding:
         """The node of a feature; its register, too, where that is the camera's. Returns what its bytes mean."""
@@ -157,6 +170,9 @@ class _Document:
             children.append("<CommandValue>1</CommandValue>")
         elif isinstance(feature, String):
             kind, coding = "String", _TEXT
+        if isinstance(feature, ByteArray):
+            self._value(feature, _BYTES, head, standard=standard)
+            return _BYTES
         self.node(kind, name, children, standard=standard)
         if feature.name in self._features:
             self._value(feature, coding)
@@ -191,7 +207,10 @@ class _Document:
         ]
         self.node("Enumeration", selector.name, children, standard=standard)
 
-    def _value(self, feature: Feature, coding: _Coding) -> None:
+    def _value(
+        self, feature: Feature, coding: _Coding, head: Sequence[str] = (), *, standard: bool = False
+    ) -> None:
+        """The register of a feature. `head`: the feature is its register, and no other node."""
         features = self._features
         volatile = feature.read is not None or isinstance(feature, Command)
         rounds = feature.may_differ or (isinstance(feature, Float) and bool(feature.inc))
@@ -200,7 +219,7 @@ class _Document:
             invalidators += ("UserSetLoad", "DeviceReset")
         self.register(
             _Register(
-                f"{feature.name}_Reg",
+                feature.name if head else f"{feature.name}_Reg",
                 coding,
                 features.address[feature.name],
                 feature.size,
@@ -211,7 +230,9 @@ class _Document:
                 ),
                 cachable="NoCache" if volatile else "WriteAround" if rounds else "WriteThrough",
                 invalidators=tuple(i for i in invalidators if i in features),
-            )
+            ),
+            head,
+            standard=standard,
         )
 
     def _hidden(self, feature: Feature) -> None:

@@ -9,6 +9,7 @@ feature that is not among them is its maker's. Whoever declares a feature of the
 _CATEGORIES = """
     Root DeviceControl ImageFormatControl AnalogControl AcquisitionControl EventControl UserSetControl
     TransportLayerControl ChunkDataControl DigitalIOControl CounterAndTimerControl SoftwareSignalControl
+    FileAccessControl
 """
 _DEVICE = """
     DeviceVendorName DeviceModelName DeviceFamilyName DeviceManufacturerInfo DeviceVersion DeviceFirmwareVersion
@@ -43,11 +44,15 @@ _CHUNKS = """
     ChunkTimestamp ChunkFrameID ChunkExposureTime ChunkGain ChunkBlackLevel ChunkLineStatusAll ChunkCounterSelector
     ChunkCounterValue ChunkSequencerSetActive
 """
+_FILES = """
+    FileSelector FileOperationSelector FileOperationExecute FileOpenMode FileAccessBuffer FileAccessOffset
+    FileAccessLength FileOperationStatus FileOperationResult FileSize
+"""
 _EVENTS = "ExposureStart ExposureEnd FrameBurstStart FrameStart FrameEnd FrameTriggerMissed Test"
 _EVENTS += "".join(f" Line{n}{edge}Edge" for n in range(5) for edge in ("Rising", "Falling"))
 
 STANDARD_EVENTS = frozenset(_EVENTS.split())
 STANDARD_CATEGORIES = frozenset(_CATEGORIES.split()) | {f"Event{name}Data" for name in STANDARD_EVENTS}
 STANDARD_FEATURES = frozenset(
-    f"{_DEVICE} {_IMAGE_FORMAT} {_ANALOG} {_ACQUISITION} {_IO} {_OTHERS} {_CHUNKS}".split()
+    f"{_DEVICE} {_IMAGE_FORMAT} {_ANALOG} {_ACQUISITION} {_IO} {_OTHERS} {_CHUNKS} {_FILES}".split()
 )

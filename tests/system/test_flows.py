@@ -1,6 +1,7 @@
 """What real hosts do beside grabbing: chunks, events, files, user sets; over the preload library."""
 
 import sys
+from typing import Any
 
 import pytest
 
@@ -30,17 +31,19 @@ def test_aravis_reads_chunks(model: str) -> None:
         assert frame.get("ChunkPixelFormat", "Mono8") in ("Mono8", "BayerRG8")
 
 
-def pylon_flow(name: str) -> dict[str, object]:
-    client = [sys.executable, CLIENTS / "pylon_flows.py", name]
-    (result,) = objects(with_camera(client, "--no-pacing").stdout)
-    return dict(result)
+def pylon_flows(*names: str) -> list[dict[str, Any]]:
+    client = [sys.executable, CLIENTS / "pylon_flows.py", *names]
+    results = objects(with_camera(client, "--no-pacing").stdout)
+    assert [result["flow"] for result in results] == list(names)
+    return results
 
 
-def test_pylon_reads_chunks() -> None:
-    """But for the frames that pylon withholds from cameras it does not know."""
-    result = pylon_flow("chunks")
-    frames = result["frames"]
-    assert isinstance(frames, list) and len(frames) >= 0.85 * 40
-    for frame in frames:
+def test_pylons_own_flows() -> None:
+    """Chunks, but for the frames that pylon withholds from cameras it does not know; files; user sets."""
+    chunks, files, sets = pylon_flows("chunks", "files", "user_sets")
+    assert len(chunks["frames"]) >= 0.85 * 40
+    for frame in chunks["frames"]:
         assert frame["Timestamp"] == frame["timestamp"]
         assert (frame["ExposureTime"], frame["Gain"], frame["has_crc"]) == (1234.0, 3.0, True)
+    assert files["same"] and "FirmwareUpdate" in files["names"]
+    assert (sets["gains"], sets["default"]) == ([0.0, 1.0, 2.0, 3.0], "UserSet2")

@@ -11,13 +11,14 @@ from u3v.features import Feature
 from u3v.model import Model
 from u3v.sfnc.ace import FAMILY as ACE
 from u3v.sfnc.event_control import event_nodes
+from u3v.sfnc.file_access_control import firmware_version
 from u3v.sfnc.generic import FAMILY as GENERIC
 from u3v.sfnc.ids import FAMILY as IDS
 from u3v.sfnc.user_set_control import load_startup_set
 from u3v.sfnc.vcx import FAMILY as VCX
 from u3v.wire_traits import WireTraits
 
-__all__ = ["Family", "event_nodes", "family", "features", "load_startup_set"]
+__all__ = ["Family", "event_nodes", "family", "features", "firmware_version", "load_startup_set"]
 
 _FAMILIES = {"ace": ACE, "generic": GENERIC, "ids": IDS, "vcx": VCX}
 

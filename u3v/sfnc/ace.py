@@ -7,6 +7,7 @@ USB3 Vision does not know.
 from u3v.chunks import Chunk
 from u3v.family import BURST, FRAME, Family, pick
 from u3v.features import Feature
+from u3v.files import DeviceFile
 from u3v.model import Model
 from u3v.sfnc import (
     acquisition_control,
@@ -16,6 +17,7 @@ from u3v.sfnc import (
     device_control,
     digital_io_control,
     event_control,
+    file_access_control,
     image_format_control,
     transport_layer_control,
     user_set_control,
@@ -81,7 +83,18 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
         *user_set_control.features(USER_SETS),
         *event_control.features(EVENTS),
         *chunk_data_control.features(chunks(model)),
+        *file_access_control.features(files(model)),
         *virtual_camera.features(model),
+    ]
+
+
+def files(_model: Model) -> list[DeviceFile]:
+    """What FileSelector offers."""
+    sets = (file_access_control.user_set_file(name) for name in USER_SETS[1:])
+    return [
+        file_access_control.user_file("UserData", 4096),
+        *sets,
+        file_access_control.firmware_file(),
     ]
 
 
@@ -130,5 +143,6 @@ FAMILY = Family(
     event_names={},
     triggers={BURST: "FrameBurstStart", FRAME: "FrameStart"},
     user_sets=USER_SETS,
+    files=files,
     chunks=chunks,
 )

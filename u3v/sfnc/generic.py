@@ -8,6 +8,7 @@ other cameras here have: ResultingFrameRate, the event FrameBufferOverrun and th
 from u3v.chunks import Chunk
 from u3v.family import BURST, FRAME, Family, pick
 from u3v.features import Enumeration, Feature
+from u3v.files import DeviceFile
 from u3v.happenings import Happening
 from u3v.model import Model
 from u3v.sfnc import (
@@ -16,6 +17,7 @@ from u3v.sfnc import (
     chunk_data_control,
     device_control,
     event_control,
+    file_access_control,
     image_format_control,
     transport_layer_control,
     user_set_control,
@@ -100,8 +102,15 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
         *user_set_control.features(USER_SETS),
         *event_control.features(EVENTS),
         *chunk_data_control.features(chunks(model), selectable_image=True),
+        *file_access_control.features(files(model)),
         *virtual_camera.features(model),
     ]
+
+
+def files(_model: Model) -> list[DeviceFile]:
+    """What FileSelector offers."""
+    sets = (file_access_control.user_set_file(name) for name in USER_SETS[1:])
+    return [file_access_control.user_file("UserFile", 4096), *sets]
 
 
 def chunks(model: Model) -> list[Chunk]:
@@ -119,5 +128,6 @@ FAMILY = Family(
     event_names={Happening.FRAME_START_OVERTRIGGER: "FrameTriggerMissed"},
     triggers={BURST: "FrameBurstStart", FRAME: "FrameStart"},
     user_sets=USER_SETS,
+    files=files,
     chunks=chunks,
 )

@@ -11,12 +11,14 @@ import math
 from u3v.device import Device
 from u3v.family import FRAME, Family, pick
 from u3v.features import Enumeration, Feature, Float
+from u3v.files import DeviceFile
 from u3v.model import Model
 from u3v.sfnc import (
     acquisition_control,
     analog_control,
     device_control,
     digital_io_control,
+    file_access_control,
     image_format_control,
     transport_layer_control,
     user_set_control,
@@ -75,8 +77,14 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
         ),
         *transport_layer_control.features(model),
         *user_set_control.features(USER_SETS),
+        *file_access_control.features(files(model)),
         *(f for f in virtual_camera.features(model) if f.name != "VirtualEventsDropped"),
     ]
+
+
+def files(_model: Model) -> list[DeviceFile]:
+    """What FileSelector offers."""
+    return [file_access_control.firmware_file()]
 
 
 def _gain_db(camera: Device) -> float:
@@ -89,5 +97,6 @@ FAMILY = Family(
     event_names={},
     triggers={FRAME: "ExposureStart"},
     user_sets=USER_SETS,
+    files=files,
     gain_db=_gain_db,
 )

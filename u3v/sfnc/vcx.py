@@ -12,6 +12,7 @@ from u3v.chunks import Chunk
 from u3v.device import Device
 from u3v.family import FRAME, Family, pick
 from u3v.features import Boolean, Enumeration, Feature, Integer
+from u3v.files import DeviceFile
 from u3v.happenings import Happening
 from u3v.model import Model
 from u3v.sfnc import (
@@ -22,6 +23,7 @@ from u3v.sfnc import (
     device_control,
     digital_io_control,
     event_control,
+    file_access_control,
     image_format_control,
     transport_layer_control,
     user_set_control,
@@ -129,8 +131,14 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
         *user_set_control.features(USER_SETS),
         *event_control.features(EVENTS),
         *chunk_data_control.features(chunks(model), selectable_image=True),
+        *file_access_control.features(files(model)),
         *virtual_camera.features(model),
     ]
+
+
+def files(_model: Model) -> list[DeviceFile]:
+    """What FileSelector offers."""
+    return [file_access_control.user_set_file(name) for name in USER_SETS[1:]]
 
 
 def chunks(model: Model) -> list[Chunk]:
@@ -260,6 +268,7 @@ FAMILY = Family(
     },
     triggers={FRAME: "FrameStart"},
     user_sets=USER_SETS,
+    files=files,
     chunks=chunks,
     every_source="All",
     abort_after_readout=True,  # data sheet: AcquisitionAbort is delayed by up to 65.8 ms, the readout's time

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable
 
-from pypylon import pylon
+from pypylon import genicam, pylon
 
 FRAMES = 40
 
@@ -42,7 +42,39 @@ def chunks(camera: pylon.InstantCamera) -> dict[str, object]:
     return {"chunks": names, "failed": failed, "frames": frames}
 
 
-FLOWS: dict[str, Callable[[pylon.InstantCamera], dict[str, object]]] = {"chunks": chunks}
+def files(camera: pylon.InstantCamera) -> dict[str, object]:
+    """pylon's sample "FileAccess": a file is written and read again."""
+    content = bytes(n * 7 % 251 for n in range(3000))
+    file = genicam.FileAccess()
+    file.open(camera.GetNodeMap(), "UserData", "w")
+    file.write(content)
+    file.close()
+    file.open(camera.GetNodeMap(), "UserData", "r")
+    read = file.read()
+    file.close()
+    return {"same": bytes(read) == content, "names": list(camera.FileSelector.Symbolics)}
+
+
+def user_sets(camera: pylon.InstantCamera) -> dict[str, object]:
+    """pylon's sample "ParametrizeCamera_UserSets"."""
+    gains = []
+    for name, gain in (("UserSet1", 1.0), ("UserSet2", 2.0), ("UserSet3", 3.0)):
+        camera.UserSetSelector.Value = name
+        camera.Gain.Value = gain
+        camera.UserSetSave.Execute()
+    for name in ("Default", "UserSet1", "UserSet2", "UserSet3"):
+        camera.UserSetSelector.Value = name
+        camera.UserSetLoad.Execute()
+        gains.append(camera.Gain.Value)
+    camera.UserSetDefault.Value = "UserSet2"
+    return {"gains": gains, "default": camera.UserSetDefault.Value}
+
+
+FLOWS: dict[str, Callable[[pylon.InstantCamera], dict[str, object]]] = {
+    "chunks": chunks,
+    "files": files,
+    "user_sets": user_sets,
+}
 
 
 def main() -> None:
