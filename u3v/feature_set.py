@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any, Generic, TypeVar, cast
 
@@ -231,7 +232,7 @@ class FeatureSet:
     def _register(self, feature: Feature, at: int, selected: Mapping[str, str | int]) -> Register:
         camera = self._camera
         access = {"RO": "R", "WO": "W", "RW": "RW"}[feature.access]
-        register = Register(feature.name, at, feature.size, access, busy_ms=feature.busy_ms)
+        register = Register(feature.name, at, feature.size, access, busy_ms=partial(_busy_ms, feature))
         if feature.read is not None:
             read = feature.read
 
@@ -297,3 +298,7 @@ def _dynamic(feature: Feature) -> Sequence[tuple[str, Callable[[Device], Any]]]:
     if feature.available is not None:
         found.append(("Available", feature.available))
     return found
+
+
+def _busy_ms(feature: Feature, raw: bytes) -> int:
+    return feature.busy_ms(feature.decode(raw)) if feature.busy_ms is not None else 0

@@ -40,8 +40,9 @@ class Feature:
     from 0, that choose the instance.
     `address`: a fixed register elsewhere (bootstrap) that holds the value.
     `changed_by`: features whose write can change this one's value. `may_differ`: what reads back may not be what was
-    written. `defaults`: values at power-up of instances that
-    differ from the others, by their selectors' values joined with commas.
+    written. `busy_ms`: for how long a write of this value keeps the control channel busy.
+    `defaults`: values at power-up of instances that differ from the others, by their selectors' values joined with
+    commas.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Feature:
     address: int | None = None
     changed_by: tuple[str, ...] = ()
     persistent: bool = False
-    busy_ms: int = 0
+    busy_ms: Callable[[Value], int] | None = None
     may_differ: bool = False
     defaults: Mapping[str, Value] = field(default_factory=dict)
 

@@ -25,8 +25,8 @@ class Register:
 
     `refresh` gives the current bytes just before the host reads them; `check` refuses new bytes by raising
     GenCPError; `written` runs after a host write was committed and may still refuse it by raising GenCPError.
-    `busy_ms`: how long a write keeps the control channel busy. `absent`: the standard has the register, this
-    device has not: it answers as an address without one.
+    `busy_ms`: how long a write of these bytes keeps the control channel busy. `absent`: the standard has the
+    register, this device has not: it answers as an address without one.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Register:
     refresh: Refresh | None = None
     check: Check | None = None
     written: Hook | None = None
-    busy_ms: int = 0
+    busy_ms: Callable[[bytes], int] = lambda raw: 0
     absent: bool = False
 
     @property
@@ -169,7 +169,7 @@ class Memory:
                 region.write(at, old)
             self.version += 1
             raise
-        return sum(register.busy_ms for register, _ in staged)
+        return sum(register.busy_ms(new) for register, new in staged)
 
     def device_read(self, address: int, count: int) -> bytes:
         """The device's view: no checks, no hooks. Raises GenCPError where nothing is mapped."""

@@ -36,8 +36,8 @@ _IO = """
     TimerDelay TimerTriggerSource TimerTriggerActivation SoftwareSignalSelector SoftwareSignalPulse
 """
 _OTHERS = """
-    EventSelector EventNotification TestEventGenerate UserSetSelector UserSetLoad UserSetSave UserSetDefault
-    PayloadSize TLParamsLocked
+    EventSelector EventNotification TestEventGenerate TestPendingAck UserSetSelector UserSetLoad UserSetSave
+    UserSetDefault PayloadSize TLParamsLocked
 """
 _CHUNKS = """
     ChunkModeActive ChunkSelector ChunkEnable ChunkOffsetX ChunkOffsetY ChunkWidth ChunkHeight ChunkPixelFormat

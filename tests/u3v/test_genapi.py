@@ -168,7 +168,7 @@ SFNC = {
     "DeviceLinkThroughputLimit DeviceLinkCurrentThroughput TimestampLatchValue TLParamsLocked EventTest "
     "EventExposureEnd EventExposureEndTimestamp EventExposureEndFrameID EventFrameTriggerMissed ChunkWidth "
     "ChunkHeight ChunkOffsetX ChunkOffsetY ChunkTimestamp ChunkFrameID ChunkLineStatusAll ChunkCounterValue "
-    "ChunkSequencerSetActive "
+    "ChunkSequencerSetActive TestPendingAck "
     "LineStatusAll UserOutputValueAll CounterValue CounterValueAtReset CounterDuration EventLine0RisingEdge "
     "EventLine1FallingEdgeTimestamp",
     "IFloat": "ExposureTime Gain BlackLevel AcquisitionFrameRate TriggerDelay DeviceTemperature TimerDuration "

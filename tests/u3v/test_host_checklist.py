@@ -269,7 +269,7 @@ def test_item_17_few_pending_acks() -> None:
     """At most two PENDING_ACK to a command and no absurd time-out: cameleon sleeps it out and gives up."""
     host = Host()
     slow = [f for f in host.camera.features if f.busy_ms]
-    assert [f.name for f in slow] == ["UserSetSave"]
+    assert [f.name for f in slow] == ["UserSetSave", "TestPendingAck"]
     host.set("UserSetSelector", "UserSet1")
     ack = host.command(writemem(host.address("UserSetSave"), b"\1\0\0\0"))
     assert (ack.command, ack.status) == (0x0803, 0)  # not 0x0805

@@ -122,10 +122,10 @@ def test_a_refused_write_changes_nothing() -> None:
 def test_hooks_run_after_all_is_committed() -> None:
     seen: list[bytes] = []
     memory, region = memory_with(
-        Register("A", 0x100, 4, "RW", written=lambda: seen.append(region.read(0x100, 8)), busy_ms=3),
-        Register("B", 0x104, 4, "RW", written=lambda: seen.append(region.read(0x100, 8)), busy_ms=4),
+        Register("A", 0x100, 4, "RW", written=lambda: seen.append(region.read(0x100, 8)), busy_ms=len),
+        Register("B", 0x104, 4, "RW", written=lambda: seen.append(region.read(0x100, 8)), busy_ms=len),
     )
-    assert memory.host_write(0x100, b"12345678") == 7
+    assert memory.host_write(0x100, b"12345678") == 8
     assert seen == [b"12345678"] * 2
 
 

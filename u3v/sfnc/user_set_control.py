@@ -29,7 +29,7 @@ def features(names: Sequence[str]) -> list[Feature]:
             tooltip="Saves the settings as the selected user set.",
             locked=while_acquiring,
             available=lambda camera: camera.features.get("UserSetSelector") != names[0],
-            busy_ms=SAVE_MS,
+            busy_ms=lambda value: SAVE_MS,
             execute=_save,
         ),
         Enumeration(

@@ -1,7 +1,7 @@
 """What no real camera has: counters of what became of its frames, and its supply as a meter would show it.
 
-The features are custom ones, and read-only. The exception is VirtualClockAdvance, which moves a clock in
-lockstep.
+The features are custom ones, and read-only. The exceptions are VirtualClockAdvance, which moves a clock in
+lockstep, and SFNC's TestPendingAck, by which a host sees how it copes with a slow command.
 """
 
 from collections.abc import Callable
@@ -53,6 +53,15 @@ def features(model: Model) -> list[Feature]:
             unit="mA",
             max=10_000.0,
             read=lambda camera: camera.surroundings.current_ma(camera.now_ns),
+        ),
+        Integer(
+            name="TestPendingAck",
+            tooltip="Writing it is acknowledged that much later, with PENDING_ACKs meanwhile.",
+            category=CATEGORY,
+            visibility="Guru",
+            unit="ms",
+            max=60_000,
+            busy_ms=int,
         ),
         Integer(
             name="VirtualClockAdvance",

@@ -47,7 +47,12 @@ USB3_VISION = WireTraits(
 )
 """A camera that is served over USB3 Vision."""
 
-_ABSENT = ("Heartbeat_Timeout", "Access_Privilege", "Implementation_Endianness")
+_ABSENT = (
+    "Heartbeat_Timeout",
+    "Access_Privilege",
+    "Implementation_Endianness",
+    "Device_Software_Interface_Version",
+)
 _SI_SIZES = (
     "SI_Maximum_Leader_Size",
     "SI_Payload_Transfer_Size",
@@ -96,7 +101,9 @@ class Block:
     ) -> None:
         self._base = base
         self._layout = layout
-        self._region = camera.memory.add_region(name, base, boot.REGION_BYTES)
+        # Behind the last register of the ABRM is nothing (GenCP 1.3, 5.4); the other blocks are whole pages.
+        size = max(at.offset + at.size for at in layout.values()) if name == "ABRM" else boot.REGION_BYTES
+        self._region = camera.memory.add_region(name, base, size)
         for key, at in layout.items():
             refresh, check, written = special.get(key, (None, None, None))
             register = Register(key, base + at.offset, at.size, at.access, refresh, check, written)
@@ -105,7 +112,7 @@ class Block:
 
     def clear(self) -> None:
         """All zeros, as before anything was filled in."""
-        self._region.write(self._base, bytes(boot.REGION_BYTES))
+        self._region.write(self._base, bytes(len(self._region.data)))
 
     def get(self, name: str) -> int:
         at = self._layout[name]

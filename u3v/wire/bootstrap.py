@@ -47,6 +47,7 @@ ABRM: Mapping[str, Layout] = {
     "Access_Privilege": Layout(0x204, 4, "RW", "not used by USB3 Vision"),
     "Protocol_Endianness": Layout(0x208, 4, "R", "obsolete"),
     "Implementation_Endianness": Layout(0x20C, 4, "R", "obsolete"),
+    "Device_Software_Interface_Version": Layout(0x210, 64, "R", "string"),
 }
 
 SBRM: Mapping[str, Layout] = {

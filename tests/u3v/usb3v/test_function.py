@@ -160,7 +160,7 @@ def test_b18_the_whole_abrm_reads_in_one_go(host: Host) -> None:
     assert page[0x1D8:0x1E0] == SBRM.to_bytes(8, "little")
     with pytest.raises(Refused, match="0x8006"):
         host.read(0x1F8, 4)
-    for absent in (0x1E8, 0x204, 0x20C):
+    for absent in (0x1E8, 0x204, 0x20C, 0x210):
         with pytest.raises(Refused, match="0x8003"):
             host.read(absent, 4)
         assert refused(host, absent, 1) == 0x8003

@@ -19,9 +19,10 @@ from u3v.host.conformance.control import Control
 from u3v.host.conformance.declare import NEEDS, Check, Failed, Skipped
 from u3v.host.conformance.endpoint0 import CONFIGURATION, DEVICE, STRING
 from u3v.host.conformance.layout import CONTROL, EVENT, STREAM, Layout
+from u3v.host.conformance.packets import writemem
 from u3v.host.conformance.route import Route
 from u3v.host.conformance.xml_file import XmlFile, find_xml
-from u3v.host.nodes import DeviceNodes
+from u3v.host.nodes import DeviceNodes, FeatureError
 
 T = TypeVar("T")
 
@@ -109,7 +110,7 @@ class Context(Control):
             if need == "trg":
                 return b'"TriggerSoftware"' in self.xml.text
             if need == "pend":
-                return bool(self.pending_write)
+                return bool(self.pending_register)
             if need == "long":
                 return self.level is Level.LONG
         except (Failed, Skipped):
@@ -242,12 +243,39 @@ class Context(Control):
             raise Failed(str(error)) from error
 
     @property
-    def pending_write(self) -> tuple[int, bytes, int]:
-        """(address, bytes, ms): a write that takes longer than MDRT, and about how long; SFNC's TestPendingAck."""
-        return self.fact("a slow command", self._find_slow)
+    def pending_register(self) -> tuple[int, int]:
+        """(address, bytes) of the register behind SFNC's TestPendingAck: a write of n is answered n ms later."""
+        return self.fact("TestPendingAck", self._find_pending)
 
-    def _find_slow(self) -> tuple[int, bytes, int]:
-        raise Failed("the XML has no TestPendingAck")
+    def _find_pending(self) -> tuple[int, int]:
+        try:
+            self.nodes.set("TestPendingAck", 0)
+        except FeatureError as error:
+            raise Failed(str(error)) from None
+        written = self.journal.exchanges[-1].packet
+        return int.from_bytes(written[12:20], "little"), len(written) - 20
+
+    def slow_command(self, request_id: int, duration_ms: int) -> bytes:
+        """A command that takes that long."""
+        address, size = self.pending_register
+        return writemem(request_id, address, duration_ms.to_bytes(size, "little"))
+
+    # the plug
+
+    def replug(self, speed: str = "") -> None:
+        """Pull the plug and put it back (at another speed, where one is given), and configure. Raises Failed."""
+        self.route.replug(speed)
+        self._be_configured()
+
+    @contextmanager
+    def attached_at(self, speed: str) -> Iterator[None]:
+        """Plugged in at another speed inside, and back as it was at the end."""
+        here = self.speed
+        try:
+            self.replug(speed)
+            yield
+        finally:
+            self.replug(here)
 
     # tidying up
 

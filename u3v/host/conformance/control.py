@@ -90,7 +90,7 @@ class Control(Requests):
             if came is None:
                 return None
             self.show("answer", came.raw, str(came))
-            if came.whole and came.request_id != request_id:
+            if came.whole and request_id >= 0 and came.request_id != request_id:
                 made.strays += (came,)
             elif came.whole and came.command == packets.PENDING_ACK and came.status == 0:
                 pending += (came,)

@@ -1,10 +1,10 @@
-"""All checks, in the order of the catalogue. Importing a family's module declares its checks."""
+"""All checks, in the order of the catalogue. A module of this package that declares checks needs no other mention."""
 
-from u3v.host.conformance import usb_desc
+from importlib import import_module
+from pkgutil import iter_modules
+
+from u3v.host import conformance
 from u3v.host.conformance.declare import CATALOGUE, Check
-
-MODULES = (usb_desc,)
-"""Modules of the families; each one has been imported when this is."""
 
 ORDER = (
     *("USB-DESC", "USB-CFG", "USB-BOS", "USB-STR", "USB-CH9", "USB-EP", "U3V-DESC"),
@@ -16,4 +16,6 @@ ORDER = (
 
 def all_checks() -> list[Check]:
     """Every declared check, sorted by family and number."""
+    for module in iter_modules(conformance.__path__):
+        import_module(f"{conformance.__name__}.{module.name}")
     return sorted(CATALOGUE.values(), key=lambda c: (ORDER.index(c.family), c.id))

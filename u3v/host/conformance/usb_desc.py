@@ -18,8 +18,8 @@ def is_whole(c: Context) -> None:
 
 
 @check(
-    "USB-DESC-002", "bcdUSB against the link's speed", "SuperSpeed 0x0300..0x0320; High-Speed 0x0200, 0x0201, 0x0210",
-    "USB 3.2 9.6.1; CV TD9.1",
+    "USB-DESC-002", "bcdUSB against the link's speed",
+    "SuperSpeed 0x0300..0x0320; High-Speed 0x0200, 0x0201, 0x0210", "USB 3.2 9.6.1; CV TD9.1",
 )  # fmt: skip
 def version_fits_link(c: Context) -> None:
     version = int.from_bytes(c.device[2:4], "little")
@@ -28,14 +28,15 @@ def version_fits_link(c: Context) -> None:
 
 
 @check(
-    "USB-DESC-003", "device class, subclass, protocol", "EF 02 01", "USB 3.2 9.6.1 and the IAD note; Aravis compares it"
+    "USB-DESC-003", "device class, subclass, protocol", "EF 02 01",
+    "USB 3.2 9.6.1 and the IAD note; Aravis compares it",
 )  # fmt: skip
 def class_of_associations(c: Context) -> None:
     c.same(c.device[4:7], MISCELLANEOUS_IAD, "device class")
 
 
 @check(
-    "USB-DESC-004", "bMaxPacketSize0", "SuperSpeed 9 (2^9); High-Speed 64", "USB 3.2 9.6.1; Linux: ep0 maxpacket"
+    "USB-DESC-004", "bMaxPacketSize0", "SuperSpeed 9 (2^9); High-Speed 64", "USB 3.2 9.6.1; Linux: ep0 maxpacket",
 )  # fmt: skip
 def packet_size_0(c: Context) -> None:
     c.same(c.device[7], 9 if c.speed == "SS" else 64, "bMaxPacketSize0")
@@ -82,41 +83,30 @@ def prefixes(
 
 
 @check(
-    "USB-DESC-008",
-    "GET_DESCRIPTOR(device) of 1, 2, 8, 9, 17 bytes",
-    "exactly so many, a prefix",
-    "USB 3.2 9.4.3",
-)
+    "USB-DESC-008", "GET_DESCRIPTOR(device) of 1, 2, 8, 9, 17 bytes", "exactly so many, a prefix", "USB 3.2 9.4.3",
+)  # fmt: skip
 def short_reads(c: Context) -> None:
     prefixes(c, DEVICE, c.device, (1, 2, 8, 9, 17))
 
 
 @check(
-    "USB-DESC-009", "GET_DESCRIPTOR(device) of 19, 64, 255, 4096, 65535 bytes", "18 bytes; the transfer ends by itself",
-    "USB 3.2 9.4.3; usbtest case 10",
+    "USB-DESC-009", "GET_DESCRIPTOR(device) of 19, 64, 255, 4096, 65535 bytes",
+    "18 bytes; the transfer ends by itself", "USB 3.2 9.4.3; usbtest case 10",
 )  # fmt: skip
 def long_reads(c: Context) -> None:
     prefixes(c, DEVICE, c.device, (19, 64, 255, 4096, 65535))
 
 
 @check(
-    "USB-DESC-010",
-    "GET_DESCRIPTOR(device) of 0 bytes",
-    "succeeds without a data stage",
-    "USB 2.0 9.3.5",
-    SHOULD,
-)
+    "USB-DESC-010", "GET_DESCRIPTOR(device) of 0 bytes", "succeeds without a data stage", "USB 2.0 9.3.5", SHOULD,
+)  # fmt: skip
 def no_data_stage(c: Context) -> None:
     c.got(c.descriptor(DEVICE, 0, 0), 0)
 
 
 @check(
-    "USB-DESC-011",
-    "GET_DESCRIPTOR(device), index 1",
-    "STALL, or the descriptor (noted)",
-    "USB 3.2 9.4.3",
-    INFO,
-)
+    "USB-DESC-011", "GET_DESCRIPTOR(device), index 1", "STALL, or the descriptor (noted)", "USB 3.2 9.4.3", INFO,
+)  # fmt: skip
 def foreign_index(c: Context) -> None:
     c.note(str(c.descriptor(DEVICE, 1, 18)))
 

@@ -70,9 +70,9 @@ def read_manifest(reader: Reader) -> list[Entry]:
     return [parse_entry(reader.rd(address + 8 + ENTRY_BYTES * i, ENTRY_BYTES)) for i in range(count)]
 
 
-def find_xml(reader: Reader) -> XmlFile:
-    """Entry 0. Raises Failed where it cannot be read or unpacked."""
-    entry = read_manifest(reader)[0]
+def find_xml(reader: Reader, entry: Entry | None = None) -> XmlFile:
+    """The file of an entry (None: entry 0). Raises Failed where it cannot be read or unpacked."""
+    entry = entry or read_manifest(reader)[0]
     if not 0 < entry.size <= MAX_BYTES:
         raise Failed(f"the manifest says the XML is {entry.size} bytes long")
     stored = reader.rd(entry.address, entry.size)
