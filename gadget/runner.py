@@ -22,6 +22,7 @@ from gadget.catalogue import find_model
 from gadget.faults.declaration import Fault
 from gadget.faults.live import LiveFaults
 from gadget.feature_text import parse_value
+from gadget.gpio import Wire, Wiring
 from gadget.render_pool import Lane, RenderPool
 from gadget.rendering import INLINE, Renderer, Workshop
 from gadget.time.loop import Loop
@@ -61,7 +62,7 @@ class CameraSpec:
     all cameras of a bench share (None: each has a host controller of its own). `supply`: cable and heat.
     `clock`: one of gadget.time.simulated.CLOCKS, the same for all cameras of a bench.
     `defects`: row and column noise, hot pixels. `threads` render each frame. `scene_cache`: how many frames are
-    rendered and then repeated in turn; 0: each frame is rendered.
+    rendered and then repeated in turn; 0: each frame is rendered. `gpio`: lines of the camera on pins of this board.
     `model_files`: files of models besides the built-in ones. `faults`: what goes wrong on purpose.
     """
 
@@ -82,6 +83,7 @@ class CameraSpec:
     defects: Defects = NO_DEFECTS
     threads: int = 1
     scene_cache: int = 0
+    gpio: tuple[Wire, ...] = ()
     model_files: tuple[Path, ...] = ()
     faults: tuple[Fault, ...] = ()
 
@@ -228,6 +230,7 @@ class LoopBench:
         self._failure = ""
         self._renderers = RenderPool(self.loop.call_threadsafe)
         self._pcap: PcapWriter | None = None
+        self._wirings: list[Wiring] = []
         try:
             bus: Bus | None = None
             self._load_engine(specs)
@@ -252,6 +255,8 @@ class LoopBench:
 
     def close(self) -> None:
         self._renderers.close()
+        for wiring in self._wirings:
+            wiring.close()
         for built in self.cameras:
             built.pixels.source.close()
         self.loop.close()
@@ -276,6 +281,8 @@ class LoopBench:
             self._keep_ready(built, lane)
         self.loop.services.append(built.device)
         self.loop.services.append(built.port)
+        if spec.gpio:
+            self._wire(built)
         name = f"{built.model.name} {built.camera.options.serial}"
         built.port.listeners.append(lambda line: print(f"u3v: {name} {line}", file=sys.stderr, flush=True))
         self.cameras.append(built)
@@ -300,6 +307,19 @@ class LoopBench:
                 lane.run(built.pixels.release, _nothing, 0)
 
         built.camera.happenings.listen(configured, Happening.DEVICE_CONFIGURED, Happening.DEVICE_UNCONFIGURED)
+
+    def _wire(self, built: BuiltCamera) -> None:
+        """Connect the camera's lines to the pins of this board."""
+        if self._simulated:
+            raise Mistake("--gpio is about this board's pins, which know no clock but the real one")
+        wiring = Wiring(
+            self.loop,
+            built.camera,
+            built.spec.gpio,
+            tick=built.function.tick,
+            serve=lambda: built.device.service(self.loop.now_ns()),
+        )
+        self._wirings.append(wiring)
 
     def _held(self) -> bool:
         """Whether a camera has something for a host that has no request for it."""

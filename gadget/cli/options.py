@@ -11,6 +11,7 @@ from gadget.budget.power import Supply
 from gadget.cli.completion import SCENE, SETTING
 from gadget.faults.scenario import find_scenario, parse_faults
 from gadget.feature_text import parse_cameras, parse_defects, parse_settings
+from gadget.gpio import parse_wire
 from gadget.runner import DEFAULT_SCENE, CameraSpec
 from gadget.time.simulated import CLOCKS
 from u3v.errors import Mistake
@@ -25,7 +26,7 @@ SECTIONS = {
     "Bus and time": ("bus", "speed", "pacing", "clock", "strict"),
     "Supply and heat": ("port_ma", "supply_v", "cable_ohm", "load_ma", "ambient"),
     "What goes wrong": ("faults", "scenarios"),
-    "This machine": ("threads", "scene_cache", "pcap", "control"),
+    "This machine": ("threads", "scene_cache", "gpio", "pcap", "control"),
     "How it went": ("report", "fail_on_drops"),
 }
 
@@ -207,6 +208,14 @@ def camera_options(command: F) -> F:
                 "noise and motion repeat.",
             ),
             click.option(
+                "--gpio",
+                "gpio",
+                multiple=True,
+                metavar="LINE=CHIP:PIN",
+                help="A line of the camera on a pin of this board: Line1=gpiochip0:17 takes triggers there, "
+                "ExposureActive=gpiochip0:27 is high during each exposure. May be given often.",
+            ),
+            click.option(
                 "--strict/--lenient",
                 default=False,
                 help="Refuse what the standard calls wrong in the SI registers (how a host wants frames cut into "
@@ -267,6 +276,9 @@ def specs(cameras: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]
     files = tuple(options["model_file"])
     wanted = parse_cameras(the_model(cameras, files))
     check_files_used(files, [name for name, _ in wanted])
+    wires = tuple(parse_wire(text) for text in options["gpio"])
+    if wires and len(wanted) > 1:
+        raise Mistake("--gpio wires one camera: give one model")
     if options["state"] is not None and len(wanted) > 1:
         raise Mistake("--state keeps the user sets of one camera: give one model")
     serials = _serials(options["serial"], len(wanted))
@@ -305,6 +317,7 @@ def specs(cameras: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]
             defects=parse_defects(options["defects"]),
             threads=options["threads"],
             scene_cache=options["scene_cache"] or 0,
+            gpio=wires,
             faults=faults,
             model_files=files,
         )

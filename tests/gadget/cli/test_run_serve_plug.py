@@ -121,3 +121,17 @@ def test_b6_nohup_run_and_its_program() -> None:
     ours, the_programs = ignored(told)
     assert signal.SIGHUP in ours and signal.SIGTERM not in ours
     assert signal.SIGHUP in the_programs
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([A, "--gpio", "Line1"], "--gpio Line1: give LINE=CHIP:PIN, such as Line1=gpiochip0:17"),
+        ([A, B, "--gpio", "Line1=gpiochip0:1"], "--gpio wires one camera: give one model"),
+        ([A, "--gpio", "ExposureActive=0:1", "--clock", "simulated"], "which know no clock but the real one"),
+        ([A, "--gpio", "ExposureActive=nochip:1"], "--gpio ExposureActive: pin 1 of /dev/nochip: "),
+    ],
+)
+def test_lines_on_pins(u3v: Shell, words: list[str], said: str) -> None:
+    result = u3v("run", *words, "--", "true")
+    assert result.status != 0 and said in result.err
