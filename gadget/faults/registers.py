@@ -156,11 +156,11 @@ class XmlDamage(ReadFault):
         if how == "flipped-bit":
             return {boot.XML_ADDRESS + size // 2: bytes((file[size // 2] ^ 1,))}
         if how == "truncated":
-            return _files(file[: size // 2], form)
+            return xml_patches(file[: size // 2], form)
         text = damaged(xml_text(camera), how, camera)
         if how == "raw":
-            return _files(text.encode(), form & ~(0x3F << 10))
-        return _files(_zip(text.encode(), camera.model.name, how), form)
+            return xml_patches(text.encode(), form & ~(0x3F << 10))
+        return xml_patches(zipped(text.encode(), camera.model.name, how), form)
 
 
 XML_DAMAGES = {
@@ -189,13 +189,7 @@ def damaged(xml: str, how: str, camera: Camera) -> str:
         "dangling": lambda: xml.replace("<pFeature>Width</pFeature>", "<pFeature>Widht</pFeature>", 1),
         "cycle": lambda: _value_of(xml, "Width", "Width"),
         "duplicate": lambda: xml.replace('Name="Height"', 'Name="Width"', 1),
-        "wrong-address": lambda: (
-            xml.replace(f"<Address>0x{address:X}", "<Address>0xE0000000", 1)
-            if f"<Address>0x{address:X}" in xml
-            else xml.replace(f"<Address>0x{address:x}", "<Address>0xE0000000", 1).replace(
-                f"<Address>{address}<", "<Address>3758096384<", 1
-            )
-        ),
+        "wrong-address": lambda: xml.replace(f"<Address>{address:#x}<", "<Address>0xe0000000<", 1),
         "wrong-length": lambda: xml.replace("<Length>4</Length>", "<Length>44</Length>", 1),
         "bad-formula": lambda: (
             xml.replace("</Group>", _SWISS, 1) if "</Group>" in xml else _before_end(xml, _SWISS)
@@ -220,7 +214,7 @@ def _value_of(xml: str, name: str, target: str) -> str:
     return f"{xml[:at]}<pValue>{target}</pValue>{xml[xml.index('</pValue>', at) + len('</pValue>') :]}"
 
 
-def _zip(text: bytes, name: str, how: str) -> bytes:
+def zipped(text: bytes, name: str, how: str) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for each in (f"{name}.xml", "readme.txt")[: 2 if how == "two-files" else 1]:
@@ -228,7 +222,7 @@ def _zip(text: bytes, name: str, how: str) -> bytes:
     return buffer.getvalue()
 
 
-def _files(file: bytes, form: int) -> dict[int, bytes]:
+def xml_patches(file: bytes, form: int) -> dict[int, bytes]:
     """Another file, and a manifest that fits it."""
     return {
         boot.XML_ADDRESS: file,

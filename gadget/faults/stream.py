@@ -222,12 +222,10 @@ class SensorDefects(StreamFault):
 class StopsAfter(StreamFault):
     """A camera that sends `frames` frames larger than `beyond` pixels of an acquisition, and then no more."""
 
-    def configure(self, value: int, now_ns: int) -> None:
-        self.sent = 0
-        super().configure(value, now_ns)
+    stopped = False
 
     def transfer_in(self, endpoint: int, now_ns: int) -> InTransfer | None:
-        if endpoint == STREAM_IN and getattr(self, "stopped", False) and self.victim.camera.frames.enabled:
+        if endpoint == STREAM_IN and self.stopped and self.victim.camera.frames.enabled:
             if self.victim.camera.frames.next_block_id > self.values["frames"]:
                 return None
             self.stopped = False
@@ -238,8 +236,16 @@ class StopsAfter(StreamFault):
         _, block_id = part_of(transfer.data, None)
         if width * height > self.values["beyond"] and block_id >= self.values["frames"]:
             self.stopped = True
-            return ()
-        return (transfer,)
+        return self._unless_stopped(transfer)
+
+    def payload(self, transfer: InTransfer, now_ns: int) -> Sent:
+        return self._unless_stopped(transfer)
+
+    def trailer(self, transfer: InTransfer, now_ns: int) -> Sent:
+        return self._unless_stopped(transfer)
+
+    def _unless_stopped(self, transfer: InTransfer) -> Sent:
+        return () if self.stopped else (transfer,)
 
 
 class SlowFrames(StreamFault):

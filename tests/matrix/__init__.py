@@ -1,5 +1,5 @@
 """The matrix of faults, mutants and checks."""
 
-from tests.matrix import gencp, usb
+from tests.matrix import gencp, stream, usb, xml
 
-MUTANTS = [*usb.MUTANTS, *gencp.MUTANTS]
+MUTANTS = [*usb.MUTANTS, *gencp.MUTANTS, *xml.MUTANTS, *stream.MUTANTS]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gadget.faults.declaration import Fault, Kind
-from gadget.faults.registers import find_register
+from gadget.faults.registers import find_register, xml_patches, zipped
 from gadget.faults.wrappers import (
     FunctionWrapper,
     PassThrough,
@@ -28,6 +28,8 @@ from gadget.usb.descriptors import walk
 from gadget.usb.in_pipe import EPIPE, OK, Urb
 from u3v.errors import Malformed
 from u3v.function import Function, InTransfer
+from u3v.usb3v.bootstrap import xml_text
+from u3v.wire import bootstrap as boot
 from u3v.wire import gencp
 from u3v.wire.usb import CONTROL_IN, CONTROL_OUT, EVENT_IN, Descriptors, Speed
 
@@ -330,6 +332,20 @@ def overlay(patches: dict[int, bytes]) -> Spoil:
         return [bytes(data)]
 
     return acks(each)
+
+
+def xml(old: str, new: str, count: int = 1) -> Spoil:
+    """The GenICam file with some text replaced; size and SHA-1 in the manifest fit it."""
+
+    def spoil(built: BuiltCamera) -> None:
+        text = xml_text(built.camera)
+        if old not in text:
+            raise ValueError(f"the XML has no {old!r}")
+        file = zipped(text.replace(old, new, count).encode(), built.model.name, "")
+        form = struct.unpack("<I", built.camera.memory.device_read(boot.MANIFEST_ADDRESS + 12, 4))[0]
+        overlay(xml_patches(file, form))(built)
+
+    return spoil
 
 
 # -- stream and events ------------------------------------------------------------------------------------------

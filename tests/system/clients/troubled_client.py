@@ -12,6 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 PATIENCE_S = 3
+FIRST_S = 20
+"""For the first frame: a camera may have to be made ready."""
 
 
 class Diary:
@@ -58,7 +60,7 @@ def aravis(diary: Diary, count: int, roi: tuple[int, int]) -> None:
     came: Counter[str] = Counter()
     ids, stamps = [], []
     for _ in range(count):
-        buffer = stream.timeout_pop_buffer(PATIENCE_S * 1_000_000)
+        buffer = stream.timeout_pop_buffer((PATIENCE_S if ids else FIRST_S) * 1_000_000)
         if buffer is None:
             came["nothing in time"] += 1
             break
@@ -93,7 +95,9 @@ def pylon(diary: Diary, count: int, roi: tuple[int, int]) -> None:
 
     def grab() -> None:
         while camera.IsGrabbing():
-            result = camera.RetrieveResult(PATIENCE_S * 1000, pylon.TimeoutHandling_ThrowException)
+            result = camera.RetrieveResult(
+                (PATIENCE_S if ids else FIRST_S) * 1000, pylon.TimeoutHandling_ThrowException
+            )
             good = result.GrabSucceeded()
             came["good" if good else f"{result.ErrorCode & 0xFFFFFFFF:08X}"] += 1
             ids.append(result.BlockID)
@@ -132,7 +136,11 @@ def viva(diary: Diary, count: int, roi: tuple[int, int]) -> None:
             with camera.stream() as frames:
                 try:
                     while len(ids) < count:
-                        ids.append(frames.next_frame(timeout_ms=PATIENCE_S * 1000).block_id)
+                        frame = frames.next_frame(timeout_ms=(PATIENCE_S if ids else FIRST_S) * 1000)
+                        if frame is None:
+                            diary.said["stream"] = "ended"
+                            break
+                        ids.append(frame.block_id)
                 finally:
                     stats = frames.stats()
                     names = ("frames_incomplete", "frames_missed", "frames_unsupported", "transfer_errors")
@@ -145,8 +153,8 @@ def viva(diary: Diary, count: int, roi: tuple[int, int]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("host", choices=["aravis", "pylon", "viva"])
-    parser.add_argument("--count", type=int, default=16)
-    parser.add_argument("--roi", type=int, nargs=2, default=[1024, 768], metavar=("W", "H"))
+    parser.add_argument("--count", type=int, default=24)
+    parser.add_argument("--roi", type=int, nargs=2, default=[1000, 750], metavar=("W", "H"))
     arguments = parser.parse_args()
     diary = Diary()
     {"aravis": aravis, "pylon": pylon, "viva": viva}[arguments.host](
