@@ -9,7 +9,8 @@ class FrameSettings:
 
     `frame` is the index of the random stream, `time_s` the scene's time at the start of exposure,
     `black_level_dn12` in 12-bit DN, binning 1..4 in each direction (sums), `pixel_format` a PFNC name,
-    `test_image` 0 (off), 1 .. 6 or a name (see frames.testimages).
+    `test_image` 0 (off), 1 .. 6 or a name (see frames.testimages). `corrected`: the (x, y) that defect correction has;
+    None: the hottest. `curve`: what becomes of each 12-bit value of the sensor's image, 4096 times u16, little-endian.
     """
 
     frame: int
@@ -29,3 +30,5 @@ class FrameSettings:
     test_image: int | str = 0
     temperature_c: float = 45.0
     defect_correction: bool = True
+    corrected: tuple[tuple[int, int], ...] | None = None
+    curve: bytes = b""

@@ -13,7 +13,7 @@ the other, the first of the region at `time_s`.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -138,8 +138,19 @@ class FrameSource:
             raise ValueError("the buffer is read-only")
         if settings.test_image:
             testimages.render(buffer, settings, self.sensor.mosaic)
+        elif settings.curve:
+            self._render_curved(buffer, settings)
         else:
             self._render(buffer, settings)
+
+    def _render_curved(self, buffer: U8Array, s: FrameSettings) -> None:
+        """With a look-up table or gamma: 12-bit values first, then the table, then the format's bits of them."""
+        fmt = packing.pixel_format(s.pixel_format)
+        values = np.empty(s.width * s.height, np.uint16)
+        twelve = "Mono12" if fmt.colour == "mono" else f"Bayer{fmt.colour}12"
+        self._render(values.view(np.uint8), replace(s, pixel_format=twelve, curve=b""))
+        curve = np.frombuffer(s.curve, "<u2") >> (12 - fmt.depth)
+        packing.pack(curve.astype(np.uint16)[values], fmt.name, buffer)
 
     def check(self, s: FrameSettings) -> None:
         """Raises ValueError, naming the setting, when a frame cannot be rendered."""
@@ -246,13 +257,14 @@ class FrameSource:
         """The kernel's `fixed`."""
         if self.fixed_pattern is None:
             self.fixed_pattern = fixed_pattern(self._pattern_seed, self.width, self.height)
-        key = s.defect_correction, tuple(self.corrected)
+        corrected = tuple(self.corrected) if s.corrected is None else s.corrected
+        key = s.defect_correction, corrected
         if self._hot_arrays is None or self._hot_arrays[0] != key:
-            self._hot_arrays = key, self._uncorrected(s.defect_correction)
+            self._hot_arrays = key, self._uncorrected(corrected if s.defect_correction else ())
         return self.fixed_pattern.prnu, self.fixed_pattern.dsnu, *self._hot_arrays[1]
 
-    def _uncorrected(self, correction: bool) -> tuple[Any, ...]:
-        known = set(self.corrected) if correction else set()
+    def _uncorrected(self, corrected: Iterable[tuple[int, int]]) -> tuple[Any, ...]:
+        known = set(corrected)
         hot = sorted((y, x, rate) for x, y, rate in self._hot if (int(x), int(y)) not in known)
         rows = np.array([y for y, _, _ in hot], np.int64)
         first = np.searchsorted(rows, np.arange(self.height + 1)).astype(np.int64)

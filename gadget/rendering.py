@@ -5,6 +5,7 @@ thread, or inline on a fake clock), and delivered. State: exposures that wait fo
 transport still holds views of all of them.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -145,7 +146,7 @@ def frame_settings(exposure: Exposure, pedestal_dn12: float = 0.0) -> FrameSetti
         frame=exposure.index,
         time_s=exposure.start_ns / 1e9,
         exposure_us=settings.exposure_us,
-        gain_db=settings.gain_db,
+        gain_db=settings.gain_db - 20 * math.log10(settings.averages),
         black_level_dn12=settings.black_level_dn12 + pedestal_dn12,
         offset_x=settings.offset_x,
         offset_y=settings.offset_y,
@@ -159,4 +160,6 @@ def frame_settings(exposure: Exposure, pedestal_dn12: float = 0.0) -> FrameSetti
         test_image=exposure.test_image,
         temperature_c=exposure.temperature_c,
         defect_correction=settings.defect_correction,
+        corrected=settings.corrected,
+        curve=settings.curve,
     )

@@ -33,6 +33,7 @@ from gadget.usb.port import Port
 from gadget.user_set_file import UserSetFile
 from u3v.camera import Camera, Options
 from u3v.errors import Mistake
+from u3v.feature_set import KEPT
 from u3v.function import Function
 from u3v.happenings import Happening
 from u3v.model import Model
@@ -202,7 +203,8 @@ def check_bus(model: Model, bus: BusSpec) -> None:
 
 def _enter_defects(camera: Camera, source: FrameSource) -> None:
     """The factory's entries in the camera's defect pixel list, where it has one: the hottest pixels."""
-    if "DefectPixelListIndex" not in camera.features:
+    has_own = any(key.startswith("DefectPixelList") for key in camera.user_sets.get(KEPT, {}))
+    if "DefectPixelListIndex" not in camera.features or has_own:
         return
     for index, (x, y) in enumerate(source.corrected):
         for name, value in (("Active", True), ("PosX", x), ("PosY", y)):

@@ -20,7 +20,7 @@ from u3v.digital_io import DigitalIO
 from u3v.errors import GenCPError, Status
 from u3v.exposure import Exposure, ImageSettings, PixelSource, Tail
 from u3v.family import BURST, FRAME
-from u3v.feature_set import FeatureSet
+from u3v.feature_set import KEPT, FeatureSet
 from u3v.features import Value
 from u3v.files import Files
 from u3v.frame_memory import FrameMemory
@@ -121,6 +121,7 @@ class Camera:
         self.instants = Instants(self.acquisition, self.lines, self.counters, self.signals)
         self.timed: list[Timed] = [self.thermal, self.instants, self.throughput]
         self._name_itself()
+        self.features.restore_kept(self.user_sets.get(KEPT, {}))
         sfnc.load_startup_set(self, self.family.user_sets)
 
     # -- what a wire tells and asks -----------------------------------------------------------------------
@@ -370,6 +371,11 @@ class Camera:
     def store_user_set(self, key: str, values: Mapping[str, Any]) -> None:
         """Remember `values` under `key`, or nothing at all. Raises GenCPError where they cannot be stored."""
         changed = {key: dict(values)}
+        room = self.model.optional("nonvolatile_bytes")
+        if room is not None and stored_bytes(self.user_sets | changed) > room:
+            raise GenCPError(
+                Status.ERROR, f"the camera's memory for user sets is full: it has {room:.0f} bytes"
+            )
         if self.options.save_user_sets is not None:
             try:
                 self.options.save_user_sets(changed)
@@ -393,6 +399,12 @@ class Camera:
         for name, text in known.items():
             if name in self.features and name not in self.wire.identity:
                 self.features.set(name, text)
+
+
+def stored_bytes(sets: Mapping[str, Mapping[str, Any]]) -> int:
+    """What user sets take in a camera's non-volatile memory: 8 bytes a value (assumed), a byte for two hex digits."""
+    values = (value for values in sets.values() for value in values.values())
+    return sum(max(8, len(value) // 2) if isinstance(value, str) else 8 for value in values)
 
 
 def _own_link(model: Model, slow: bool) -> Link:

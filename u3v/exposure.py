@@ -9,7 +9,9 @@ class ImageSettings:
     """What a host has set, as far as pixels and their place in time depend on it. ROI in (binned) output pixels.
 
     Three sizes: `image_bytes` are pixels, `chunk_bytes` follow them in the same buffer, and `wire_bytes` is both:
-    what a frame's payload takes on a wire (SFNC PayloadSize).
+    what a frame's payload takes on a wire (SFNC PayloadSize). `corrected`: (column, row) of the defect pixels that the
+    camera knows; None: it has no list. `averages`: how many pixels binning averages where it does not add them up.
+    `curve`: what becomes of each pixel value of 12 bits, as 4096 numbers of 16 bits, little-endian; empty: nothing.
     """
 
     exposure_us: float
@@ -28,6 +30,9 @@ class ImageSettings:
     chunk_bytes: int
     sensor_rows: int
     defect_correction: bool
+    corrected: tuple[tuple[int, int], ...] | None = None
+    averages: int = 1
+    curve: bytes = b""
 
     @property
     def wire_bytes(self) -> int:

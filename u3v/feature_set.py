@@ -6,7 +6,7 @@ registers is what the device enforces, because both come from the same declarati
 
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -17,6 +17,7 @@ from u3v.errors import GenCPError, Status
 from u3v.features import (
     MAX_INDEX,
     Boolean,
+    ByteArray,
     Command,
     Enumeration,
     Feature,
@@ -26,6 +27,9 @@ from u3v.features import (
     while_acquiring,
 )
 from u3v.memory import Memory, Region, Register
+
+KEPT = "Kept"
+"""Under which name the values that survive by themselves are stored, beside the user sets."""
 
 T = TypeVar("T", int, float, str, bool)
 
@@ -142,7 +146,8 @@ class FeatureSet:
     def power_up(self) -> None:
         """What a host can write has the values of power-up again; user sets and factory data stay."""
         for feature in self.declared.values():
-            if feature.read is None and feature.address is None and "W" in feature.access:
+            resets = "W" in feature.access or isinstance(feature, ByteArray)
+            if feature.read is None and feature.address is None and resets and not feature.keeps:
                 for labels, at in self._instances(feature):
                     self._memory.device_write(at, feature.encode(feature.initial_of(labels)))
 
@@ -162,13 +167,38 @@ class FeatureSet:
         except (GenCPError, KeyError, ValueError, TypeError, struct.error, OverflowError):
             self._restore({})
 
+    def kept(self) -> dict[str, Value]:
+        """All values that survive power cycles by themselves and are not what they were at first."""
+        return {
+            key: feature.decode(self._memory.device_read(at, feature.size))
+            for key, feature, at, initial in self._each(lambda feature: feature.keeps)
+            if self._memory.device_read(at, feature.size) != feature.encode(initial)
+        }
+
+    def restore_kept(self, values: Mapping[str, Value]) -> None:
+        """Power-on: what was `kept`. What is no value of a feature is ignored."""
+        for key, feature, at, _ in self._each(lambda feature: feature.keeps):
+            if key in values:
+                with suppress(KeyError, ValueError, TypeError, struct.error, OverflowError):
+                    self._memory.device_write(at, feature.encode(values[key]))
+
+    def raw(self, name: str) -> bytes:
+        """The bytes of all instances of a feature that has one selector, to see whether any has changed."""
+        feature, strides = self.declared[name], self.strides[name]
+        count = max(self._axis(feature.selectors[0]).values()) + 1
+        return self._memory.device_read(self.address[name], strides[0] * count)
+
     def _restore(self, values: Mapping[str, Value]) -> None:
         for key, feature, at, initial in self._persistent():
             self._memory.device_write(at, feature.encode(values.get(key, initial)))
 
     def _persistent(self) -> Iterator[tuple[str, Feature, int, Value]]:
+        return self._each(lambda feature: feature.persistent and feature.read is None)
+
+    def _each(self, wanted: Callable[[Feature], bool]) -> Iterator[tuple[str, Feature, int, Value]]:
+        """Key, feature, address and first value of every instance of the features that are wanted."""
         for feature in self.declared.values():
-            if feature.persistent and feature.read is None:
+            if wanted(feature):
                 for labels, at in self._instances(feature):
                     key = feature.name + (f"[{','.join(map(str, labels))}]" if labels else "")
                     yield key, feature, at, feature.initial_of(labels)
@@ -268,8 +298,12 @@ class FeatureSet:
         if isinstance(feature, Float) and feature.inc:
             value = feature.decode(self._memory.device_read(at, feature.size))
             self._memory.device_write(at, feature.encode(round(value // feature.inc * feature.inc, 9)))
+        if feature.store is not None:
+            feature.store(self._camera, feature.decode(self._memory.device_read(at, feature.size)))
         if feature.written is not None:
             feature.written(self._camera)
+        if feature.keeps:
+            self._camera.store_user_set(KEPT, self.kept())
 
     def _place_aspect(self, feature: Feature, kind: str, source: Callable[[Device], Any]) -> None:
         is_float = isinstance(feature, Float) and kind in ("Min", "Max")

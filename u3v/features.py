@@ -39,6 +39,7 @@ class Feature:
     `written` runs after a host write. `selectors`: names of the enumerations, or of the integers that count
     from 0, that choose the instance.
     `address`: a fixed register elsewhere (bootstrap) that holds the value.
+    `store` takes what a host has written where `read` computes it. `keeps`: survives resets and power cycles at once.
     `changed_by`: features whose write can change this one's value. `may_differ`: what reads back may not be what was
     written. `busy_ms`: for how long a write of this value keeps the control channel busy.
     `defaults`: values at power-up of instances that differ from the others, by their selectors' values joined with
@@ -58,6 +59,8 @@ class Feature:
     address: int | None = None
     changed_by: tuple[str, ...] = ()
     persistent: bool = False
+    keeps: bool = False
+    store: Callable[[Device, Value], None] | None = None
     busy_ms: Callable[[Value], int] | None = None
     may_differ: bool = False
     defaults: Mapping[str, Value] = field(default_factory=dict)
@@ -223,13 +226,14 @@ class ByteArray(Feature):
     """IRegister: `length` bytes. The Python value is their hex digits."""
 
     length: int = 64
+    default: str = ""
 
     @property
     def size(self) -> int:
         return self.length
 
     def initial(self) -> str:
-        return "00" * self.length
+        return self.default or "00" * self.length
 
     def encode(self, value: Value) -> bytes:
         raw = bytes.fromhex(str(value))

@@ -82,6 +82,7 @@ class Figures:
     images_in_trigger_mode: Figure | None = None
     images_in_free_run: Figure | None = None
     defect_pixels_max: Figure | None = None
+    nonvolatile_bytes: Figure | None = None
     timestamp_increment_ns: Figure | None = None
     power_poe_w: Figure | None = None
     supply_poe_v: Figure | None = None

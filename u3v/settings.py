@@ -1,5 +1,8 @@
 """Reads what a host has set into `ImageSettings`, through typed handles on the features, once for each change."""
 
+import math
+import struct
+
 from u3v.device import Device
 from u3v.exposure import ImageSettings, Tail
 from u3v.family import Family
@@ -27,6 +30,10 @@ class SettingsReader:
         self._reverse_y = features.handle("ReverseY", bool)
         self._pixel_format = features.handle("PixelFormat", str)
         self._defect_correction = features.handle("DefectPixelCorrection", bool, False)
+        self._gamma = features.handle("Gamma", float, 1.0)
+        self._features = features
+        self._defects: tuple[tuple[bytes, ...], tuple[tuple[int, int], ...]] = ((), ())
+        self._curve: tuple[tuple[float, str], bytes] = ((1.0, ""), b"")
 
     def read(self, version: int) -> ImageSettings:
         """The settings as they are. `version` changes whenever one of them may have."""
@@ -55,4 +62,45 @@ class SettingsReader:
             chunk_bytes=0 if self._tail is None else self._tail.bytes_for(version),
             sensor_rows=min(rows, self._camera.model.integer("height_max_px")),
             defect_correction=self._defect_correction.get(),
+            corrected=self._corrected(),
+            averages=self._averages(),
+            curve=self._curve_now(),
         )
+
+    def _corrected(self) -> tuple[tuple[int, int], ...] | None:
+        """The active entries of the defect pixel list; taken apart only where a byte of it has changed."""
+        features = self._features
+        if "DefectPixelListIndex" not in features:
+            return None
+        raw = tuple(features.raw(f"DefectPixelListEntry{name}") for name in ("Active", "PosX", "PosY"))
+        if self._defects[0] != raw:
+            active, x, y = ([row[at : at + 4] for at in range(0, len(row), 8)] for row in raw)
+            entries = zip(active, x, y, strict=True)
+            number = int.from_bytes
+            listed = tuple((number(px, "little"), number(py, "little")) for on, px, py in entries if any(on))
+            self._defects = raw, listed
+        return self._defects[1]
+
+    def _averages(self) -> int:
+        ways = ("Horizontal", "Vertical")
+        modes = (self._features.get_or(f"Binning{way}Mode", "Sum") for way in ways)
+        sizes = (int(self._features.get(f"Binning{way}")) for way in ways)
+        return math.prod(size for size, mode in zip(sizes, modes, strict=True) if mode == "Average")
+
+    def _curve_now(self) -> bytes:
+        """The look-up table, and then gamma."""
+        features = self._features
+        table = features.get("LUTValueAll") if features.get_or("LUTEnable", False) else ""
+        gamma = self._gamma.get()
+        if self._curve[0] != (gamma, table):
+            self._curve = (gamma, table), tone_curve(bytes.fromhex(table), gamma)
+        return self._curve[1]
+
+
+def tone_curve(table: bytes, gamma: float) -> bytes:
+    """What becomes of 12-bit pixel values: `table` (4096 numbers of 16 bits, little-endian; empty: none), then
+    x ** gamma of the whole range. Empty where nothing becomes of them."""
+    if gamma == 1.0:
+        return table
+    values = struct.unpack("<4096H", table) if table else range(4096)
+    return struct.pack("<4096H", *(round(4095 * (value / 4095) ** gamma) for value in values))

@@ -9,7 +9,7 @@ feature that is not among them is its maker's. Whoever declares a feature of the
 _CATEGORIES = """
     Root DeviceControl ImageFormatControl AnalogControl AcquisitionControl EventControl UserSetControl
     TransportLayerControl ChunkDataControl DigitalIOControl CounterAndTimerControl SoftwareSignalControl
-    FileAccessControl
+    FileAccessControl LUTControl
 """
 _DEVICE = """
     DeviceVendorName DeviceModelName DeviceFamilyName DeviceManufacturerInfo DeviceVersion DeviceFirmwareVersion
@@ -20,9 +20,10 @@ _DEVICE = """
 """
 _IMAGE_FORMAT = """
     SensorWidth SensorHeight WidthMax HeightMax Width Height OffsetX OffsetY BinningHorizontal BinningVertical
+    BinningHorizontalMode BinningVerticalMode
     ReverseX ReverseY PixelFormat PixelSize PixelColorFilter PixelDynamicRangeMin PixelDynamicRangeMax TestPattern
 """
-_ANALOG = "GainSelector Gain BlackLevelSelector BlackLevel"
+_ANALOG = "GainSelector Gain BlackLevelSelector BlackLevel Gamma LUTSelector LUTEnable LUTIndex LUTValue LUTValueAll"
 _ACQUISITION = """
     AcquisitionMode AcquisitionStart AcquisitionStop AcquisitionAbort AcquisitionFrameCount
     AcquisitionBurstFrameCount AcquisitionFrameRateEnable AcquisitionFrameRate AcquisitionStatusSelector

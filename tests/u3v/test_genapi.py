@@ -197,7 +197,15 @@ FILES = {
     "ICommand": "FileOperationExecute",
     "ICategory": "FileAccessControl",
 }
-MORE_SFNC = (FILES,)
+LUT = {
+    "IInteger": "LUTIndex LUTValue",
+    "IRegister": "LUTValueAll",
+    "IEnumeration": "LUTSelector BinningHorizontalMode BinningVerticalMode",
+    "IBoolean": "LUTEnable",
+    "IFloat": "Gamma",
+    "ICategory": "LUTControl",
+}
+MORE_SFNC = (FILES, LUT)
 """Interfaces of SFNC 2.7's features, as its tables print them."""
 MAKERS = (
     "ResultingFrameRate SensorReadoutTime TestImageSelector DeviceTemperatureStatus ReadoutMode VirtualWire "
@@ -225,13 +233,20 @@ def test_standard_names_have_the_standards_meaning(each: Camera) -> None:
 # -- every node answers ---------------------------------------------------------------------------------------
 
 
+def choices(selector: Any) -> list[Any]:
+    """The values of a selector; of one that counts, its ends."""
+    if hasattr(selector, "symbolics"):
+        return list(selector.symbolics)
+    return [selector.min, selector.max]
+
+
 def test_every_readable_node_reads(each: Camera) -> None:
     """Some 300 nodes, each through every selector value: no error, and nothing but event data is absent."""
     nodes = Nodes(each)
     selectors = [n for n in nodes.names() if n.endswith("Selector")]
     count = 0
     for selector in [None, *selectors]:
-        for entry in nodes[selector].symbolics if selector else (None,):
+        for entry in choices(nodes[selector]) if selector else (None,):
             if selector:
                 nodes[selector].value = entry
             for node in nodes.map.nodes:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.u3v.models import ACE, ACE_8, ACE_11, GENERIC, IDS, NAMES, VCX, camera_of, host_of
 from tests.u3v.rig import EIRM, SBRM, SI_REQUIRED_PAYLOAD, Refused
+from u3v.camera import Options
 from u3v.features import Enumeration
 from u3v.host.descriptors import find_function
 from u3v.model import load_model
@@ -17,10 +18,10 @@ from u3v.wire.usb import Speed
 ABSENT = {
     IDS: "Chunk Event Sequencer Auto LUT Gamma Counter Timer LineDebouncer UserOutput BlackLevel TestImage "
     "Decimation UserSetSave AcquisitionFrameRate TriggerDelay TriggerActivation",
-    VCX: "Sequencer Auto LUT Gamma TestImage TestEvent Burst ThroughputLimitMode",
-    ACE: "Sequencer Auto LUT Gamma ShortExposure ReadoutMode DefectPixel GainSelector",
-    ACE_11: "Sequencer Auto LUT Gamma ShortExposure ReadoutMode DefectPixel",
-    ACE_8: "Sequencer Auto LUT Gamma ShortExposure ReadoutMode DefectPixel",
+    VCX: "Sequencer Auto Gamma TestImage TestEvent Burst ThroughputLimitMode",
+    ACE: "Sequencer Auto ShortExposure ReadoutMode DefectPixel GainSelector",
+    ACE_11: "Sequencer Auto ShortExposure ReadoutMode DefectPixel",
+    ACE_8: "Sequencer Auto ShortExposure ReadoutMode DefectPixel",
     GENERIC: "Sequencer Auto LUT Gamma Counter Timer Line ShortExposure ReadoutMode DefectPixel TestImage "
     "Overtrigger TemperatureStatus DeviceID",
 }
@@ -279,16 +280,55 @@ def test_vcx_user_sets() -> None:
 
 
 def test_vcx_defect_pixel_list() -> None:
-    """512 entries, each with its own coordinates: the factory's, which a host reads and cannot change."""
-    host = host_of(VCX)
+    """512 entries, each with its own coordinates; what a host writes survives a reset and a power cycle at once."""
+    kept: dict[str, Any] = {}
+    host = host_of(VCX, options=Options(save_user_sets=kept.update))
     read = ("DefectPixelListEntryPosX", "DefectPixelListEntryPosY", "DefectPixelListEntryActive")
     for index in (0, 1, 511):
         host.set("DefectPixelListIndex", index)
         assert [host.get(n) for n in read] == [0, 0, False]
-        with pytest.raises(Refused, match="0x8004"):
-            host.set("DefectPixelListEntryPosX", 1)
+        for name, value in zip(read, (index + 10, 20, True), strict=True):
+            host.set(name, value)
     with pytest.raises(Refused, match="0x8002"):
         host.set("DefectPixelListIndex", 512)
+    with pytest.raises(Refused, match="0x8002"):
+        host.set("DefectPixelListEntryPosX", 4096)
+    listed = ((10, 20), (11, 20), (521, 20))
+    assert host.camera.settings.corrected == listed
+    host.camera.reset()
+    assert host.camera.settings.corrected == listed
+    assert camera_of(VCX, options=Options(user_sets=kept)).settings.corrected == listed
+
+
+def test_vcx_custom_data() -> None:
+    """128 bytes that survive power cycles."""
+    kept: dict[str, Any] = {}
+    host = host_of(VCX, options=Options(save_user_sets=kept.update))
+    for index in range(128):
+        host.set("CustomDataSelector", index)
+        host.set("CustomData", 255 - index)
+    with pytest.raises(Refused, match="0x8002"):
+        host.set("CustomDataSelector", 128)
+    with pytest.raises(Refused, match="0x8002"):
+        host.set("CustomData", 256)
+    other = camera_of(VCX, options=Options(user_sets=kept))
+    assert [other.features.get("CustomData", CustomDataSelector=n) for n in range(128)] == [
+        *range(255, 127, -1)
+    ]
+
+
+def test_vcx_memory_for_user_sets_is_finite() -> None:
+    """128 kbit: 512 defect pixels take most of it, and what does not fit is refused and not stored."""
+    host = host_of(VCX)
+    camera = host.camera
+    camera.user_sets["UserSet3"] = {f"n{n}": n for n in range(2040)}
+    host.set("UserSetSelector", "UserSet1")
+    with pytest.raises(Refused, match="0x8fff"):
+        host.run("UserSetSave")
+    assert "UserSet1" not in camera.user_sets
+    del camera.user_sets["UserSet3"]
+    host.run("UserSetSave")
+    assert "UserSet1" in camera.user_sets
 
 
 def test_vcx_clock_counts_in_eights() -> None:

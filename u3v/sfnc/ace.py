@@ -6,7 +6,7 @@ USB3 Vision does not know.
 
 from u3v.chunks import Chunk
 from u3v.family import BURST, FRAME, Family, pick
-from u3v.features import Feature
+from u3v.features import Enumeration, Feature, Integer
 from u3v.files import DeviceFile
 from u3v.model import Model
 from u3v.sfnc import (
@@ -19,6 +19,7 @@ from u3v.sfnc import (
     event_control,
     file_access_control,
     image_format_control,
+    lut_control,
     transport_layer_control,
     user_set_control,
     virtual_camera,
@@ -62,10 +63,11 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
         *pick(
             image_format_control.features(model),
             "SensorWidth SensorHeight WidthMax HeightMax Width Height OffsetX OffsetY BinningHorizontal"
-            " BinningVertical ReverseX ReverseY PixelFormat PixelSize PixelDynamicRangeMin"
-            " PixelDynamicRangeMax TestImageSelector",
+            " BinningVertical BinningHorizontalMode BinningVerticalMode ReverseX ReverseY"
+            " PixelFormat PixelSize PixelDynamicRangeMin PixelDynamicRangeMax TestImageSelector",
         ),
-        *pick(analog_control.features(model), "Gain BlackLevel"),
+        *pick(analog_control.features(model), "Gain BlackLevel Gamma"),
+        *lut_control.features(),
         *pick(
             acquisition_control.features(model),
             "AcquisitionMode AcquisitionStart AcquisitionStop AcquisitionAbort AcquisitionFrameCount"
@@ -78,6 +80,7 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
         ),
         *_lines(model),
         *device_control.features(model, wire),
+        *_user_values(),
         device_control.temperature_status(THERMAL),
         *transport_layer_control.features(model),
         *user_set_control.features(USER_SETS),
@@ -86,6 +89,25 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
         *file_access_control.features(files(model)),
         *virtual_camera.features(model),
     ]
+
+
+def _user_values() -> list[Feature]:
+    """Five numbers for whatever the user likes."""
+    selector = Enumeration(
+        name="UserDefinedValueSelector",
+        tooltip="The number that UserDefinedValue is.",
+        category="UserDefinedValueControl",
+        entries={f"Value{number}": number for number in range(1, 6)},
+    )
+    value = Integer(
+        name="UserDefinedValue",
+        tooltip="A number of the user's.",
+        category="UserDefinedValueControl",
+        min=-(2**31),
+        selectors=("UserDefinedValueSelector",),
+        persistent=True,
+    )
+    return [selector, value]
 
 
 def files(_model: Model) -> list[DeviceFile]:

@@ -25,5 +25,12 @@ def features(model: Model) -> list[Feature]:
             max=model.number("black_level_max_dn12"),
             persistent=True,
         ),
+        Float(
+            name="Gamma",
+            tooltip="Exponent of the pixel values, over their whole range.",
+            default=1.0,
+            max=3.99998,
+            persistent=True,
+        ),
     ]
     return [replace(feature, category=CATEGORY) for feature in declared]

@@ -94,6 +94,15 @@ def features(model: Model) -> list[Feature]:
         ),
         _binning("BinningHorizontal", "Columns whose charge is added up into one.", model, "BinningVertical"),
         _binning("BinningVertical", "Rows whose charge is added up into one.", model, "BinningHorizontal"),
+        *(
+            Enumeration(
+                name=f"Binning{way}Mode",
+                tooltip="Whether binned pixels are added up or averaged.",
+                entries={"Sum": 0, "Average": 1},
+                persistent=True,
+            )
+            for way in ("Horizontal", "Vertical")
+        ),
         Boolean(
             name="ReverseX",
             tooltip="Mirrors the image left to right.",

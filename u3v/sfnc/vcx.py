@@ -25,6 +25,7 @@ from u3v.sfnc import (
     event_control,
     file_access_control,
     image_format_control,
+    lut_control,
     transport_layer_control,
     user_set_control,
     virtual_camera,
@@ -72,6 +73,9 @@ EVENTS = {
     "FrameTransferSkipped": "The image buffer was full: a frame was not transferred.",
     **{f"{line}FallingEdge": f"{line} has become low." for line in LINES},
     **{f"{line}RisingEdge": f"{line} has become high." for line in LINES},
+    "GigEVisionError": "An error of the GigE Vision wire; over another wire it never comes.",
+    "GigEVisionHeartbeatTimeout": "The heartbeat of the GigE Vision wire was missed; over another wire it never comes.",
+    "PrimaryApplicationSwitch": "Another program has taken over; GigE Vision has that, other wires have not.",
     "TransferBufferFull": "The image buffer takes no further frame.",
     "TransferBufferReady": "The image buffer takes frames again.",
     "TriggerOverlapped": "A trigger came while a frame was read out.",
@@ -116,7 +120,9 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
         ),
         *_acquisition(model),
         *_lines(model),
+        *lut_control.features(),
         *_defect_pixels(model),
+        *_custom_data(),
         *pick(
             device_control.features(model, wire),
             "DeviceVendorName DeviceModelName DeviceFamilyName DeviceManufacturerInfo DeviceVersion"
@@ -138,7 +144,7 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
 
 def files(_model: Model) -> list[DeviceFile]:
     """What FileSelector offers."""
-    return [file_access_control.user_set_file(name) for name in USER_SETS[1:]]
+    return [lut_control.file(), *(file_access_control.user_set_file(name) for name in USER_SETS[1:])]
 
 
 def chunks(model: Model) -> list[Chunk]:
@@ -231,7 +237,7 @@ def _defect_pixels(model: Model) -> list[Feature]:
         Boolean(
             name="DefectPixelListEntryActive",
             tooltip="Whether the entry counts.",
-            access="RO",
+            keeps=True,
             selectors=index,
         ),
         Integer(
@@ -239,7 +245,7 @@ def _defect_pixels(model: Model) -> list[Feature]:
             tooltip="Column of the pixel on the sensor.",
             max=model.integer("width_max_px") - 1,
             unit="px",
-            access="RO",
+            keeps=True,
             selectors=index,
         ),
         Integer(
@@ -247,11 +253,26 @@ def _defect_pixels(model: Model) -> list[Feature]:
             tooltip="Row of the pixel on the sensor.",
             max=model.integer("height_max_px") - 1,
             unit="px",
-            access="RO",
+            keeps=True,
             selectors=index,
         ),
     ]
     return [replace(feature, category="ImageProcessingControl") for feature in declared]
+
+
+def _custom_data() -> list[Feature]:
+    """128 bytes for whatever the user likes, one at a time (as printed; how they are reached is assumed)."""
+    declared: list[Feature] = [
+        Integer(name="CustomDataSelector", tooltip="The byte that CustomData is.", max=127),
+        Integer(
+            name="CustomData",
+            tooltip="A byte of the user's.",
+            max=255,
+            keeps=True,
+            selectors=("CustomDataSelector",),
+        ),
+    ]
+    return [replace(feature, category="CustomDataControl") for feature in declared]
 
 
 def _all(name: str, tooltip: str) -> Feature:
