@@ -77,6 +77,16 @@ class DeviceNodes:
         if not any(connected):
             raise Malformed("the camera's XML has no port to connect to")
 
+    @property
+    def map(self) -> Any:
+        """The reference implementation's own node map."""
+        return self._map
+
+    def refresh(self) -> None:
+        """Forget every value that was cached: the camera may have changed it."""
+        for node in self._map.nodes:
+            node.node.invalidate_node()
+
     def names(self) -> list[str]:
         """The features reachable from the category Root, in the XML's order."""
         found: dict[str, None] = {}

@@ -1,0 +1,277 @@
+"""FEAT: what features and the stream owe each other: sizes that follow, locks while it runs, exposure that counts."""
+
+import math
+
+from u3v.host.conformance.camera import Camera, camera_check, expect, skip
+from u3v.host.conformance.declare import INFO, SHOULD
+from u3v.host.conformance.sfnc import bits_per_pixel
+from u3v.host.conformance.streaming import expect_whole, expected, frames, streaming
+from u3v.host.nodes import FeatureValue
+
+BINNINGS = ("BinningHorizontal", "BinningVertical", "DecimationHorizontal", "DecimationVertical")
+_PATTERNS = ("TestPattern", "TestImageSelector", "TestPatternGeneratorSelector")
+_LOCKED = (
+    "Width",
+    "Height",
+    "PixelFormat",
+    "BinningHorizontal",
+    "BinningVertical",
+    "ChunkModeActive",
+    "ChunkEnable",
+)
+_LEGAL_LOCKED = (0x8006, 0x800F, 0x8007, 0x8004, 0x8002)
+
+
+def payload_of_region(camera: Camera) -> int | None:
+    """Bytes that an image of the present size and format has; None where the format's bits are not known."""
+    name = str(camera.get("PixelFormat"))
+    bits = bits_per_pixel(name, camera.description.entries("PixelFormat").get(name, 0))
+    if bits is None:
+        return None
+    return -(-camera.get_int("Width") * camera.get_int("Height") * bits // 8)
+
+
+@camera_check(
+    "FEAT-013", "binning, decimation each value",
+    "WidthMax, Width, SI_Required_Payload_Size follow; ROI stays legal", "SFNC 2.7", needs="str gapi", trace="r",
+)  # fmt: skip
+def binning(camera: Camera) -> None:
+    names = [name for name in BINNINGS if camera.writable(name)]
+    if not names:
+        skip("neither binning nor decimation")
+    for name in names:
+        with camera.keep("OffsetX", "OffsetY", "Height", "Width", name):
+            full = camera.get_int("WidthMax") if "Horizontal" in name else camera.get_int("HeightMax")
+            info = camera.info(name)
+            for factor in range(int(info.minimum or 1), min(int(info.maximum or 1), 8) + 1):
+                camera.set(name, factor)
+                camera.nodes.refresh()
+                axis = "Width" if "Horizontal" in name else "Height"
+                largest = camera.get_int(f"{axis}Max")
+                expect(
+                    largest <= full // factor or factor == 1,
+                    f"{axis}Max is {largest} with {name} {factor}, before {full}",
+                )
+                used = camera.get_int(axis) + camera.get_int("OffsetX" if axis == "Width" else "OffsetY")
+                expect(
+                    used <= largest, f"{axis} and its offset make {used} of {largest} with {name} {factor}"
+                )
+                payload = camera.sirm.required_payload
+                expect(
+                    camera.get_int("PayloadSize") == payload,
+                    f"PayloadSize and the register differ with {name} {factor}",
+                )
+                due = payload_of_region(camera)
+                expect(
+                    due is None or payload >= due,
+                    f"{payload} bytes of payload for {due} of image with {name} {factor}",
+                )
+
+
+@camera_check(
+    "FEAT-014", "ReverseX/Y, test patterns", "SI_Required_Payload_Size unchanged", "consistency of the camera",
+    SHOULD, needs="str gapi", trace="r",
+)  # fmt: skip
+def same_size(camera: Camera) -> None:
+    before = camera.sirm.required_payload
+    seen = 0
+    for name in ("ReverseX", "ReverseY", *_PATTERNS):
+        if not camera.writable(name):
+            continue
+        info = camera.info(name)
+        values: tuple[FeatureValue, ...] = info.entries if info.kind == "Enumeration" else (True, False)
+        with camera.keep(name):
+            for value in values:
+                camera.set(name, value)
+                seen += 1
+                now = camera.sirm.required_payload
+                expect(now == before, f"{name} = {value}: {now} bytes of payload, before {before}")
+    if not seen:
+        skip("neither mirroring nor test patterns")
+
+
+@camera_check(
+    "FEAT-015", "all PixelFormats x {min, odd, max} ROI",
+    "PayloadSize = ceil(whole x H x bpp / 8) (+ padding told by leader, + chunks) with bpp of the PFNC code or name",
+    "PFNC; consistency of the camera", needs="str gapi", trace="r",
+)  # fmt: skip
+def payload_sizes(camera: Camera) -> None:
+    camera.need("PixelFormat", "Width", "Height", "PayloadSize")
+    with (
+        camera.settings(OffsetX=0, OffsetY=0, ChunkModeActive=False),
+        camera.keep("Height", "Width", "PixelFormat"),
+    ):
+        formats: tuple[FeatureValue, ...] = (camera.get("PixelFormat"),)
+        if camera.writable("PixelFormat"):
+            formats = camera.info("PixelFormat").entries
+        for chosen in formats:
+            camera.set("PixelFormat", chosen) if camera.writable("PixelFormat") else None
+            for width, height in _regions(camera):
+                camera.set("Width", width)
+                camera.set("Height", height)
+                camera.nodes.refresh()
+                due, told, register = (
+                    payload_of_region(camera),
+                    camera.get_int("PayloadSize"),
+                    camera.sirm.required_payload,
+                )
+                expect(
+                    told == register,
+                    f"{chosen} {width} x {height}: PayloadSize {told}, the register {register}",
+                )
+                expect(
+                    due is None or told == due,
+                    f"{chosen} {width} x {height}: PayloadSize {told}, the image has {due}",
+                )
+
+
+def _regions(camera: Camera) -> list[tuple[int, int]]:
+    """Smallest, odd and largest."""
+    pairs = []
+    for at_least in (0, 333, 1 << 30):
+        pairs.append((camera.on_grid("Width", at_least), camera.on_grid("Height", at_least)))
+    return pairs
+
+
+def _write_while_streaming(camera: Camera) -> list[tuple[str, int]]:
+    """Statuses of writes to what a running stream locks; the values are others than those in force."""
+    found = []
+    for name in _LOCKED:
+        if not camera.has(name) or camera.description.register_behind(name) is None:
+            continue
+        address, length = camera.register(name)
+        before = camera.read(address, length)
+        now = int.from_bytes(before, "little")
+        other = _other_raw(camera, name, now)
+        if other is None:
+            continue
+        found.append((name, camera.write(address, other.to_bytes(length, "little"))))
+    return found
+
+
+def _other_raw(camera: Camera, name: str, now: int) -> int | None:
+    kind = camera.description.kind(name)
+    if kind == "Enumeration":
+        return next((value for value in camera.description.entries(name).values() if value != now), None)
+    if kind == "Boolean":
+        return 1 - now if now in (0, 1) else None
+    step = int(camera.description.text_of(name, "Inc") or "1", 0)
+    return now + step
+
+
+@camera_check(
+    "FEAT-017", "streaming: raw write Width, Height, PixelFormat, binning, chunk enables",
+    "refused (8006, 800F, 8007), or success without effect on the running stream",
+    "cameras in the field FLIR Aravis issue 486", needs="str gapi", trace="r",
+)  # fmt: skip
+def locked_while_streaming(camera: Camera) -> None:
+    camera.need("Width", "Height", "PixelFormat")
+    with camera.everything(), camera.small():
+        want = expected(camera)
+        with streaming(camera) as stream:
+            shots = stream.shots(2)
+            for name, status in _write_while_streaming(camera):
+                expect(status in (0, *_LEGAL_LOCKED), f"{name} while streaming: status {status:#06x}")
+            shots += stream.shots(3)
+        expect_whole(shots, want, "after writes to what is locked: ")
+
+
+@camera_check("FEAT-018", "same, status", "8006", "GenCP", SHOULD, needs="str gapi", trace="r")
+def lock_status(camera: Camera) -> None:
+    camera.need("Width", "Height", "PixelFormat")
+    with camera.everything(), camera.small(), streaming(camera) as stream:
+        stream.shots(1)
+        for name, status in _write_while_streaming(camera):
+            expect(status == 0x8006, f"{name} while streaming: status {status:#06x}, not 8006")
+
+
+@camera_check(
+    "FEAT-019", "streaming: ExposureTime, Gain, TriggerSoftware", "success, takes effect within 5 frames",
+    "SFNC 2.7; hosts do it", SHOULD, needs="str gapi", trace="r",
+)  # fmt: skip
+def live_features(camera: Camera) -> None:
+    camera.need("ExposureTime")
+    with camera.small(), streaming(camera) as stream:
+        stream.shots(2)
+        for name in ("ExposureTime", "Gain"):
+            if not camera.has(name):
+                continue
+            info = camera.info(name)
+            expect(info.access == "RW", f"{name} is not writable while streaming")
+            value = min(float(camera.get(name)) * 2 + 1, float(info.maximum or 0))
+            with camera.settings(**{name: value}):
+                got = camera.get_float(name)
+                expect(
+                    math.isclose(got, value, rel_tol=0.05),
+                    f"{name} = {value} while streaming: it reads {got}",
+                )
+                stream.shots(2)
+
+
+@camera_check(
+    "FEAT-020", "after stop", "all of 017 writable again", "consistency of the camera", needs="str gapi", trace="r",
+)  # fmt: skip
+def unlocked_again(camera: Camera) -> None:
+    names = [name for name in _LOCKED if camera.has(name) and camera.info(name).access == "RW"]
+    with camera.small(), streaming(camera) as stream:
+        stream.shots(1)
+    camera.nodes.refresh()
+    for name in names:
+        expect(camera.info(name).access == "RW", f"{name} is not writable after the stream was stopped")
+        if camera.description.register_behind(name) is not None:
+            address, length = camera.register(name)
+            status = camera.write(address, camera.read(address, length))
+            expect(not status, f"{name} after the stream was stopped: status {status:#06x}")
+
+
+@camera_check(
+    "FEAT-021", "UserSetSave to a free set, change, load",
+    "values come back; set restored if it was readable before", "SFNC 2.7", SHOULD, needs="gapi", trace="!",
+)  # fmt: skip
+def user_set(camera: Camera) -> None:
+    camera.need("UserSetSelector", "UserSetSave", "UserSetLoad", "Gain")
+    entries = [entry for entry in camera.info("UserSetSelector").entries if entry != "Default"]
+    if not entries:
+        skip("no user set but Default")
+    with camera.everything(), camera.keep("UserSetSelector"):
+        camera.set("UserSetSelector", entries[-1])
+        if camera.info("UserSetSave").access not in ("WO", "RW"):
+            skip(f"{entries[-1]} cannot be saved")
+        info = camera.info("Gain")
+        low, high = float(info.minimum or 0), float(info.maximum or 0)
+        camera.set("Gain", high)
+        camera.execute("UserSetSave")
+        camera.set("Gain", low)
+        camera.execute("UserSetLoad")
+        camera.nodes.refresh()
+        expect(
+            camera.get("Gain") == high,
+            f"Gain is {camera.get('Gain')} after {entries[-1]} was loaded, {high} was saved",
+        )
+
+
+@camera_check(
+    "FEAT-024", "ExposureTime step response: 2x exposure",
+    "mean grey (minus black) 2 x ± 20 % in fixed scene (virtual), noted on hardware", "consistency of the camera",
+    INFO, needs="str sim gapi", trace="r",
+)  # fmt: skip
+def exposure_counts(camera: Camera) -> None:
+    camera.need("ExposureTime")
+    formats = camera.info("PixelFormat").entries if camera.writable("PixelFormat") else ()
+    eight = next((entry for entry in formats if entry.endswith("8") and not entry.startswith("RGB")), "")
+    if not eight:
+        skip("no format with one byte per pixel")
+    with camera.small(PixelFormat=eight, BlackLevel=0.0):
+        base = max(float(camera.info("ExposureTime").minimum or 0), 500.0)
+        levels = {}
+        for factor in (0, 1, 2):
+            exposure = base * factor or float(camera.info("ExposureTime").minimum or 0)
+            with camera.settings(ExposureTime=exposure):
+                image = frames(camera, 2)[-1].image
+            levels[exposure] = sum(image) / len(image)
+        (e0, dark), (e1, low), (e2, high) = levels.items()
+        camera.run.note(f"mean grey {dark:.1f}, {low:.1f}, {high:.1f} at {e0:.0f}, {e1:.0f}, {e2:.0f} us")
+        if high > 240 or low - dark < 2:
+            skip(f"the scene has no usable light: {levels}")
+        slope = (high - low) / (e2 - e1) / ((low - dark) / (e1 - e0))
+        expect(0.8 <= slope <= 1.2, f"twice the exposure does not give twice the light: {levels}")
