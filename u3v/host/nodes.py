@@ -72,8 +72,9 @@ class DeviceNodes:
         except (self._genapi.GenericException, UnicodeDecodeError) as error:
             raise Malformed(f"the camera's XML is refused: {_first_line(error)}") from error
         self._port = _make_port(self._genapi, client)
-        ports = [node.node for node in self._map.nodes if _kind(self._genapi, node) == "Port"]
-        connected = [self._map.connect(self._port, port.name) for port in ports if not port.event_id]
+        ports = [node for node in self._map.nodes if _kind(self._genapi, node) == "Port"]
+        of_device = [port.node.name for port in ports if not (port.node.event_id or port.chunk_id)]
+        connected = [self._map.connect(self._port, name) for name in of_device]
         if not any(connected):
             raise Malformed("the camera's XML has no port to connect to")
 

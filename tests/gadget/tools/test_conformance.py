@@ -16,13 +16,22 @@ from u3v.wire.usb import Speed
 
 IDS = (Path(__file__).parents[2] / "u3v/host/conformance_ids.txt").read_text("utf-8").split()
 
+DEVIATIONS = {
+    "SI-016": "a plan that is too small gives frames with trailer status A101: --strict refuses it",
+    "SI-019": "sizes that are not aligned are taken, as Aravis writes them: --strict refuses them",
+    "EVT-010": "event ids are in wireshark's range of devices, 0x9000 and up",
+}
+"""Checks below `must` that our cameras do not pass, and why that is wanted."""
+
 
 def failures(spec: CameraSpec, *only: str) -> dict[str, str]:
     """What did not pass on this camera: id -> result and reason."""
     with in_process(spec) as route:
         run = Run(Context(route), select(all_checks(), Level.DEFAULT, only))
         return {
-            o.check.id: f"{o.result}: {o.reason}" for o in run.outcomes() if o.result in ("fail", "error")
+            o.check.id: f"{o.result}: {o.reason}"
+            for o in run.outcomes()
+            if o.result in ("fail", "error") and o.check.id not in DEVIATIONS
         }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from u3v.host.conformance.camera import MS, Camera, camera_check, expect, skip
 from u3v.host.conformance.declare import INFO, SHOULD
-from u3v.host.conformance.stream_flow import period_ms
+from u3v.host.conformance.stream_flow import SETTLE_MS, period_ms
 from u3v.host.conformance.streaming import Shot, Stream, expect_whole, expected, streaming
 
 _RATES = ("ResultingFrameRate", "AcquisitionResultingFrameRate", "ResultingAcquisitionFrameRate")
@@ -244,6 +244,7 @@ def triggered(camera: Camera, selector: str = "") -> Iterator[None]:
     if "Software" not in camera.info("TriggerSource").entries:
         skip("TriggerSource has no entry Software")
     with camera.small(), camera.settings(TriggerSelector=chosen, TriggerSource="Software", TriggerMode="On"):
+        camera.wait_ms(period_ms(camera) + SETTLE_MS)  # a sensor that still reads out takes no trigger
         yield
 
 

@@ -228,6 +228,15 @@ class Camera:
     def writable(self, name: str) -> bool:
         return self.nodes.has(name) and self.nodes.info(name).access == "RW"
 
+    def device_register(self, name: str) -> str | None:
+        """The register of the device itself, not of a chunk or an event, behind a feature."""
+        register = self.description.register_behind(name)
+        return register if register in self._of_device else None
+
+    @cached_property
+    def _of_device(self) -> frozenset[str]:
+        return frozenset(self.description.registers())
+
     def register(self, name: str) -> tuple[int, int]:
         """Address and length of the register behind a feature. Skips where there is none."""
         node = self.description.register_behind(name)
@@ -297,6 +306,11 @@ class Camera:
             return
         with self.keep(above[0]):
             for value in self.selector_values(above[0]):
+                if (above[0], value) == (
+                    "ChunkSelector",
+                    "Image",
+                ):  # some cameras keep it on whatever is written
+                    continue
                 self.set(above[0], value)
                 yield ((above[0], value),)
 

@@ -13,7 +13,7 @@ from u3v.host.nodes import FeatureInfo, FeatureValue
 
 BAD_PARAMETER, ACCESS_DENIED = 0x8002, 0x8006
 _SEED = 20240229
-_MODES = ("AcquisitionMode", "TriggerMode", "DeviceLinkThroughputLimitMode", "ChunkModeActive")
+_MODES = ("ChunkEnable", "AcquisitionMode", "TriggerMode", "DeviceLinkThroughputLimitMode", "ChunkModeActive")
 
 
 def swept(camera: Camera, kind: str) -> Iterator[tuple[str, FeatureInfo]]:

@@ -172,7 +172,7 @@ def unread_for_a_while(camera: Camera) -> None:
 def losses_counted(camera: Camera) -> None:
     with camera.small(333, 41):
         rate = 1000 / period_ms(camera)
-        seconds = camera.run.count(2, 10)
+        seconds = camera.run.count(1, 10)
         with streaming(camera, depth=1) as stream:
             first = stream.shots(1)[0]
             last = first

@@ -201,6 +201,19 @@ class Stream:
         if shot is not None:
             fail(f"{len(shot.leader)} bytes came where nothing was due: {shot.leader[:52].hex(' ')}")
 
+    def to_leader(self, most: int = 64) -> None:
+        """With no request queued: read on until a leader has gone by, then the rest of its frame."""
+        room = round_up(max(self.plan.leader, 1 << 16), self.camera.packet)
+        for _ in range(most):
+            data = self.camera.bytes_on(self.camera.run.stream_in, room, 3000)
+            if data is None:
+                fail("nothing more comes")
+            if data[:4] == LEADER:
+                for size in (*islice(self.plan.transfers(), MANY), self.plan.trailer):
+                    self.camera.bytes_on(self.camera.run.stream_in, size, 3000)
+                return
+        fail(f"no leader in {most} transfers")
+
     def drop(self) -> None:
         """Take all requests back, newest first."""
         for handle, _ in reversed([request for frame in self._posted for request in frame]):

@@ -121,7 +121,7 @@ def enumerations(camera: Camera) -> None:
     for name in camera.description.named("Enumeration"):
         entries = camera.description.entries(name)
         expect(len(set(entries.values())) == len(entries), f"{name}: two entries have the same value")
-        register = camera.description.register_behind(name)
+        register = camera.device_register(name)
         place = camera.place(register) if register is not None else None
         if place is None or (
             register is not None and camera.description.text_of(register, "AccessMode") == "WO"
@@ -168,7 +168,7 @@ def booleans(camera: Camera) -> None:
             camera.description.text_of(name, "OffValue") or "0",
         }
         if camera.has(name) and camera.info(name).access in ("RO", "RW"):
-            node = camera.description.register_behind(name)
+            node = camera.device_register(name)
             place = camera.place(node) if node is not None else None
             if place is not None:
                 value = camera.number(*place)
@@ -181,7 +181,7 @@ def booleans(camera: Camera) -> None:
 )  # fmt: skip
 def idle_commands(camera: Camera) -> None:
     for name in camera.description.named("Command"):
-        node = camera.description.register_behind(name)
+        node = camera.device_register(name)
         if node is None or camera.description.text_of(node, "AccessMode") == "WO" or not camera.has(name):
             continue
         try:
