@@ -1,11 +1,11 @@
 """FEAT: limits of features, their grids, and what is refused, by a sweep over all that may be written."""
 
 import math
-import random
 import struct
 from collections.abc import Callable, Iterator
 
 from u3v.host.conformance.camera import LEFT_ALONE, Camera, camera_check, camera_of, expect, skip
+from u3v.host.conformance.chance import Chance
 from u3v.host.conformance.context import Context
 from u3v.host.conformance.declare import SHOULD, Phase, check
 from u3v.host.conformance.layout import EVENT, STREAM
@@ -360,7 +360,7 @@ def two_writes(camera: Camera) -> None:
     trace="r",
 )  # fmt: skip
 def random_values(camera: Camera) -> None:
-    chance = random.Random(_SEED)
+    chance = Chance(_SEED)
     names = [
         n for n in camera.nodes.names() if not LEFT_ALONE.search(n) and n not in ("TLParamsLocked", *_MODES)
     ]
@@ -373,7 +373,7 @@ def random_values(camera: Camera) -> None:
     camera.run.note(f"seed {_SEED}")
     with camera.everything():
         for _ in range(camera.run.count(200, 1000)):
-            name = chance.choice(names)
+            name = chance.one_of(names)
             info = camera.info(name)
             if info.access != "RW":
                 continue
@@ -390,15 +390,15 @@ def random_values(camera: Camera) -> None:
         camera.run.alive()
 
 
-def _random_value(chance: random.Random, info: FeatureInfo) -> FeatureValue:
+def _random_value(chance: Chance, info: FeatureInfo) -> FeatureValue:
     if info.kind == "Boolean":
-        return chance.random() < 0.5
+        return chance.below(2) == 1
     if info.kind == "Enumeration":
-        return chance.choice(info.entries)
+        return chance.one_of(info.entries)
     if info.kind == "Integer":
         low, high, step = _limits(info)
-        return low + chance.randint(0, (high - low) // step) * step
-    return chance.uniform(float(info.minimum or 0), float(info.maximum or 0))
+        return low + chance.below((high - low) // step + 1) * step
+    return chance.between(float(info.minimum or 0), float(info.maximum or 0))
 
 
 @check(
