@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import NoReturn
 
-from u3v.errors import GenCPError, Malformed, Status, U3VError
+from u3v.errors import GenCPError, Malformed, U3VError
 from u3v.host.bus import HostBus, UsbTimeout
 from u3v.host.conformance.context import Context
 from u3v.host.conformance.declare import MUST, NEEDS, Failed, Phase, Severity, Skipped, check
 from u3v.host.conformance.description import Description
+from u3v.host.conformance.feature_port import FeaturePort
 from u3v.host.conformance.layout import STREAM
-from u3v.host.conformance.packets import Ack
-from u3v.host.conformance.xml_file import XmlFile
 from u3v.host.nodes import DeviceNodes, FeatureError, FeatureInfo, FeatureValue
 from u3v.host.registers import (
     CAPABILITY_TIMESTAMP,
@@ -179,7 +178,7 @@ class Camera:
 
     def load_nodes(self) -> DeviceNodes:
         """Raises Malformed where the reference GenApi refuses the XML."""
-        return DeviceNodes(_Port(self))
+        return DeviceNodes(FeaturePort(self.run))
 
     def can_use_nodes(self) -> bool:
         """Whether there is a reference GenApi that takes the XML."""
@@ -394,39 +393,6 @@ class Camera:
         low, high, step = int(info.minimum or 0), int(info.maximum or 0), int(info.increment or 1)
         value = low + max(0, -(-(at_least - low) // step)) * step
         return min(value, high - (high - low) % step)
-
-
-class _Port:
-    """GenApi's way to the registers, through the run's control channel."""
-
-    def __init__(self, camera: Camera) -> None:
-        self._run = camera.run
-
-    def read(self, address: int, count: int) -> bytes:
-        step, data = max(self._run.max_ack_bytes - 12, 4) & ~3, b""
-        while len(data) < count:
-            ack = self._run.read(address + len(data), min(step, count - len(data)))
-            _check(ack, f"read at {address:#x}")
-            data += ack.scd
-        return data
-
-    def write(self, address: int, data: bytes) -> None:
-        _check(self._run.write(address, data), f"write at {address:#x}")
-
-    def xml(self) -> XmlFile:
-        return self._run.xml
-
-
-def _check(ack: Ack, what: str) -> None:
-    if ack.status & 0x8000:
-        raise GenCPError(_status(ack.status), f"{what}: {ack}")
-
-
-def _status(code: int) -> Status:
-    try:
-        return Status(code)
-    except ValueError:
-        return Status.ERROR
 
 
 def camera_of(run: Context) -> Camera:
