@@ -1,0 +1,74 @@
+"""docs/hil.md: what needs no board is run as it stands there."""
+
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.system.programs import REPOSITORY, need, need_aravis, run
+
+PAGE = (REPOSITORY / "docs/hil.md").read_text()
+SHELL = [block.splitlines() for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)]
+ON_THE_PC, REHEARSAL = SHELL
+LISTED = "".join(re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL))
+U3V = f"{shlex.quote(sys.executable)} -m gadget "
+
+
+def shell(line: str) -> str:
+    """A line as a person types it; `u3v` is this repository's."""
+    done = run(["sh", "-c", re.sub(r"^u3v ", U3V, line)])
+    assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("line", REHEARSAL)
+def test_what_can_be_rehearsed(line: str) -> None:
+    need_aravis()
+    need("gst-launch-1.0")
+    said = shell(line)
+    if line.endswith("arv-tool-0.8"):
+        assert [line for line in said.splitlines() if "USB3" in line] == [LISTED.strip()]
+    if "hil_host" in line:
+        frames = said.splitlines()
+        assert [frame.split(":")[0] for frame in frames] == [f"frame {n}" for n in range(5)]
+        assert all(": whole" in frame for frame in frames)
+
+
+def test_the_commands_for_the_pc_are_those_of_the_rehearsal() -> None:
+    """With the camera of the cable in the place of that of `u3v run`."""
+    assert [line.partition(" -- ")[2] for line in REHEARSAL[:2]] == ON_THE_PC
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        ("U3V-Color", "U3V-Color at full size gives {fps} frames/s"),
+        ("acA4096-40um", "the acA4096-40um {fps} instead of 42.7"),
+        ("acA4096-40um:Width=1024,Height=768", "and {fps} at 1024 x 768"),
+    ],
+)
+def test_the_rates_on_the_page_are_those_of_the_plan(model: str, sentence: str) -> None:
+    (planned,) = json.loads(shell(f"u3v plan {model} --bus 480mbps --json"))["cameras"]
+    assert sentence.format(fps=f"{planned['fps']:.1f}") in PAGE.replace("\n", " ")
+
+
+def test_the_settings_on_the_page_are_taken(tmp_path: Path) -> None:
+    """The lines for camera.conf, as `install` would have them from its options."""
+    model = re.findall(r"^    U3V_CAMERA=(\S+)$", PAGE, re.MULTILINE)[0]
+    options = re.findall(r'^    U3V_OPTIONS="(.*)"$', PAGE, re.MULTILINE)[0]
+    (tmp_path / "boot").mkdir()
+    (tmp_path / "boot/config.txt").write_text("")
+    words = ["--root", tmp_path, "--board", "pi", "--model", model, "--options", options]
+    assert run([REPOSITORY / "scripts/board/install", *words]).returncode == 0
+    settings = (tmp_path / "etc/u3v/camera.conf").read_text().splitlines()
+    assert {f"U3V_CAMERA={model}", f'U3V_OPTIONS="{options}"'} <= set(settings)
+
+
+def test_the_scripts_on_the_page_exist_and_take_their_options() -> None:
+    for script, option in re.findall(r"(scripts/board/[\w-]+)(?: (--[\w-]+))?", PAGE):
+        assert (REPOSITORY / script).exists(), script
+        if option:
+            assert option in run([REPOSITORY / script, "--help"]).stdout, option
