@@ -66,7 +66,6 @@ class Acquisition:
         self._sensor_ready_ns = 0
         self._last_start_ns: int | None = None
         self._last_timestamp_ns: int | None = None
-        self._readout_end_ns = 0
         self._readouts: deque[tuple[int, int]] = deque(maxlen=2)
         self._is_free = False
         self._end_ns: int | None = None
@@ -127,7 +126,6 @@ class Acquisition:
         self._abort_ns = None
         self._to_come.clear()
         self._sensor_ready_ns = now_ns
-        self._readout_end_ns = now_ns
         self._readouts.clear()
         self._open = self._release_ns = None
         self._camera.frames.abort()
@@ -166,7 +164,7 @@ class Acquisition:
             self._not_before_ns = max(self._not_before_ns, at_ns)
         else:
             self._happenings.tell(Happening.FRAME_TRIGGER, now_ns)
-            if now_ns < self._readout_end_ns:
+            if self._reads_out(now_ns):
                 self._schedule(now_ns, Happening.TRIGGER_OVERLAPPED)
             self._triggers.append((at_ns, has_width))
             self._release_ns = None
@@ -281,9 +279,12 @@ class Acquisition:
         """The delay that every trigger has; while an image is read out, the longest that is known."""
         number = self._camera.model.number
         latency_us = number("trigger_latency_us", 0.0)
-        if now_ns < self._readout_end_ns:
+        if self._reads_out(now_ns):
             latency_us = number("trigger_latency_readout_us", latency_us)
         return round(latency_us * 1000)
+
+    def _reads_out(self, now_ns: int) -> bool:
+        return any(begin <= now_ns < end for begin, end in self._readouts)
 
     def _earliest_ns(self) -> int:
         """When the next exposure could start with the settings as they are."""
@@ -361,19 +362,19 @@ class Acquisition:
         camera, frames, rules = self._camera, self._camera.frames, self._rules()
         start_ns, block_id = begun.start_ns, begun.block_id
         readout_start_ns = start_ns + exposure_ns
-        self._readout_end_ns = readout_start_ns + rules.readout_ns
-        self._readouts.append((readout_start_ns, self._readout_end_ns))
+        readout_end_ns = readout_start_ns + rules.readout_ns
+        self._readouts.append((readout_start_ns, readout_end_ns))
         self._sensor_ready_ns = start_ns + (period_ns if self.paced else 0)
         wire_bytes = camera.settings.wire_bytes
         has_place = frames.claims(wire_bytes)
         if frames.enabled and not has_place:
             self._schedule(start_ns, Happening.FRAME_BUFFER_OVERRUN, block_id)
         self._schedule(readout_start_ns, Happening.EXPOSURE_END, block_id)
-        self._schedule(self._readout_end_ns, Happening.FRAME_END, block_id)
+        self._schedule(readout_end_ns, Happening.FRAME_END, block_id)
         if rules.waits_for_frame:
             self._schedule(self._earliest_ns(), Happening.TRIGGER_READY)
         if self._frames_left == 0:
-            self._end_ns = self._readout_end_ns if self.paced else start_ns
+            self._end_ns = readout_end_ns if self.paced else start_ns
         if has_place:
             exposure = camera.exposure(begun.index, block_id, start_ns, begun.timestamp_ns, exposure_ns)
             frames.place(exposure)
