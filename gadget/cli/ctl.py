@@ -73,6 +73,9 @@ Examples:
   u3v ctl set ExposureTime=2000 Gain=6
   u3v ctl get TriggerMode TriggerSelector=FrameStart
   u3v ctl supply volts=4.6 cable_ohm=0.3
+  u3v ctl volts Line1 24
+  u3v ctl pulse Line1 --us 50
+  u3v ctl wire Line2 Line1 --of 40000002
   u3v ctl -c 40000002 unplug
   u3v ctl add-fault lost-trailer:nth=3
   u3v ctl wait-for ExposureEnd --timeout 2
@@ -210,6 +213,83 @@ def supply_verb(asked: Asked, changes: tuple[str, ...]) -> None:
 def ambient_verb(asked: Asked, ambient_c: float | None) -> None:
     """Print the temperature of air and camera, or change that of the air."""
     asked.show(asked.camera.ambient(ambient_c))
+
+
+@ctl_command.command("lines")
+@asked
+def lines_verb(asked: Asked) -> None:
+    """List the electrical lines: direction, volts, level, what is wrong with them."""
+    lines = {name: asked.camera.lines[name].state for name in asked.camera.lines}
+    if asked.as_json:
+        asked.show(lines | {"troubles": asked.camera.lines.troubles})
+        return
+    for name, state in lines.items():
+        click.echo(f"{name}: {', '.join(f'{key} {_text(value)}' for key, value in state.items())}")
+    for trouble in asked.camera.lines.troubles:
+        click.echo(trouble)
+
+
+@ctl_command.command("volts")
+@click.argument("line")
+@click.argument("volts", metavar="VOLTS|off")
+@asked
+def volts_verb(asked: Asked, line: str, volts: str) -> None:
+    """Apply volts to a line, or connect nothing to it."""
+    asked.camera.lines[line].volts = None if volts == "off" else _number("volts", volts)
+
+
+@ctl_command.command("pulse")
+@click.argument("line")
+@click.option("--us", type=float, required=True, metavar="US", help="How long it is high.")
+@click.option("--volts", type=float, metavar="V", help="Default: 24, or as much as the line stands.")
+@click.option("--times", type=int, default=1, metavar="N", help="So many pulses.")
+@click.option("--every-us", type=float, metavar="US", help="From one to the next; default: twice its length.")
+@asked
+def pulse_verb(
+    asked: Asked, line: str, us: float, volts: float | None, times: int, every_us: float | None
+) -> None:
+    """Give pulses on a line."""
+    asked.camera.lines[line].pulse(us=us, volts=volts, times=times, every_us=every_us)
+
+
+@ctl_command.command("load")
+@click.argument("line")
+@click.argument("ma", type=float)
+@asked
+def load_verb(asked: Asked, line: str, ma: float) -> None:
+    """Hang something on an output that draws so many mA while it is on."""
+    asked.camera.lines[line].load(ma)
+
+
+@ctl_command.command("repair")
+@click.argument("line")
+@asked
+def repair_verb(asked: Asked, line: str) -> None:
+    """Make a damaged line as new, with nothing connected."""
+    asked.camera.lines[line].repair()
+
+
+@ctl_command.command("wire")
+@click.argument("line")
+@click.argument("to")
+@click.option("--of", metavar="CAMERA", help="Serial number, name or index of the other camera.")
+@click.option("--volts", type=float, metavar="V", help="Default: 24, or as much as the input stands.")
+@asked
+def wire_verb(asked: Asked, line: str, to: str, of: str | None, volts: float | None) -> None:
+    """Lead an output to the input TO, of this camera or of another one of the same process."""
+    asked.camera.lines.wire(line, to, of, volts)
+
+
+@ctl_command.command("encoder")
+@click.argument("line", metavar="LINE|off")
+@click.option(
+    "--every-px", type=float, default=1.0, show_default=True, metavar="PX", help="A pulse for each."
+)
+@click.option("--px-per-s", type=float, metavar="PX", help="Default: the scene's own motion.")
+@asked
+def encoder_verb(asked: Asked, line: str, every_px: float, px_per_s: float | None) -> None:
+    """Put a rotary encoder on a line: a pulse for every so many pixels that the scene moves."""
+    asked.camera.encoder(None if line == "off" else line, every_px=every_px, px_per_s=px_per_s)
 
 
 @ctl_command.command("unplug")

@@ -19,6 +19,7 @@ import click
 from gadget.control import places
 from gadget.control.server import ControlServer
 from gadget.front_door.live import LiveCamera
+from gadget.front_door.live_lines import Harness
 from gadget.runner import LoopBench
 from gadget.time.simulated import SimulatedLoop
 from u3v.errors import U3VError
@@ -66,6 +67,7 @@ def offered(bench: LoopBench, control: Path | None) -> Iterator[Offer]:
     loop = bench.loop
     advance = loop.advance if isinstance(loop, SimulatedLoop) and loop.is_lockstep else None
     cameras = [LiveCamera(built, loop.now_ns, advance) for built in bench.cameras]
+    Harness(cameras, loop)
     with contextlib.ExitStack() as stack:
         for camera in cameras:
             stack.callback(camera.close)

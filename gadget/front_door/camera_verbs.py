@@ -16,6 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from gadget.front_door.lines import LineHandles
 from u3v.errors import U3VError
 
 DEFAULT_WAIT_S = 5.0
@@ -66,6 +67,18 @@ class CameraVerbs(ABC):
     def faults(self) -> "Faults":
         """What goes wrong on purpose: `faults.add("lost-trailer", frame=3)`, `faults.list()`, `faults.clear()`."""
         return Faults(self._ask)
+
+    @property
+    def lines(self) -> LineHandles:
+        """The electrical lines: `lines["Line1"].volts = 24`, `lines["Line1"].pulse(us=50)`, ..."""
+        return LineHandles(self._ask)
+
+    def encoder(self, line: str | None, *, every_px: float = 1.0, px_per_s: float | None = None) -> None:
+        """A rotary encoder on this line: a pulse for every so many pixels that the scene moves; None takes it away.
+
+        `px_per_s`: how fast, where it is not the scene's own motion (`conveyor:speed=...`).
+        """
+        self._ask("encoder", line=line, every_px=every_px, px_per_s=px_per_s)
 
     def scene(self, scene: Any = None) -> str:
         """What the camera sees, as text such as "bar:speed=12000"; with an argument, see this from now on."""

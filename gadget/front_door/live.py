@@ -22,6 +22,7 @@ from gadget.faults.scenario import parse_faults
 from gadget.feature_text import parse_value
 from gadget.front_door.camera_history import History
 from gadget.front_door.camera_verbs import CameraError, NoSuchFeature
+from gadget.front_door.live_lines import LINE_VERBS, LineVerbs, check_number
 from gadget.runner import BuiltCamera, CameraSpec
 from u3v.did_you_mean import hint
 from u3v.errors import GenCPError
@@ -47,6 +48,7 @@ VERBS = {
     "faults": "what goes wrong on purpose, and how often it has",
     "add_fault": "let something go wrong from now on",
     "clear_faults": "no fault any more, or not the one with a number",
+    **LINE_VERBS,
 }
 SETTINGS = (
     *("ExposureTime", "Gain", "BlackLevel", "PixelFormat", "Width", "Height", "OffsetX", "OffsetY"),
@@ -68,7 +70,7 @@ class Kept:
     counters: Mapping[str, int]
 
 
-class LiveCamera:
+class LiveCamera(LineVerbs):
     """`now_ns`: the clock of whoever runs the camera. `advance`: lets that clock go on; None where it does so itself.
 
     `history`: what the camera saw.
@@ -296,7 +298,7 @@ class LiveCamera:
         given = {"volts": (volts, 60), "cable_ohm": (cable_ohm, 100)}
         given |= {"load_ma": (load_ma, 5000), "port_ma": (port_ma, 5000)}
         for key, (value, highest) in given.items():
-            _check_number(key, value, 0, highest)
+            check_number(key, value, 0, highest)
         if any(value is not None for value, _ in given.values()):
             power.surround(
                 self.now_ns(), supply_v=volts, cable_ohm=cable_ohm, load_ma=load_ma, limit_ma=port_ma
@@ -313,7 +315,7 @@ class LiveCamera:
 
     def _ambient(self, ambient_c: float | None = None) -> dict[str, float]:
         power, camera = self.built.port.power, self.built.camera
-        _check_number("ambient_c", ambient_c, -60, 150)
+        check_number("ambient_c", ambient_c, -60, 150)
         if ambient_c is not None:
             power.surround(self.now_ns(), ambient_c=ambient_c)
             camera.thermal.look(self.now_ns())
@@ -439,10 +441,3 @@ def parse_duration_ns(duration: int | str) -> int:
     except ValueError:
         pass
     raise CameraError(f"{duration!r} is no duration: nanoseconds, or a text such as 10ms or 1.5s")
-
-
-def _check_number(name: str, value: Any, low: float, high: float) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise CameraError(f"{name} = {value!r}: must be a number from {low} to {high}")

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from gadget.front_door.camera_verbs import CameraError, CameraTimeout
 from gadget.front_door.live import LiveCamera
+from gadget.front_door.live_lines import Harness
 from gadget.front_door.waits import Waits
 from gadget.local.build import PreloadError, choose
 from gadget.local.hotplug import connect
@@ -70,6 +71,7 @@ class InProcess(Place):
             self.lives.append(LiveCamera(built, lambda: self.time.now_ns, self.time.advance))
             if scene is not None:
                 self.lives[-1].ask("scene", {"scene": scene})
+        Harness(self.lives, self.time)
 
     def call(self, action: Callable[[], T]) -> T:
         with self.lock:
@@ -130,6 +132,7 @@ class OnLoop(Place):
         for live, scene in zip(self.lives, scenes, strict=True):
             if scene is not None:
                 live.ask("scene", {"scene": scene})
+        Harness(self.lives, loop)
         self._waits = Waits()
         loop.services.append(self._waits)
 
