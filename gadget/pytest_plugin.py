@@ -8,6 +8,9 @@
     def test_my_program(u3v_environment):
         subprocess.run(["my-program"], env=u3v_environment, check=True)
 
+`pytest --u3v-device=TARGET` runs the conformance checks instead (`u3v conform`), each one a test; TARGET is a model,
+usbip://HOST:PORT/BUSID or usb:VID:PID.
+
 A test fails when a camera of its had to discard frames because nobody fetched them in time, unless it says that
 it expects that: `@pytest.mark.u3v(lost_frames=True)`. The report of a failed test tells what its cameras saw.
 
@@ -16,13 +19,15 @@ camera is imported before a test asks for one: pytest loads this module in every
 """
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from gadget.front_door.virtual_camera import VirtualCamera
+    from u3v.host.conformance.run import Run
 
 DEFAULT_MODEL = "acA4096-40um"
 WAYS = ("usbip", "local")
@@ -46,9 +51,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=["real", "simulated", "lockstep"],
         help="Clock of served cameras of tests that name none (in process it is always simulated).",
     )
+    group.addoption(
+        "--u3v-device",
+        metavar="TARGET",
+        help="Run the conformance checks on this camera (a model, usbip://... or usb:VID:PID), each as a test.",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--u3v-device"):
+        checks = str(Path(__file__).parent / "tools" / "conformance" / "as_tests.py")
+        named = config.args if config.args_source is config.ArgsSource.ARGS else []
+        config.args = named if any(checks == each for each in named) else [*named, checks]
     config.addinivalue_line(
         "markers",
         "u3v(model, lost_frames=False, **keywords): the virtual camera of this test, as VirtualCamera takes it; "
@@ -76,6 +90,23 @@ def u3v_environment(request: pytest.FixtureRequest) -> Iterator[CameraEnvironmen
         environment = CameraEnvironment(camera.child_env)
         environment.camera = camera
         yield environment
+
+
+@pytest.fixture(scope="session")
+def u3v_device(pytestconfig: pytest.Config) -> "Iterator[Run]":
+    """A conformance run on the camera of --u3v-device."""
+    from gadget.runner import CameraSpec
+    from gadget.tools.conformance.routes import in_process, open_address
+    from gadget.tools.targets import is_address
+    from u3v.host.conformance.context import Context
+    from u3v.host.conformance.families import all_checks
+    from u3v.host.conformance.run import Run
+
+    target = pytestconfig.getoption("--u3v-device") or DEFAULT_MODEL
+    with closing(open_address(target)) if is_address(target) else in_process(CameraSpec(target)) as route:
+        run = Run(Context(route), all_checks())
+        run.begin()
+        yield run
 
 
 @pytest.hookimpl(wrapper=True)

@@ -15,6 +15,7 @@ import click
 from frames.scene import SceneError
 from frames.sensor import SensorError
 from gadget.cli.completion import completion_command
+from gadget.cli.conform import conform_command
 from gadget.cli.ctl import ctl_command
 from gadget.cli.faults import faults_command
 from gadget.cli.grab import grab_command
@@ -31,7 +32,7 @@ INTERNAL_ERROR = 70
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SECTIONS = {
     "Give programs a camera": ("run", "serve", "plug", "ctl"),
-    "Use one without a program": ("grab",),
+    "Use one without a program": ("grab", "conform"),
     "Know beforehand": ("plan", "power", "ptc"),
     "Look up": ("models", "show", "features", "scenes", "faults", "xml"),
 }
@@ -95,6 +96,7 @@ for command in (
     completion_command,
     ctl_command,
     grab_command,
+    conform_command,
     plan_command,
     power_command,
     ptc_command,

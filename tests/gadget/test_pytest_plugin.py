@@ -12,6 +12,7 @@ import pytest
 from gadget import VirtualCamera
 from gadget.tools.grab import GrabOptions, grab
 from gadget.tools.targets import open_target
+from u3v.host.conformance.families import all_checks
 from u3v.model import model_names
 
 pytest_plugins = ["pytester"]
@@ -31,6 +32,7 @@ def everything_is_imported() -> None:
                 grab(bus, GrabOptions(1))
     for model in model_names():
         VirtualCamera(model).close()
+    all_checks()
 
 
 def run(pytester: pytest.Pytester, test: str, *arguments: str) -> pytest.RunResult:
@@ -203,3 +205,8 @@ def test_the_options_and_the_marker_are_in_pytests_help(pytester: pytest.Pyteste
     assert "virtual cameras" in text
     assert "--u3v-model=MODEL" in text
     assert "u3v(model, lost_frames=False, **keywords)" in run(pytester, "", "--markers").stdout.str()
+
+
+def test_each_conformance_check_is_a_test(pytester: pytest.Pytester) -> None:
+    done = run(pytester, "", "--u3v-device=acA4096-40um", "-k", "USB-DESC")
+    assert done.parseoutcomes()["passed"] == 15

@@ -70,6 +70,10 @@ class _RealTime:
     """What routes to other processes and machines have in common: the machine's monotonic clock."""
 
     is_simulated = False
+    bus: HostBus
+
+    def close(self) -> None:
+        self.bus.close()
 
     @property
     def clock(self) -> str:

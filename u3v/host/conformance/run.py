@@ -43,7 +43,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class Run:
-    """Iterate over `outcomes` to run. `vanished` is true once the camera is gone for good."""
+    """Iterate over `outcomes`, or call `begin`, then `one` for each check. `vanished`: the camera is gone for good."""
 
     context: Context
     checks: list[Check]
@@ -56,13 +56,12 @@ class Run:
 
     def outcomes(self) -> Iterator[Outcome]:
         """Run the checks; each outcome as it comes, and all of them in `done`."""
-        self._begin()
+        self.begin()
         for each in sorted(self.checks, key=lambda c: c.phase.value):  # stable: the catalogue's order within
-            outcome = self._one(each)
-            self.done.append(outcome)
-            yield outcome
+            yield self.one(each)
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Open the camera, and what checks want to know of it before all others run."""
         context = self.context
         try:
             context.open()
@@ -75,7 +74,13 @@ class Run:
         except UsbGone:
             self.vanished = True
 
-    def _one(self, each: Check) -> Outcome:
+    def one(self, each: Check) -> Outcome:
+        """Run one check."""
+        outcome = self._outcome(each)
+        self.done.append(outcome)
+        return outcome
+
+    def _outcome(self, each: Check) -> Outcome:
         context = self.context
         context.page, context.check = Page(), each.id
         if each.body is None:
