@@ -30,6 +30,7 @@ from u3v.lines import KEEP
 from u3v.memory import Memory
 from u3v.model import Model
 from u3v.notifications import Notifications
+from u3v.sequencer import Sequencer
 from u3v.settings import SettingsReader
 from u3v.thermal import ThermalGuard
 from u3v.throughput import Throughput
@@ -113,6 +114,8 @@ class Camera:
         )
         self.io, self.lines, self.inputs = io, io.lines, io.inputs
         self.counters, self.signals = io.counters, io.signals
+        self.sequencer = Sequencer(self, self.features, self.family.sequenced)
+        io.listeners.append(self.sequencer.hear)
         self.throughput = Throughput(self, self.happenings, self._throughput_changed)
         self.notifications = Notifications(self.family, self.features, self.happenings, self.stamp)
         self.happenings.listen(
@@ -355,6 +358,7 @@ class Camera:
         self.acquisition.abort(self.now_ns)
         self.frames.close()
         self.files.forget()
+        self.sequencer.power_up()
         self.features.power_up()
         self._name_itself()
         self._latched_ns = 0

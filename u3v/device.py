@@ -126,6 +126,19 @@ class FileOperations(Protocol):
     def execute(self, name: str, operation: str) -> None: ...
 
 
+class SequencerSets(Protocol):
+    """The sequencer, as features command and read it."""
+
+    @property
+    def active(self) -> int: ...
+
+    def save(self) -> None: ...
+
+    def load(self) -> None: ...
+
+    def switch(self) -> None: ...
+
+
 class WorldInputs(Protocol):
     def software_trigger(self, now_ns: int) -> None: ...
 
@@ -185,6 +198,9 @@ class Device(Protocol):
 
     @property
     def signals(self) -> SignalLevels: ...
+
+    @property
+    def sequencer(self) -> SequencerSets: ...
 
     @property
     def files(self) -> FileOperations: ...

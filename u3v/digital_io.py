@@ -13,7 +13,14 @@ from u3v.lines import Lines
 from u3v.model import Model
 from u3v.signals import Signals
 
-_SOURCES = ("TriggerSource", "LineSource", "CounterEventSource", "CounterResetSource", "TimerTriggerSource")
+_SOURCES = (
+    "TriggerSource",
+    "LineSource",
+    "CounterEventSource",
+    "CounterResetSource",
+    "TimerTriggerSource",
+    "SequencerTriggerSource",
+)
 
 
 class Engine(Triggered, Protocol):
@@ -40,7 +47,9 @@ class DigitalIO:
         self._chosen: tuple[int, frozenset[str]] = (-1, frozenset())
         self.lines = Lines(model.lines, features, happenings, self.signals.line, self.signals.of, undefined)
         self.counters = Counters(features, happenings, self.signals.pulse, self.signals.level)
-        self.inputs = Inputs(family, features, self.lines, acquisition, self.counters.hear)
+        self.listeners: list[Callable[[str, int, Edge | None], None]] = [self.counters.hear]
+        """Who hears of every signal."""
+        self.inputs = Inputs(family, features, self.lines, acquisition, self._hear)
 
     def power_up(self, now_ns: int) -> None:
         """Counters at 0, signals low; what is broken stays broken."""
@@ -57,6 +66,10 @@ class DigitalIO:
                 chosen |= set(getattr(self._features.declared["TriggerSource"], "entries", ()))
             self._chosen = version, frozenset(chosen)
         return name in self._chosen[1]
+
+    def _hear(self, source: str, at_ns: int, edge: Edge | None) -> None:
+        for listener in self.listeners:
+            listener(source, at_ns, edge)
 
     def _show(self, name: str, at_ns: int) -> None:
         self.lines.drive(name, at_ns)

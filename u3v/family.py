@@ -33,7 +33,8 @@ class Family:
     `every_source`: TriggerSource's entry for any signal at all. `user_sets`: the first is the factory's.
     `gain_db`: the gain in dB, whatever Gain's unit. `thermal`: what it does when it gets warm; None: nothing.
     `abort_after_readout`: AcquisitionAbort waits for the frame that is being read out. `chunks`: what may follow the
-    pixels. `files`: what FileSelector offers.
+    pixels. `files`: what FileSelector offers. `sequenced`: the features that a sequencer set holds;
+    none: there is no sequencer.
     """
 
     features: Callable[[Model, WireTraits], list[Feature]]
@@ -47,6 +48,7 @@ class Family:
     abort_after_readout: bool = False
     chunks: Callable[[Model], Sequence[Chunk]] = lambda model: ()
     files: Callable[[Model], Sequence[DeviceFile]] = lambda model: ()
+    sequenced: tuple[str, ...] = ()
     event_ids: Mapping[str, int] = field(init=False)
 
     def __post_init__(self) -> None:

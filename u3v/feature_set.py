@@ -5,7 +5,7 @@ registers is what the device enforces, because both come from the same declarati
 """
 
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +32,10 @@ KEPT = "Kept"
 """Under which name the values that survive by themselves are stored, beside the user sets."""
 
 T = TypeVar("T", int, float, str, bool)
+
+
+Image = tuple[tuple[int, bytes], ...]
+"""Some values of a camera, as addresses and bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +185,16 @@ class FeatureSet:
             if key in values:
                 with suppress(KeyError, ValueError, TypeError, struct.error, OverflowError):
                     self._memory.device_write(at, feature.encode(values[key]))
+
+    def image(self, names: Collection[str]) -> Image:
+        """The bytes of all instances of these features, and where they belong: for `put`."""
+        every = self._each(lambda feature: feature.name in names and feature.read is None)
+        return tuple((at, self._memory.device_read(at, feature.size)) for _, feature, at, _ in every)
+
+    def put(self, image: Image) -> None:
+        """Values as they were when `image` was made: no checks, no hooks."""
+        for at, raw in image:
+            self._memory.device_write(at, raw)
 
     def raw(self, name: str) -> bytes:
         """The bytes of all instances of a feature that has one selector, to see whether any has changed."""

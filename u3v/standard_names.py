@@ -9,7 +9,7 @@ feature that is not among them is its maker's. Whoever declares a feature of the
 _CATEGORIES = """
     Root DeviceControl ImageFormatControl AnalogControl AcquisitionControl EventControl UserSetControl
     TransportLayerControl ChunkDataControl DigitalIOControl CounterAndTimerControl SoftwareSignalControl
-    FileAccessControl LUTControl
+    FileAccessControl LUTControl SequencerControl
 """
 _DEVICE = """
     DeviceVendorName DeviceModelName DeviceFamilyName DeviceManufacturerInfo DeviceVersion DeviceFirmwareVersion
@@ -45,6 +45,10 @@ _CHUNKS = """
     ChunkTimestamp ChunkFrameID ChunkExposureTime ChunkGain ChunkBlackLevel ChunkLineStatusAll ChunkCounterSelector
     ChunkCounterValue ChunkSequencerSetActive
 """
+_SEQUENCER = """
+    SequencerMode SequencerConfigurationMode SequencerSetSelector SequencerSetSave SequencerSetLoad SequencerSetActive
+    SequencerSetStart SequencerPathSelector SequencerSetNext SequencerTriggerSource SequencerTriggerActivation
+"""
 _FILES = """
     FileSelector FileOperationSelector FileOperationExecute FileOpenMode FileAccessBuffer FileAccessOffset
     FileAccessLength FileOperationStatus FileOperationResult FileSize
@@ -55,5 +59,5 @@ _EVENTS += "".join(f" Line{n}{edge}Edge" for n in range(5) for edge in ("Rising"
 STANDARD_EVENTS = frozenset(_EVENTS.split())
 STANDARD_CATEGORIES = frozenset(_CATEGORIES.split()) | {f"Event{name}Data" for name in STANDARD_EVENTS}
 STANDARD_FEATURES = frozenset(
-    f"{_DEVICE} {_IMAGE_FORMAT} {_ANALOG} {_ACQUISITION} {_IO} {_OTHERS} {_CHUNKS} {_FILES}".split()
+    f"{_DEVICE} {_IMAGE_FORMAT} {_ANALOG} {_ACQUISITION} {_IO} {_OTHERS} {_CHUNKS} {_FILES} {_SEQUENCER}".split()
 )

@@ -33,17 +33,20 @@ def test_aravis_reads_chunks(model: str) -> None:
 
 def pylon_flows(*names: str) -> list[dict[str, Any]]:
     client = [sys.executable, CLIENTS / "pylon_flows.py", *names]
-    results = objects(with_camera(client, "--no-pacing").stdout)
+    results = objects(with_camera(client).stdout)
     assert [result["flow"] for result in results] == list(names)
     return results
 
 
 def test_pylons_own_flows() -> None:
     """Chunks, but for the frames that pylon withholds from cameras it does not know; files; user sets."""
-    chunks, files, sets = pylon_flows("chunks", "files", "user_sets")
+    chunks, files, sets, sequencer = pylon_flows("chunks", "files", "user_sets", "sequencer")
     assert len(chunks["frames"]) >= 0.85 * 40
     for frame in chunks["frames"]:
         assert frame["Timestamp"] == frame["timestamp"]
         assert (frame["ExposureTime"], frame["Gain"], frame["has_crc"]) == (1234.0, 3.0, True)
     assert files["same"] and "FirmwareUpdate" in files["names"]
     assert (sets["gains"], sets["default"]) == ([0.0, 1.0, 2.0, 3.0], "UserSet2")
+    assert len(sequencer["seen"]) >= 0.85 * 40
+    assert len({(number - block_id) % 3 for block_id, number, _ in sequencer["seen"]}) == 1, sequencer["seen"]
+    assert all(exposure_us == sequencer["times"][number] for _, number, exposure_us in sequencer["seen"])

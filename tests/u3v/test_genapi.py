@@ -205,7 +205,13 @@ LUT = {
     "IFloat": "Gamma",
     "ICategory": "LUTControl",
 }
-MORE_SFNC = (FILES, LUT)
+SEQUENCER = {
+    "IInteger": "SequencerSetSelector SequencerSetActive SequencerSetStart SequencerPathSelector SequencerSetNext",
+    "IEnumeration": "SequencerMode SequencerConfigurationMode SequencerTriggerSource SequencerTriggerActivation",
+    "ICommand": "SequencerSetSave SequencerSetLoad",
+    "ICategory": "SequencerControl",
+}
+MORE_SFNC = (FILES, LUT, SEQUENCER)
 """Interfaces of SFNC 2.7's features, as its tables print them."""
 MAKERS = (
     "ResultingFrameRate SensorReadoutTime TestImageSelector DeviceTemperatureStatus ReadoutMode VirtualWire "

@@ -20,6 +20,7 @@ from u3v.sfnc import (
     file_access_control,
     image_format_control,
     lut_control,
+    sequencer_control,
     transport_layer_control,
     user_set_control,
     virtual_camera,
@@ -28,6 +29,19 @@ from u3v.thermal import ThermalLimits
 from u3v.wire_traits import WireTraits
 
 USER_SETS = ("Default", "UserSet1", "UserSet2", "UserSet3")
+SEQUENCED = (
+    *("ExposureTime", "Gain", "BlackLevel", "Width", "Height", "OffsetX", "OffsetY", "ReverseX", "ReverseY"),
+    *(
+        "Gamma",
+        "LUTEnable",
+        "PixelFormat",
+        "AcquisitionFrameRateEnable",
+        "AcquisitionFrameRate",
+        "TimerDelay",
+    ),
+    *("TimerDuration", "UserOutputValue"),
+)
+"""What a sequencer set holds (assumed, after the ace USB documentation, which has more)."""
 CHUNKS = "Image Timestamp ExposureTime Gain LineStatusAll CounterValue SequencerSetActive PayloadCRC16"
 EVENTS = {
     "ExposureEnd": "The exposure of a frame has ended.",
@@ -81,6 +95,7 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
         *_lines(model),
         *device_control.features(model, wire),
         *_user_values(),
+        *sequencer_control.features(32, 2, ["FrameStart", *sources[1:]]),
         device_control.temperature_status(THERMAL),
         *transport_layer_control.features(model),
         *user_set_control.features(USER_SETS),
@@ -166,5 +181,6 @@ FAMILY = Family(
     triggers={BURST: "FrameBurstStart", FRAME: "FrameStart"},
     user_sets=USER_SETS,
     files=files,
+    sequenced=SEQUENCED,
     chunks=chunks,
 )

@@ -26,6 +26,7 @@ from u3v.sfnc import (
     file_access_control,
     image_format_control,
     lut_control,
+    sequencer_control,
     transport_layer_control,
     user_set_control,
     virtual_camera,
@@ -50,6 +51,18 @@ COUNTER_ENDS = ("Counter1End", "Counter2End")
 TRIGGER_SOURCES = ("Off", "Software", "All", *LINES, *COUNTER_ENDS, "Action1")
 USER_OUTPUTS = ("UserOutput1", "UserOutput2", "UserOutput3")
 OUTPUT_SOURCES = ("Off", "ExposureActive", "Timer1Active", "ReadoutActive", *USER_OUTPUTS, "TriggerReady")
+SEQUENCER_SOURCES = ("Off", *COUNTER_ENDS, "ExposureActive", *LINES, "ReadoutActive", "Timer1End")
+SEQUENCED = (
+    *(
+        "ExposureTime",
+        "CounterDuration",
+        "CounterEventActivation",
+        "CounterEventSource",
+        "CounterResetSource",
+    ),
+    *("ExposureMode", "Gain", "Height", "OffsetX", "OffsetY", "TriggerMode", "UserOutputValue"),
+    *("UserOutputValueAll", "Width"),
+)
 TIMER_SOURCES = (
     *("Off", "Line0", "SoftwareTrigger", "ExposureStart", "ExposureEnd"),
     *("FrameTransferSkipped", "TriggerSkipped", "Action1"),
@@ -123,6 +136,7 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
         *lut_control.features(),
         *_defect_pixels(model),
         *_custom_data(),
+        *sequencer_control.features(128, 4, SEQUENCER_SOURCES),
         *pick(
             device_control.features(model, wire),
             "DeviceVendorName DeviceModelName DeviceFamilyName DeviceManufacturerInfo DeviceVersion"
@@ -290,6 +304,7 @@ FAMILY = Family(
     triggers={FRAME: "FrameStart"},
     user_sets=USER_SETS,
     files=files,
+    sequenced=SEQUENCED,
     chunks=chunks,
     every_source="All",
     abort_after_readout=True,  # data sheet: AcquisitionAbort is delayed by up to 65.8 ms, the readout's time

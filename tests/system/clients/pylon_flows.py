@@ -70,9 +70,42 @@ def user_sets(camera: pylon.InstantCamera) -> dict[str, object]:
     return {"gains": gains, "default": camera.UserSetDefault.Value}
 
 
+def sequencer(camera: pylon.InstantCamera) -> dict[str, object]:
+    """pylon's sample "Grab_UsingSequencer": three exposure times in turn, told by the frames' chunks."""
+    camera.SequencerMode.Value = "Off"
+    camera.SequencerConfigurationMode.Value = "On"
+    times = [500.0, 1000.0, 2000.0]
+    for number, exposure_us in enumerate(times):
+        camera.SequencerSetSelector.Value = number
+        camera.ExposureTime.Value = exposure_us
+        camera.SequencerPathSelector.Value = 0
+        camera.SequencerSetNext.Value = (number + 1) % 3
+        camera.SequencerTriggerSource.Value = "FrameStart"
+        camera.SequencerSetSave.Execute()
+    camera.SequencerSetStart.Value = 0
+    camera.SequencerConfigurationMode.Value = "Off"
+    camera.SequencerMode.Value = "On"
+    camera.ChunkModeActive.Value = True
+    for name in ("ExposureTime", "SequencerSetActive"):
+        camera.ChunkSelector.Value = name
+        camera.ChunkEnable.Value = True
+    camera.StartGrabbingMax(FRAMES)
+    seen = []
+    while camera.IsGrabbing():
+        result = camera.RetrieveResult(60_000, pylon.TimeoutHandling_ThrowException)
+        if result.GrabSucceeded():
+            nodes = result.ChunkDataNodeMap
+            number = nodes.GetNode("ChunkSequencerSetActive").Value
+            seen.append((result.BlockID, number, nodes.GetNode("ChunkExposureTime").Value))
+    camera.SequencerMode.Value = "Off"
+    camera.ChunkModeActive.Value = False
+    return {"times": times, "seen": seen}
+
+
 FLOWS: dict[str, Callable[[pylon.InstantCamera], dict[str, object]]] = {
     "chunks": chunks,
     "files": files,
+    "sequencer": sequencer,
     "user_sets": user_sets,
 }
 
