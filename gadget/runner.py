@@ -9,7 +9,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -53,6 +53,10 @@ PACED_PART_PX = 1 << 18
 SPARE_BUFFERS = 4
 """Frame buffers beyond the camera's own memory: those that a transport is still sending."""
 
+SHORT_TRANSFER_BYTES = 508
+"""What hosts are asked to keep to behind a kernel's queue, which does not tell how long a host's request is: below a
+packet at any speed the end of an acknowledge shows, and no host waits for an empty packet or gets one too many."""
+
 
 @dataclass(slots=True)
 class CameraSpec:
@@ -64,7 +68,8 @@ class CameraSpec:
     `clock`: one of gadget.time.simulated.CLOCKS, the same for all cameras of a bench.
     `defects`: row and column noise, hot pixels. `threads` render each frame. `scene_cache`: how many frames are
     rendered and then repeated in turn; 0: each frame is rendered. `gpio`: lines of the camera on pins of this board.
-    `model_files`: files of models besides the built-in ones. `faults`: what goes wrong on purpose.
+    `model_files`: files of models besides the built-in ones. `faults`: what goes wrong on purpose. `real_bus`: the
+    port is one of real hardware: nothing of a bus is modelled.
     """
 
     model: str
@@ -87,6 +92,7 @@ class CameraSpec:
     gpio: tuple[Wire, ...] = ()
     model_files: tuple[Path, ...] = ()
     faults: tuple[Fault, ...] = ()
+    real_bus: bool = False
 
 
 @dataclass(slots=True)
@@ -163,7 +169,10 @@ def build_core(
 def plug_usb(core: Core, bus: Bus | None = None) -> BuiltCamera:
     """Plug a camera into a USB port of its own, on `bus` with others or on one of its own."""
     spec = core.spec
-    usb = UsbFunction(core.camera, WireOptions(strict=spec.strict))
+    options = WireOptions(strict=spec.strict)
+    if spec.real_bus:
+        bus, options = Bus(), replace(options, transfer_bytes=SHORT_TRANSFER_BYTES)
+    usb = UsbFunction(core.camera, options)
     faults = LiveFaults(usb, core.camera, spec.faults)
     function = faults.function
     device = UsbDevice(function, speed=spec.speed, paced=spec.paced, bus=bus, offered_ma=spec.offered_ma)

@@ -18,6 +18,7 @@ from gadget.cli.completion import completion_command
 from gadget.cli.conform import conform_command
 from gadget.cli.ctl import ctl_command
 from gadget.cli.faults import faults_command
+from gadget.cli.gadget import gadget_command
 from gadget.cli.grab import grab_command
 from gadget.cli.lists import features_command, models_command, scenes_command, show_command, xml_command
 from gadget.cli.plan import plan_command
@@ -31,7 +32,7 @@ MISTAKES = (U3VError, SceneError, SensorError)
 INTERNAL_ERROR = 70
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SECTIONS = {
-    "Give programs a camera": ("run", "serve", "plug", "ctl"),
+    "Give programs a camera": ("run", "serve", "plug", "gadget", "ctl"),
     "Use one without a program": ("grab", "conform"),
     "Know beforehand": ("plan", "power", "ptc"),
     "Look up": ("models", "show", "features", "scenes", "faults", "xml"),
@@ -87,6 +88,7 @@ for command in (
     run_command,
     serve_command,
     plug_command,
+    gadget_command,
     models_command,
     show_command,
     features_command,

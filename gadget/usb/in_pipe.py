@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from gadget.budget.bus import Flow
 from u3v.errors import Stall
-from u3v.function import Function, InTransfer
+from u3v.function import Function, InTransfer, Lease
 
 OK = 0
 EPIPE = -32
@@ -34,6 +34,9 @@ class Urb:
     `endpoint` has the direction bit (0x80: IN). `length`: bytes the host takes (IN). `data`: bytes it sends
     (OUT). `setup`: the 8 setup bytes, endpoint 0 only. `tag`: whatever the transport needs to answer it.
     Answer: `status` (0 or a negative Linux errno) and `chunks`, the views whose bytes are the IN data.
+
+    `holds`: set by a transport that puts the answer into a kernel's queue; `taken` then has what is to be called once
+    the host has read it from there. `lease`: until when the device stands by it.
     """
 
     endpoint: int
@@ -45,6 +48,9 @@ class Urb:
     chunks: list[memoryview] = field(default_factory=list)
     actual: int = 0
     submitted_ns: int = 0
+    holds: bool = False
+    taken: list[Callable[[], None]] = field(default_factory=list)
+    lease: Lease | None = None
 
     def finish(self, status: int) -> None:
         self.status = status
@@ -53,6 +59,12 @@ class Urb:
         """The IN data, once. The request keeps no view of it, however long the transport keeps the request."""
         chunks, self.chunks = self.chunks, []
         return chunks
+
+
+def ended_by_zero_packet(urb: Urb, max_packet: int) -> bool:
+    """Whether only an empty packet tells the host that this answer is over: it fills its packets, but not the
+    request."""
+    return urb.actual < urb.length and urb.actual % max_packet == 0
 
 
 class _Piece(NamedTuple):
@@ -72,7 +84,7 @@ class InPipe:
         self.endpoint = endpoint
         self.halted = False
         self._function = function
-        self._max_packet = max_packet
+        self.max_packet = max_packet
         self.flow = flow
         self._parked: OrderedDict[Urb, None] = OrderedDict()
         self._transfer: InTransfer | None = None
@@ -174,9 +186,9 @@ class InPipe:
         """What of the transfer goes to a request with `room` bytes left."""
         rest = len(transfer.data) - self._sent
         if rest <= room:
-            over = transfer.ends or rest == room or rest % self._max_packet != 0
+            over = transfer.ends or rest == room or rest % self.max_packet != 0
             return _Piece(rest, OK if over else None)
-        if room % self._max_packet == 0:
+        if room % self.max_packet == 0:
             return _Piece(room, OK)
         return _Piece(room, EOVERFLOW)  # babble: of the packet that does not fit, the rest is lost
 
@@ -188,15 +200,19 @@ class InPipe:
         self.flow.land()
         if piece.length:
             urb.chunks.append(transfer.data[self._sent : self._sent + piece.length])
+            urb.lease = transfer.lease
         urb.actual += piece.length
         self._sent += piece.length
         if piece.ends_with == EOVERFLOW:
-            spill = self._max_packet - piece.length % self._max_packet
+            spill = self.max_packet - piece.length % self.max_packet
             self._sent = min(self._sent + spill, len(transfer.data))
         if self._sent >= len(transfer.data):
             self._transfer = None
             if transfer.taken is not None:
-                transfer.taken()
+                if urb.holds:
+                    urb.taken.append(transfer.taken)
+                else:
+                    transfer.taken()
         if piece.ends_with is not None:
             del self._parked[urb]
             urb.finish(piece.ends_with)

@@ -76,7 +76,8 @@ class WireOptions:
     `required_leader_bytes`, `required_trailer_bytes`: what SIRM asks for (1024 as Basler; never less than needed).
     `alignment_exponent`: transfer sizes must be multiples of 2**n bytes (SI_Info).
     `response_time_ms`: Maximum_Device_Response_Time, at most 300 (GenCP 1.3.1, clause 5.4.10).
-    `zipped_xml`: deliver the XML zipped.
+    `zipped_xml`: deliver the XML zipped. `transfer_bytes`: what the SBRM calls the longest command and acknowledge,
+    header included; longer ones, up to the usual, are taken all the same.
     """
 
     strict: bool = False
@@ -85,6 +86,7 @@ class WireOptions:
     alignment_exponent: int = 2
     response_time_ms: int = 300
     zipped_xml: bool = True
+    transfer_bytes: int = MAX_TRANSFER_BYTES
 
 
 class Block:
@@ -186,8 +188,8 @@ class Bootstrap:
         sbrm: dict[str, int | str] = {
             "U3V_Version": 0x0001_0000,
             "U3VCP_Capability": boot.U3VCP_SIRM | (boot.U3VCP_EIRM if events else 0),
-            "Maximum_Command_Transfer_Length": MAX_TRANSFER_BYTES,
-            "Maximum_Acknowledge_Transfer_Length": MAX_TRANSFER_BYTES,
+            "Maximum_Command_Transfer_Length": options.transfer_bytes,
+            "Maximum_Acknowledge_Transfer_Length": options.transfer_bytes,
             "Number_of_Stream_Channels": 1,
             "SIRM_Address": boot.SIRM_ADDRESS,
             "SIRM_Length": boot.SIRM_BYTES,

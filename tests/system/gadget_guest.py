@@ -1,0 +1,237 @@
+"""Scenarios with a camera on a USB device controller (dummy_hcd). Runs as root in scripts/uml and scripts/vm, like
+guest.py.
+
+`gadget_guest.py TIMES NAME...` plays the named scenarios and writes what each found to NAME.json in $U3V_RIG_OUT.
+$CASES are the sizes and formats that Aravis grabs. It judges nothing: test_gadget.py does.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import guest
+from guest import (
+    CHEAP,
+    CLIENTS_DIR,
+    MODEL,
+    OUT,
+    PATIENCE_S,
+    U3V,
+    aravis,
+    cameras,
+    kernel_messages,
+    ran,
+    stopped,
+    until,
+)
+
+UDC = Path("/sys/class/udc")
+CONFIGFS = Path("/sys/kernel/config/usb_gadget")
+CLASS_SPECIFIC = Path("/sys/module/usb_f_fs/parameters/class_specific")
+USBDEVFS_RESET = 0x5514
+SMALL = ["--roi", "0", "0", "640", "480"]
+SETTINGS = [*CHEAP, *json.loads(os.environ.get("SETTINGS", "[]"))]
+Found = Any
+
+
+@contextmanager
+def gadget(*options: str, models: tuple[str, ...] = (MODEL,)) -> Iterator["subprocess.Popen[str]"]:
+    """`u3v gadget`, from when the host has configured its cameras on."""
+    before = serials()
+    with guest.started([*U3V, "gadget", *models, *SETTINGS, *options]) as program:
+        until("a camera", lambda: len(serials() - before) == len(models) or program.poll() is not None)
+        if program.poll() is not None:
+            raise RuntimeError(f"u3v gadget ended: {program.stderr.read()}")
+        ours = serials() - before
+        yield program
+    until("no camera", lambda: not ours & serials())
+
+
+def serials() -> set[str]:
+    return {camera["serial"] for camera in cameras()}
+
+
+def left() -> list[str]:
+    """What is there of gadgets: directories, mounts, users of controllers."""
+    found = [path.name for path in CONFIGFS.glob("*")]
+    found += [
+        line.split()[1] for line in Path("/proc/mounts").read_text().splitlines() if "/u3v-gadget/" in line
+    ]
+    return found + [path.parent.name for path in UDC.glob("*/function") if path.read_text().strip()]
+
+
+def messages_since(count: int) -> list[str]:
+    return kernel_messages()[count:]
+
+
+def grabbed(count: int = 10) -> Found:
+    return ran(aravis("--count", str(count), *SMALL))
+
+
+def node() -> Path:
+    (camera,) = cameras()
+    return Path(f"/dev/bus/usb/{int(camera['busnum']):03}/{int(camera['devnum']):03}")
+
+
+@contextmanager
+def streaming() -> Iterator["subprocess.Popen[str]"]:
+    """An Aravis program in the middle of its stream, which is killed in the end."""
+    argv = aravis("--follow", "5", *SMALL)
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as program:
+        program.stdout.readline()
+        try:
+            yield program
+        finally:
+            program.kill()
+
+
+def body(times: int) -> Found:
+    """The test body of any transport: sizes and formats in both modes, starts and stops, clients that are killed."""
+    modes = '[{"mode": "sync"}, {"mode": "async"}]'
+    cases = os.environ["CASES"]
+    return {
+        "cameras": cameras(),
+        "lsusb": ran(["lsusb", "-v", "-d", "2676:"]),
+        "listed": ran(["arv-tool-0.8"]),
+        "sync": ran(aravis("--mode", "sync", "--cases", cases), 3 * PATIENCE_S),
+        "async": ran(aravis("--mode", "async", "--cases", cases), 3 * PATIENCE_S),
+        "streams": ran(
+            aravis("--count", "2", *SMALL, "--cases", modes, "--runs", str(times)), 2 * PATIENCE_S
+        ),
+        "restarts": ran(aravis("--count", "2", *SMALL, "--restarts", str(times)), 2 * PATIENCE_S),
+        "killed": ran(
+            ["/usr/bin/python3", str(CLIENTS_DIR / "kill_and_reopen.py"), "2", *SMALL, "--count", "10"]
+        ),
+        "events": ran([sys.executable, str(CLIENTS_DIR / "event_client.py")]),
+    }
+
+
+def functionfs(times: int) -> Found:
+    before = len(kernel_messages())
+    with gadget("--backend", "functionfs") as program:
+        found = body(times)
+        found["ended"] = stopped(program, signal.SIGTERM)
+    return found | {"kernel": messages_since(before), "left": left()}
+
+
+def gadgetfs(times: int) -> Found:
+    before = len(kernel_messages())
+    with gadget("--backend", "gadgetfs") as program:
+        found = body(times)
+        found["ended"] = stopped(program, signal.SIGINT)
+    return found | {"kernel": messages_since(before), "left": left()}
+
+
+def troubles(_times: int) -> Found:
+    """What hosts and people do to a camera that serves, with each backend; after each of it a client grabs."""
+    found: dict[str, Any] = {}
+    for backend in ("functionfs", "gadgetfs"):
+        before = len(kernel_messages())
+        found[backend] = seen = {}
+        with gadget("--backend", backend) as program:
+            with streaming():
+                with node().open("rb+") as device:
+                    fcntl.ioctl(device, USBDEVFS_RESET)
+                until("a camera", cameras)
+            seen["after a reset"] = grabbed()
+            seen["halt cleared"] = ran([sys.executable, str(CLIENTS_DIR / "clear_halt.py")])
+            seen["after a clear-halt"] = grabbed()
+            (controller,) = [path.parent for path in UDC.glob("*/function") if path.read_text().strip()]
+            if backend == "functionfs":
+                gone, words = CONFIGFS / f"u3v.{controller.name}" / "UDC", ("\n", controller.name)
+            else:  # of a gadget's own pull-up, which dummy_hcd only gets right at High-Speed
+                gone, words = controller / "soft_connect", ("disconnect", "connect")
+            with streaming():
+                gone.write_text(words[0])
+                until("no camera", lambda: not cameras())
+            gone.write_text(words[1])
+            until("a camera", cameras)
+            seen["after a rebind"] = grabbed()
+            seen["device reset"] = ran(["/usr/bin/python3", str(CLIENTS_DIR / "reset_client.py")])
+            seen["after a device reset"] = grabbed()
+            with streaming():
+                program.kill()
+                until("no camera", lambda: not cameras())
+            seen["killed"] = program.wait(PATIENCE_S)
+        with gadget("--backend", backend) as program:
+            seen["after kill -9"] = grabbed()
+            seen["ended"] = stopped(program, signal.SIGTERM)
+        seen["left"] = left()
+        seen["kernel"] = messages_since(before)
+    return found
+
+
+def two(_times: int) -> Found:
+    """Two processes, each with a camera on a controller of its own."""
+    with gadget("--serial", "7001") as first, gadget("--serial", "7002") as second:
+        client = ["/usr/bin/python3", str(CLIENTS_DIR / "two_cameras.py"), "20"]
+        found = {"grabbed": ran([*client, *SMALL, "--buffers", "100"]), "third": ran([*U3V, "gadget", MODEL])}
+        return found | {"ended": [stopped(program, signal.SIGTERM) for program in (first, second)]}
+
+
+def stock(_times: int) -> Found:
+    """FunctionFS as it comes, which refuses the descriptor 0x24."""
+    CLASS_SPECIFIC.write_text("0")
+    try:
+        found: dict[str, Any] = {"check": ran([*U3V, "gadget", "--check"])}
+        with gadget() as program:
+            found["auto"] = {"cameras": cameras(), "ended": stopped(program, signal.SIGTERM)}
+        with gadget("--backend", "functionfs") as program:
+            lsusb = ran(["lsusb", "-v", "-d", "2676:"])
+            found["asked for"] = {
+                "cameras": cameras(),
+                "lsusb": lsusb,
+                "ended": stopped(program, signal.SIGTERM),
+            }
+        return found
+    finally:
+        CLASS_SPECIFIC.write_text("1")
+
+
+def paced(_times: int) -> Found:
+    """At the camera's own rate, controlled over its socket, with a fault and a capture."""
+    options = ["--pacing", "--control", "/tmp/control.sock", "--fault", "lost-trailer:frame=3"]
+    with gadget(*options, "--pcap", str(OUT / "gadget.pcap")) as program:
+        found: dict[str, Any] = {
+            "named": ran([*U3V, "ctl", "-c", "/tmp/control.sock", "get", "DeviceLinkSpeed"]),
+            "grabbed": ran(aravis("--count", "10", *SMALL)),
+            "unplugged": ran([*U3V, "ctl", "-c", "/tmp/control.sock", "unplug"]),
+        }
+        until("no camera", lambda: not cameras())
+        found["plugged"] = ran([*U3V, "ctl", "-c", "/tmp/control.sock", "plug"])
+        until("a camera", cameras)
+        found["ended"] = stopped(program, signal.SIGTERM)
+    return found
+
+
+SCENARIOS = {scenario.__name__: scenario for scenario in (functionfs, gadgetfs, troubles, two, stock, paced)}
+
+
+def main() -> int:
+    times, *names = sys.argv[1:]
+    failed = 0
+    for name in names:
+        began_s = time.monotonic()
+        try:
+            result = {"found": SCENARIOS[name](int(times))}
+        except Exception:  # whatever it is, the test of this scenario shall show it
+            result = {"error": traceback.format_exc()}
+            failed = 1
+        seconds = round(time.monotonic() - began_s, 1)
+        (OUT / f"{name}.json").write_text(json.dumps(result | {"seconds": seconds}))
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
