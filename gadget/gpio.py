@@ -1,8 +1,8 @@
-"""A camera's lines on the pins of a board: edges of a pin come in as those of Line1, an exposure goes out as a level.
+"""A camera's lines on the pins of a board: a pin's levels are volts on Line1, Line2's level is a pin's.
 
 Linux' character device for pins (/dev/gpiochipN) by its own library, PyPI's `gpiod`. The kernel stamps each edge with
 the monotonic clock, which is the loop's, so a trigger counts from when it came and not from when this process woke
-up. An output is set when this process hears of the exposure, as late as that is: some 0.1 ms (estimated for a board).
+up. An output is set when this process hears of its line, as late as that is: some 0.1 ms (estimated for a board).
 
 State: the pins held, until `close`. Always true: instants given to the camera never go back.
 """
@@ -18,12 +18,11 @@ from gadget.time.waiting import HasFileno
 from u3v.camera import Camera
 from u3v.did_you_mean import hint
 from u3v.errors import Mistake, U3VError
-from u3v.happenings import Happening
-from u3v.inputs import Edge
+from u3v.lines import Line
 
-EXPOSURE = "ExposureActive"
-"""What an output can show: SFNC's LineSource of that name, high while the sensor is exposed."""
 CONSUMER = "u3v"
+PIN_V = 3.3
+"""What a pin that is high puts on a line; more where the line's sheet asks for more, as a level shifter would."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +33,6 @@ class Wire:
     chip: str
     pin: int
 
-    @property
-    def is_output(self) -> bool:
-        return self.line == EXPOSURE
-
 
 class Pin(Protocol):
     """One pin that is held."""
@@ -47,6 +42,9 @@ class Pin(Protocol):
 
 class InputPin(Pin, HasFileno, Protocol):
     """Readable when there are edges."""
+
+    def level(self) -> bool:
+        """What it is now."""
 
     def edges(self) -> list[tuple[bool, int]]:
         """What has come: rising, and when (monotonic clock, ns)."""
@@ -69,14 +67,15 @@ def parse_wire(text: str) -> Wire:
     line, _, place = text.partition("=")
     chip, _, pin = place.rpartition(":")
     if not line or not chip or not (pin.isascii() and pin.isdigit()):
-        raise Mistake(
-            f"--gpio {text}: give LINE=CHIP:PIN, such as Line1=gpiochip0:17 or {EXPOSURE}=gpiochip0:27"
-        )
+        raise Mistake(f"--gpio {text}: give LINE=CHIP:PIN, such as Line1=gpiochip0:17")
     return Wire(line, chip if chip.startswith("/") else f"/dev/{chip}", int(pin))
 
 
 class Wiring:
-    """The `wires` of one camera. `tick(now_ns)` lets its time pass, `serve()` what follows from an edge."""
+    """The `wires` of one camera. `tick(now_ns)` lets its time pass, `serve()` what follows from an edge.
+
+    Whether a line is an input or an output (LineMode) is asked once, now.
+    """
 
     def __init__(
         self,
@@ -94,52 +93,57 @@ class Wiring:
         self._serve = serve
         self._open = contextlib.ExitStack()
         wires = tuple(wires)
+        lines = camera.lines.all
         for wire in wires:
-            if not wire.is_output and wire.line not in (known := _lines(camera)):
+            if wire.line not in lines:
+                has = f"it has {', '.join(lines)}" if lines else "it has no lines"
                 raise Mistake(
-                    f"--gpio {wire.line}: no line of this camera{hint(wire.line, [*known, EXPOSURE])}"
+                    f"--gpio {wire.line}: no line of {camera.model.name}: {has}{hint(wire.line, lines)}"
                 )
         board = board or GpioBoard()
+        tick(loop.now_ns())
         with self._open as open_:
             for wire in wires:
-                if wire.is_output:
-                    self._drive(open_, board.output(wire))
+                if lines[wire.line].is_output:
+                    self._drive(open_, wire.line, board.output(wire))
                 else:
-                    self._watch(open_, wire.line, board.input(wire))
+                    self._watch(open_, lines[wire.line], board.input(wire))
             self._open = open_.pop_all()
 
     def close(self) -> None:
         """Give the pins back."""
         self._open.close()
 
-    def _watch(self, open_: contextlib.ExitStack, line: str, pin: InputPin) -> None:
+    def _watch(self, open_: contextlib.ExitStack, line: Line, pin: InputPin) -> None:
         open_.callback(pin.close)
+        high_v = max(PIN_V, line.facts.number("high_min_v", 0.0))
+
+        def give(level: bool, at_ns: int) -> None:
+            at_ns = max(at_ns, self._camera.now_ns)
+            self._camera.inputs.apply(line.name, high_v if level else 0.0, at_ns, at_ns)
+            self._tick(at_ns)
 
         def edges(_mask: int) -> None:
             for rising, at_ns in pin.edges():
-                at_ns = max(at_ns, self._camera.now_ns)
-                self._tick(at_ns)
-                self._camera.inputs.line_edge(line, Edge.RISING if rising else Edge.FALLING, at_ns)
+                give(rising, at_ns)
             self._serve()
 
+        give(pin.level(), self._loop.now_ns())
         self._loop.watch(pin, READ, edges)
         open_.callback(self._loop.unwatch, pin)
 
-    def _drive(self, open_: contextlib.ExitStack, pin: OutputPin) -> None:
+    def _drive(self, open_: contextlib.ExitStack, name: str, pin: OutputPin) -> None:
         open_.callback(pin.close)
         open_.callback(pin.set, False)
 
-        def told(what: Happening, _at_ns: int, _block_id: int) -> None:
-            pin.set(what is Happening.EXPOSURE_START)
+        def told(line: str, level: bool, _at_ns: int) -> None:
+            if line == name:
+                pin.set(level)
 
-        ends = (Happening.EXPOSURE_END, Happening.ACQUISITION_END, Happening.DEVICE_RESET)
-        open_.callback(self._camera.happenings.listen(told, Happening.EXPOSURE_START, *ends))
-
-
-def _lines(camera: Camera) -> list[str]:
-    """Lines that can trigger."""
-    declared = camera.features.declared.get("TriggerSource")
-    return [name for name in getattr(declared, "entries", ()) if name.startswith("Line")]
+        pin.set(self._camera.lines.level(name))
+        watchers = self._camera.lines.watchers
+        watchers.append(told)
+        open_.callback(watchers.remove, told)
 
 
 class GpioBoard:
@@ -154,7 +158,7 @@ class GpioBoard:
     def input(self, wire: Wire) -> InputPin:
         line = self._gpiod.line
         settings = {"direction": line.Direction.INPUT, "edge_detection": line.Edge.BOTH}
-        return _Input(self._request(wire, settings), self._gpiod.EdgeEvent.Type.RISING_EDGE)
+        return _Input(self._request(wire, settings), wire.pin, self._gpiod)
 
     def output(self, wire: Wire) -> OutputPin:
         line = self._gpiod.line
@@ -173,12 +177,17 @@ class GpioBoard:
 
 
 class _Input:
-    def __init__(self, request: Any, rising: Any) -> None:
+    def __init__(self, request: Any, pin: int, gpiod: Any) -> None:
         self._request = request
-        self._rising = rising
+        self._pin = pin
+        self._rising = gpiod.EdgeEvent.Type.RISING_EDGE
+        self._active = gpiod.line.Value.ACTIVE
 
     def fileno(self) -> int:
         return int(self._request.fd)
+
+    def level(self) -> bool:
+        return bool(self._request.get_value(self._pin) is self._active)
 
     def edges(self) -> list[tuple[bool, int]]:
         return [

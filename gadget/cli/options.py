@@ -212,8 +212,8 @@ def camera_options(command: F) -> F:
                 "gpio",
                 multiple=True,
                 metavar="LINE=CHIP:PIN",
-                help="A line of the camera on a pin of this board: Line1=gpiochip0:17 takes triggers there, "
-                "ExposureActive=gpiochip0:27 is high during each exposure. May be given often.",
+                help="A line of the camera on a pin of this board, such as Line1=gpiochip0:17: an input takes its "
+                "level there, an output gives it. May be given often.",
             ),
             click.option(
                 "--strict/--lenient",

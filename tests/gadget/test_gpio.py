@@ -3,7 +3,6 @@
 import os
 import types
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,9 +11,7 @@ from gadget import gpio
 from gadget.gpio import GpioBoard, Wire, Wiring, parse_wire
 from gadget.runner import BuiltCamera, CameraSpec, build
 from gadget.time.loop import Loop
-from u3v import sfnc
 from u3v.errors import Mistake, U3VError
-from u3v.features import Enumeration
 from u3v.happenings import Happening
 
 MS = 1_000_000
@@ -23,25 +20,11 @@ TRIGGERED = {
     "TriggerMode": "On",
     "TriggerSource": "Line1",
     "ExposureTime": "5000",
+    "LineSelector": "Line2",
+    "LineSource": "ExposureActive",
     "Width": "64",
     "Height": "32",
 }
-
-
-@pytest.fixture(autouse=True)
-def _line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line among the ace's trigger sources."""
-    declared = sfnc.features
-
-    def with_a_line(*args: Any) -> list[Any]:
-        return [
-            replace(f, entries={"Software": 0, "Line1": 1})
-            if isinstance(f, Enumeration) and f.name == "TriggerSource"
-            else f
-            for f in declared(*args)
-        ]
-
-    monkeypatch.setattr(sfnc, "features", with_a_line)
 
 
 class Pin:
@@ -55,6 +38,9 @@ class Pin:
 
     def fileno(self) -> int:
         return self._read
+
+    def level(self) -> bool:
+        return False
 
     def edge(self, rising: bool, at_ns: int) -> None:
         self.to_come.append((rising, at_ns))
@@ -136,7 +122,7 @@ class Rig:
 
 @pytest.fixture
 def rig() -> Iterator[Rig]:
-    rig = Rig("Line1=gpiochip0:17", "ExposureActive=gpiochip0:27")
+    rig = Rig("Line1=gpiochip0:17", "Line2=gpiochip0:27")
     rig.start()
     yield rig
     rig.close()
@@ -174,13 +160,13 @@ def test_the_strobe_is_high_while_exposing(rig: Rig) -> None:
     pin = rig.pin(1)
     rig.pin(0).edge(True, 20 * MS)
     rig.run_to(21 * MS)
-    assert pin.levels == [True]
+    assert pin.levels == [False, True]
     rig.run_to(40 * MS)
-    assert pin.levels == [True, False]
+    assert pin.levels == [False, True, False]
 
 
 def test_the_end_lets_go_of_the_pins() -> None:
-    rig = Rig("Line1=gpiochip0:17", "ExposureActive=gpiochip0:27")
+    rig = Rig("Line1=gpiochip0:17", "Line2=gpiochip0:27")
     rig.start()
     rig.pin(0).edge(True, 20 * MS)
     rig.run_to(21 * MS)
@@ -198,12 +184,29 @@ def test_a_pin_that_cannot_be_had_lets_go_of_the_others(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(Pins, "output", output)
     with pytest.raises(U3VError, match="no"):
-        Rig("Line1=gpiochip0:17", "ExposureActive=gpiochip0:27")
+        Rig("Line1=gpiochip0:17", "Line2=gpiochip0:27")
     assert [pin.closed for pin in taken] == [True]
 
 
+def test_a_pin_that_is_high_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pin, "level", lambda _self: True)
+    rig = Rig("Line1=gpiochip0:17", "Line3=gpiochip0:22")
+    assert [rig.built.camera.lines.level(name) for name in ("Line1", "Line3")] == [True, True]
+    assert rig.built.camera.lines.all["Line1"].volts == 3.3
+    rig.close()
+
+
+def test_line_mode_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(TRIGGERED, "LineSource")
+    monkeypatch.setitem(TRIGGERED, "LineSelector", "Line3")
+    monkeypatch.setitem(TRIGGERED, "LineMode", "Output")
+    rig = Rig("Line3=gpiochip0:22")
+    assert rig.pin(0).levels != []
+    rig.close()
+
+
 def test_a_line_that_the_camera_has_not() -> None:
-    with pytest.raises(Mistake, match="--gpio Lime1: no line of this camera, did you mean 'Line1'"):
+    with pytest.raises(Mistake, match=r"no line of acA4096-40um: it has Line1, .*, did you mean 'Line1'"):
         Rig("Lime1=gpiochip0:17")
 
 
@@ -212,12 +215,10 @@ def test_a_line_that_the_camera_has_not() -> None:
     [
         ("Line1=gpiochip0:17", Wire("Line1", "/dev/gpiochip0", 17)),
         ("Line3=/dev/gpiochip4:0", Wire("Line3", "/dev/gpiochip4", 0)),
-        ("ExposureActive=gpiochip0:27", Wire("ExposureActive", "/dev/gpiochip0", 27)),
     ],
 )
 def test_wires(text: str, wire: Wire) -> None:
     assert parse_wire(text) == wire
-    assert wire.is_output is (wire.line == "ExposureActive")
 
 
 @pytest.mark.parametrize(
@@ -247,6 +248,11 @@ class Request:
             types.SimpleNamespace(event_type=types_.FALLING_EDGE, timestamp_ns=9),
         ]
 
+    def get_value(self, pin: int) -> Any:
+        from gpiod.line import Value
+
+        return Value.ACTIVE if pin == 17 else Value.INACTIVE
+
     def set_value(self, pin: int, value: Any) -> None:
         self.values.append((pin, value))
 
@@ -266,12 +272,13 @@ def test_what_gpiod_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(gpiod, "request_lines", request_lines)
     pin = GpioBoard().input(parse_wire("Line1=gpiochip0:17"))
-    out = GpioBoard().output(parse_wire("ExposureActive=gpiochip0:27"))
+    out = GpioBoard().output(parse_wire("Line2=gpiochip0:27"))
     (chip, first), (_, second) = asked
     assert (chip, first["consumer"]) == ("/dev/gpiochip0", "u3v")
     assert (first["config"][17].direction, first["config"][17].edge_detection) == (Direction.INPUT, Edge.BOTH)
     assert first["config"][17].event_clock is gpiod.line.Clock.MONOTONIC
     assert second["config"][27].direction is Direction.OUTPUT
+    assert pin.level() is True
     assert (pin.fileno(), pin.edges()) == (77, [(True, 5), (False, 9)])
     out.set(True)
     out.set(False)

@@ -128,8 +128,8 @@ def test_b6_nohup_run_and_its_program() -> None:
     [
         ([A, "--gpio", "Line1"], "--gpio Line1: give LINE=CHIP:PIN, such as Line1=gpiochip0:17"),
         ([A, B, "--gpio", "Line1=gpiochip0:1"], "--gpio wires one camera: give one model"),
-        ([A, "--gpio", "ExposureActive=0:1", "--clock", "simulated"], "which know no clock but the real one"),
-        ([A, "--gpio", "ExposureActive=nochip:1"], "--gpio ExposureActive: pin 1 of /dev/nochip: "),
+        ([A, "--gpio", "Line1=0:1", "--clock", "simulated"], "which know no clock but the real one"),
+        ([A, "--gpio", "Line1=nochip:1"], "--gpio Line1: pin 1 of /dev/nochip: "),
     ],
 )
 def test_lines_on_pins(u3v: Shell, words: list[str], said: str) -> None:
