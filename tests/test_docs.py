@@ -5,7 +5,9 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from gadget import VirtualCamera
 from gadget.cli.main import main
@@ -32,6 +34,24 @@ PYTHON = blocks("python.md", "python")
 @pytest.mark.parametrize("block", PYTHON, ids=range(len(PYTHON)))
 def test_the_page_on_python_runs(block: str) -> None:
     exec(compile(block, "python.md", "exec"), {})
+
+
+LINES = blocks("lines.md", "python")
+
+
+@pytest.mark.parametrize("block", LINES, ids=range(len(LINES)))
+def test_the_page_on_lines_runs(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last block's picture is the page's: as large, and with as much on it."""
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "lines.md", "exec"), {})
+    if "scope.save" in block:
+        with (
+            Image.open("two-cameras.png") as made,
+            Image.open(DOCS / "pictures" / "two-cameras.png") as shown,
+        ):
+            assert made.size == shown.size
+            inks = [(np.asarray(picture.convert("L")) < 200).mean() for picture in (made, shown)]
+        assert inks[0] == pytest.approx(inks[1], rel=0.2)
 
 
 @pytest.mark.parametrize("block", blocks("faults.md", "python"))

@@ -25,6 +25,7 @@ from gadget.cli.plan import plan_command
 from gadget.cli.power import power_command
 from gadget.cli.ptc import ptc_command
 from gadget.cli.run_serve_plug import CannotRun, plug_command, run_command, serve_command
+from gadget.cli.scope import scope_command
 from u3v.did_you_mean import hint
 from u3v.errors import U3VError
 
@@ -33,7 +34,7 @@ INTERNAL_ERROR = 70
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SECTIONS = {
     "Give programs a camera": ("run", "serve", "plug", "gadget", "ctl"),
-    "Use one without a program": ("grab", "conform"),
+    "Use one without a program": ("grab", "scope", "conform"),
     "Know beforehand": ("plan", "power", "ptc"),
     "Look up": ("models", "show", "features", "scenes", "faults", "xml"),
 }
@@ -102,6 +103,7 @@ for command in (
     plan_command,
     power_command,
     ptc_command,
+    scope_command,
 ):
     cli.add_command(command)
 

@@ -137,6 +137,16 @@ class FrameStream:
             return frame
         raise CameraError(f"{self._live.name}: the acquisition is over, no frame is to come")
 
+    def take(self, *, within_s: float) -> None:
+        """Take a frame and drop it. Raises CameraTimeout where none comes so soon."""
+        with self._lock:
+            if self._reader is None:
+                raise CameraTimeout(f"{self._live.name}: the acquisition is over")
+            try:
+                self._reader.release(self._reader.next_frame(max(1, int(within_s * 1000))))
+            except UsbTimeout:
+                raise CameraTimeout(f"{self._live.name}: no frame within {within_s:g} s") from None
+
     def close(self) -> None:
         """Stop the acquisition, as a host does. A camera that is gone has stopped already."""
         self._stop_listening()

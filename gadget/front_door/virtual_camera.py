@@ -24,16 +24,19 @@ from gadget.budget.power import Supply
 from gadget.faults.declaration import Fault
 from gadget.faults.scenario import parse_faults
 from gadget.feature_text import parse_camera, parse_defects
-from gadget.front_door.camera_verbs import CameraError, CameraVerbs
+from gadget.front_door.camera_verbs import CameraError, CameraTimeout, CameraVerbs
 from gadget.front_door.frame_stream import DEFAULT_TIMEOUT_S, Frame, FrameStream
 from gadget.front_door.live import LiveCamera
 from gadget.front_door.places import InProcess, OnLoop, Place
+from gadget.front_door.scope import Scope
 from gadget.runner import CameraSpec
 from u3v.did_you_mean import hint
 from u3v.errors import GenCPError, Mistake
 from u3v.wire.usb import Speed
 
 T = TypeVar("T")
+LOOK_NS = 2_000_000
+"""How long one of several hosts in this process waits for its next frame before it is another one's turn."""
 
 _SPEC = {f.name for f in fields(CameraSpec)} - {"model"}
 _SUPPLY = {f.name for f in fields(Supply)}
@@ -109,6 +112,22 @@ class Bench:
             environment |= wanted.pop("env", {})
             done: subprocess.CompletedProcess[str] = subprocess.run(words, env=environment, **wanted)
         return done
+
+    def scope(self) -> Scope:
+        """Record lines, exposures, readouts, transfers and events of all cameras from now on."""
+        lives = self._place.lives
+        return self._place.call(
+            lambda: Scope([(live.name, live.built.camera) for live in lives], lives[0].now_ns)
+        )
+
+    def look_for(self, duration_ns: int, streams: Sequence[FrameStream]) -> None:
+        """Let time pass in this process, while the hosts of these acquisitions take their frames."""
+        live = self._place.lives[0]
+        end_ns = live.now_ns() + duration_ns
+        while (left_ns := end_ns - live.now_ns()) > 0:
+            for stream in streams:
+                with contextlib.suppress(CameraTimeout):
+                    stream.take(within_s=min(left_ns, LOOK_NS) / 1e9)
 
     def _live(self, index: int) -> LiveCamera:
         return self._place.lives[index]
@@ -225,6 +244,10 @@ class VirtualCamera(CameraVerbs):
         """Frames without end; the acquisition stops when the iteration is left."""
         with self.acquire() as stream:
             yield from stream
+
+    def scope(self) -> Scope:
+        """Record lines, exposures, readouts, transfers and events from now on, of its bench's other cameras too."""
+        return self._bench.scope()
 
     @contextlib.contextmanager
     def serve(self, port: int = 0, host: str = "127.0.0.1") -> Iterator[str]:

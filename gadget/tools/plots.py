@@ -17,6 +17,7 @@ import numpy as np
 from gadget.tools.photon_transfer import QUANTISATION_DN2, PhotonTransfer, short
 from gadget.tools.plan import Plan
 from gadget.tools.power_run import PowerRun
+from gadget.tools.timing import Timeline, Trace
 from u3v.errors import Mistake
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ STATES = {"plugged in": "#f1f1f1", "idle": "#e2edf8", "acquiring": "#e3f3e3", "o
 COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#9467bd", "#8c564b", "#17becf", "#bcbd22", "#e377c2")
 RED, DROP = "#d62728", "#7b2fbe"
 WIDTH_IN = 10.0
+_TIMING = {"Exposure": "#e8a200", "Readout": "#5b8db8", "Transfer": "#8ab17d"}
 DPI = 100
 ROOM = 1.5
 """How much wider than its longest bar a panel is: remarks and legend stand there."""
@@ -292,6 +294,43 @@ def plot_photon_transfer(curve: PhotonTransfer) -> "Figure":
         cell.set(edgecolor=GREY, linewidth=0.6)
         if column == 0:
             cell.set_text_props(ha="left")
+    return figure
+
+
+@_style()
+def plot_timing(timeline: Timeline) -> "Figure":
+    """A timing diagram: a row for each signal, and one for each kind of happening below them."""
+    cameras = list(dict.fromkeys([*(t.camera for t in timeline.traces), *(m.camera for m in timeline.marks)]))
+    rows: list[Trace | tuple[str, str]] = []
+    for camera in cameras:
+        rows += [trace for trace in timeline.traces if trace.camera == camera]
+        rows += dict.fromkeys((camera, mark.what) for mark in timeline.marks if mark.camera == camera)
+    figure, (axes,) = _panels([0.34 * max(len(rows), 2)])
+    span_ns = max(timeline.end_ns - timeline.begin_ns, 1)
+    unit, size = next(
+        (u, n) for u, n in (("s", 1e9), ("ms", 1e6), ("us", 1e3), ("ns", 1)) if span_ns >= 2 * n
+    )
+    for row, each in enumerate(rows):
+        if isinstance(each, tuple):
+            at = [(m.at_ns - timeline.begin_ns) / size for m in timeline.marks if (m.camera, m.what) == each]
+            axes.plot(at, [row] * len(at), "v", color=RED, markersize=6, clip_on=False)
+            continue
+        axes.axhline(row + 0.3, color=GREY, linewidth=0.6, zorder=1)
+        colour = _TIMING.get(each.name, INK)
+        for begin, end in each.pulses(timeline.begin_ns, timeline.end_ns):
+            left, width = (begin - timeline.begin_ns) / size, (end - begin) / size
+            axes.bar(left, 0.6, width, row - 0.3, align="edge", color=colour, edgecolor=colour, linewidth=0.8)
+    labels = [": ".join(each) if isinstance(each, tuple) else f"{each.camera}: {each.name}" for each in rows]
+    axes.set_yticks(range(len(rows)), labels)
+    axes.set(xlabel=unit, xlim=(0, span_ns / size), ylim=(len(rows) - 0.4, -0.6))
+    axes.grid(axis="y", visible=False)
+    used = {each.name for each in rows if not isinstance(each, tuple)}
+    shown = [(colour, "", name.lower()) for name, colour in _TIMING.items() if name in used]
+    shown += [(INK, "", "line or timer high")] * bool(used - set(_TIMING))
+    shown += [(RED, "", "happens")] * bool(timeline.marks)
+    if shown:
+        _explain(axes, shown)
+    _title(figure, f"{len(cameras)} camera{'s' * (len(cameras) != 1)}, {span_ns / size:.4g} {unit}")
     return figure
 
 
