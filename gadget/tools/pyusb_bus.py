@@ -37,6 +37,7 @@ class UsbBus:
         self._queued: dict[int, tuple[int, WriteBuffer]] = {}
         self._next_handle = 1
         self._scratch = array.array("B")
+        self._known = {0, *(configuration.bConfigurationValue for configuration in device)}
 
     @classmethod
     def open(cls, vid: int, pid: int, serial: str = "", backend: Any = None) -> "UsbBus":
@@ -62,7 +63,10 @@ class UsbBus:
         kind, request = setup[0], setup[1]
         value, index = int.from_bytes(setup[2:4], "little"), int.from_bytes(setup[4:6], "little")
         with _errors("control request"):
-            if (kind, request) == (0x00, 9):
+            if (kind, request) == (0x00, 9) and value in self._known:
+                usb.util.dispose_resources(
+                    self._device
+                )  # or the kernel keeps it for whoever has claimed interfaces
                 self._device.set_configuration(value)
             elif (kind, request) == (0x01, 11):
                 self._device.set_interface_altsetting(index, value)

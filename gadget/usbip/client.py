@@ -26,7 +26,7 @@ from u3v.host.bus import (
     WriteBuffer,
 )
 
-UNLINK_S = 5.0
+UNLINK_S = 20.0
 SEND_S = 5.0
 _CONNECT_S = 5.0
 _MAX_DEVICES = 1024

@@ -184,11 +184,13 @@ def _plots(series: Mapping[str, Sequence[float]]) -> str:
             figure = matplotlib.figure.Figure(figsize=(11, 2.6), layout="constrained")
             course, sizes = figure.subplots(1, 2, width_ratios=(2, 1))
             course.plot(values[:POINTS], ".", markersize=3, color="#1f77b4", rasterized=True)
-            course.set(title=name, xlabel="in their order", ylim=(0, None))
+            course.set(title=name, xlabel="in their order")
             sizes.hist(values, bins=40, color="#1f77b4")
             sizes.set(title=f"{len(values)} values", xlabel=name, ylabel="how often")
             if min(values) > 0 and max(values) > 50 * min(values):
-                course.set(yscale="log", ylim=(None, None))
+                course.set(yscale="log")
+            else:
+                course.set(ylim=(0, None))
             svg = io.StringIO()
             figure.savefig(svg, format="svg", metadata={"Date": None})
             parts.append(svg.getvalue()[svg.getvalue().index("<svg") :])

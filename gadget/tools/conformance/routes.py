@@ -65,11 +65,15 @@ class InProcess:
         self.wait(AWAY_NS)
         built.port.replug(self.now_ns())
 
+    def reopen(self) -> None:
+        raise UsbGone("the camera is off the bus")
+
 
 class _RealTime:
     """What routes to other processes and machines have in common: the machine's monotonic clock."""
 
     is_simulated = False
+    name: str
     bus: HostBus
 
     def close(self) -> None:
@@ -85,6 +89,18 @@ class _RealTime:
 
     def wait(self, duration_ns: int) -> None:
         time.sleep(duration_ns / 1e9)
+
+    def reopen(self) -> None:
+        self.bus.close()
+        deadline = time.monotonic() + BACK_S
+        while True:
+            try:
+                self.bus = targets.open_target(self.name)
+                return
+            except UsbGone:
+                if time.monotonic() > deadline:
+                    raise
+                self.wait(AWAY_NS)
 
 
 class OverUsbip(_RealTime):
@@ -108,15 +124,7 @@ class OverUsbip(_RealTime):
             raise Skipped("USB/IP cannot change the speed of a port")
         self.bus.close()
         self.wait(AWAY_NS)
-        deadline = time.monotonic() + BACK_S
-        while True:
-            try:
-                self.bus = targets.open_target(self.name)
-                return
-            except UsbGone:
-                if time.monotonic() > deadline:
-                    raise
-                self.wait(AWAY_NS)
+        self.reopen()
 
 
 class OverLibusb(_RealTime):

@@ -3,7 +3,7 @@
 State: facts that were read once (each kept with its value or with the reason why it could not be had) and what
 `at_start` functions kept. A fact that cannot be had skips the checks that need it: the checks that read the same
 bytes themselves are the ones that fail. Always true: `close` and `settle` leave the camera configured, its
-stream and events off and its control endpoints clear, as far as it lets them.
+stream and events off and its endpoints clear, as far as it lets them.
 """
 
 from collections.abc import Callable, Iterator
@@ -291,9 +291,8 @@ class Context(Control):
     def settle(self) -> None:
         """After a check that did not pass: bring the camera back to where checks start. Raises UsbGone alone."""
         steps: list[Callable[[], object]] = [self._be_configured]
-        for endpoint in (self.control_out, self.control_in):
-            if endpoint:
-                steps.append(partial(self._clear, endpoint))
+        with suppress(Failed, Skipped):
+            steps += [partial(self._clear, endpoint.address) for endpoint in self.layout.bulk]
         steps += [
             lambda: self.drain(min(self.silence_ms, 300)),
             lambda: self.wr_number(self.sirm + SI_CONTROL, 0),

@@ -47,3 +47,7 @@ class Route(Protocol):
     def replug(self, speed: str = "") -> None:
         """Pull the plug and put it back, at another speed where one is given (needs `bus`). `bus` may be another."""
         ...
+
+    def reopen(self) -> None:
+        """Find the device again after it was gone, without touching the plug. Raises UsbGone where it stays away."""
+        ...

@@ -88,19 +88,24 @@ class Run:
         if self.vanished:
             return Outcome(each, SKIP, GONE)
         started_ns = context.now_ns()
-        result, reason = self._judge(each)
+        lacking = self._lacking(each)
+        result, reason = (SKIP, lacking) if lacking else self._judge(each)
         took_ns = context.now_ns() - started_ns
         page = context.page
-        if result in (FAIL, ERROR):
+        if result != PASS and not lacking:
             context.page = Page()
             reason += self._recover()
         return Outcome(each, result, reason, tuple(page.notes), tuple(page.evidence), started_ns, took_ns)
 
+    def _lacking(self, each: Check) -> str:
+        try:
+            return self.context.lacking(each)
+        except UsbGone:
+            return ""  # the check itself finds out
+
     def _judge(self, each: Check) -> tuple[str, str]:
         assert each.body is not None
         try:
-            if lacking := self.context.lacking(each):
-                return SKIP, lacking
             kept = self.context.kept.get(each.id)
             if isinstance(kept, Skipped):
                 return SKIP, str(kept)
@@ -121,9 +126,18 @@ class Run:
         try:
             self.context.settle()
         except UsbGone:
+            return self._find_again()
+        return ""
+
+    def _find_again(self) -> str:
+        try:
+            self.context.route.reopen()
+            self.context.open()
+            self.context.settle()
+        except UsbGone:
             self.vanished = True
             return f" ({GONE})"
-        return ""
+        return " (the device was gone, and came back)"
 
 
 def select(
