@@ -7,12 +7,14 @@ retry is never made. Times are those of the route's clock.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from u3v.host.bus import HostBus
 from u3v.host.conformance import packets
 from u3v.host.conformance.declare import Failed, Skipped
 from u3v.host.conformance.endpoint0 import Requests
 from u3v.host.conformance.journal import Exchange, Journal
 from u3v.host.conformance.packets import HEAD_BYTES, Ack
 from u3v.host.conformance.route import Route
+from u3v.host.conformance.watched import WatchedBus
 
 FIRST_RESPONSE_MS = 1000
 """Maximum_Device_Response_Time as long as the camera has not told it."""
@@ -34,6 +36,25 @@ class Control(Requests):
         self.max_ack_bytes = 128
         self.first_word = self.first_device = b""
         self._id = 0
+        self._expects_trouble = False
+
+    @property
+    def bus(self) -> HostBus:
+        """The route's bus; requests that end as a bad cable ends them are entered in the journal."""
+        return WatchedBus(self.route.bus, self._trouble)
+
+    def _trouble(self, what: str) -> None:
+        if not self._expects_trouble:
+            self.journal.troubles.append((self.check, what))
+
+    @contextmanager
+    def expecting_trouble(self) -> Iterator[None]:
+        """Inside, such ends are wanted."""
+        self._expects_trouble = True
+        try:
+            yield
+        finally:
+            self._expects_trouble = False
 
     @property
     def silence_ms(self) -> int:

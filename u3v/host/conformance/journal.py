@@ -33,6 +33,8 @@ class Journal:
     strays: list[tuple[str, Ack]] = field(default_factory=list)
     refused_writes: list[tuple[str, str]] = field(default_factory=list)
     """(check, what changed) where a refused write had an effect."""
+    troubles: list[tuple[str, str]] = field(default_factory=list)
+    """(check, request and error) of requests that ended as only a bad cable or a lost device ends them."""
     series: dict[str, list[float]] = field(default_factory=dict)
 
     def record(self, name: str, value: float) -> None:
