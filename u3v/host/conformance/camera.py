@@ -140,13 +140,14 @@ class Camera:
 
     def come_back(self, patience_ms: int = 15_000) -> None:
         """Wait until the camera answers again. Fails the check where it does not."""
-        for _ in range(patience_ms // 100):
-            self.wait_ms(100)
-            with contextlib.suppress(U3VError):
-                self.run.open()
-                if self.run.read(0, 4).ok:
-                    self.refresh()
-                    return
+        with self.run.expecting_trouble():
+            for _ in range(patience_ms // 100):
+                self.wait_ms(100)
+                with contextlib.suppress(U3VError):
+                    self.run.open()
+                    if self.run.read(0, 4).ok:
+                        self.refresh()
+                        return
         fail(f"the camera does not answer again within {patience_ms} ms")
 
     def refresh(self) -> None:

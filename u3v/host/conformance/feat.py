@@ -96,7 +96,8 @@ def _raw_integers(
         length = camera.register(name)[1]
         for value in values(*_limits(info)):
             data = _pack(value, length)
-            if data is None or (value < 0 and _sign(camera, name) != "Signed"):
+            signed = _sign(camera, name) == "Signed"
+            if data is None or int.from_bytes(data, "little", signed=signed) != value:
                 continue
             status, before, after = _raw(camera, name, data)
             yield name, value, status, int.from_bytes(before, "little"), int.from_bytes(after, "little")

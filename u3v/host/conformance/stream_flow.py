@@ -153,7 +153,7 @@ def aborted_in_mid_frame(camera: Camera) -> None:
     needs="str gapi", trace="r",
 )  # fmt: skip
 def unread_for_a_while(camera: Camera) -> None:
-    with camera.small(333, 41):
+    with camera.small(333, 41, ExposureTime=5000.0):
         want = expected(camera)
         with streaming(camera, begin=False) as stream:
             stream.start_acquisition()
@@ -170,7 +170,7 @@ def unread_for_a_while(camera: Camera) -> None:
     "leader and trailer of USB3 Vision", SHOULD, needs="str gapi", trace="r",
 )  # fmt: skip
 def losses_counted(camera: Camera) -> None:
-    with camera.small(333, 41):
+    with camera.small(333, 41, ExposureTime=5000.0):
         rate = 1000 / period_ms(camera)
         seconds = camera.run.count(1, 10)
         with streaming(camera, depth=1) as stream:
@@ -194,7 +194,7 @@ def losses_counted(camera: Camera) -> None:
     needs="str gapi", trace="r",
 )  # fmt: skip
 def control_beside(camera: Camera) -> None:
-    with camera.small(), streaming(camera, begin=False) as stream:
+    with camera.small(ExposureTime=5000.0), streaming(camera, begin=False) as stream:
         stream.start_acquisition()
         for _ in range(10):
             camera.wait_ms(camera.run.count(300, 1000))

@@ -31,7 +31,11 @@ def available(camera: Camera, node: str) -> bool:
 
 
 def _readable(camera: Camera) -> Iterator[tuple[str, int, int]]:
-    """Registers that can be read now, with address and length. Without GenApi: those that say they can."""
+    """Registers that can be read now, with address and length (of long ones as much as one command takes).
+
+    Without GenApi: those that say they can.
+    """
+    most = (min(camera.run.max_command - 20, camera.run.max_ack - 12)) & ~3
     reference = camera.can_use_nodes()
     for name in camera.description.registers():
         if camera.description.text_of(name, "AccessMode") == "WO":
@@ -40,7 +44,7 @@ def _readable(camera: Camera) -> Iterator[tuple[str, int, int]]:
             continue
         place = camera.place(name)
         if place is not None:
-            yield name, *place
+            yield name, place[0], min(place[1], most)
 
 
 @camera_check(
