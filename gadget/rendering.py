@@ -10,11 +10,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
+from frames.metering import mean_share
 from frames.pool import FramePool
 from frames.scene_cache import SceneCache
 from frames.source import PART_PX, FrameSettings, FrameSource
 from u3v.camera import Camera
-from u3v.exposure import Exposure
+from u3v.exposure import Exposure, ImageSettings
 
 Job = Callable[[], None]
 RunJob = Callable[[Job, Job, int], None]
@@ -117,10 +120,12 @@ class Renderer:
 
     def _render(self, exposure: Exposure, view: memoryview) -> None:
         failures: list[Exception] = []
+        brightness: list[float] = []
 
         def render() -> None:
             try:
                 self._render_into(view, exposure)
+                brightness.extend(measure(view, exposure.settings))
             except Exception as error:
                 failures.append(error)
 
@@ -128,7 +133,9 @@ class Renderer:
             now_ns = self._camera.now_ns
             for error in failures:
                 self._by.on_failure(error)
-            self._camera.deliver(exposure, view, now_ns, lost=bool(failures))
+            self._camera.deliver(
+                exposure, view, now_ns, lost=bool(failures), brightness=next(iter(brightness), None)
+            )
             self._by.on_frame(now_ns)
             self._hand_out()
 
@@ -137,6 +144,14 @@ class Renderer:
     def _render_into(self, view: memoryview, exposure: Exposure) -> None:
         image = view[: exposure.settings.image_bytes]
         (self._cache or self.source).render_into(image, frame_settings(exposure, self._pedestal_dn12))
+
+
+def measure(view: memoryview, settings: ImageSettings) -> list[float]:
+    """How bright a frame is where the camera wants to know it; empty where it does not."""
+    if settings.meter is None:
+        return []
+    data = np.frombuffer(view, np.uint8)
+    return [mean_share(data, settings.width, settings.height, settings.pixel_format, settings.meter)]
 
 
 def frame_settings(exposure: Exposure, pedestal_dn12: float = 0.0) -> FrameSettings:

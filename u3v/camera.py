@@ -14,6 +14,7 @@ from typing import Any
 
 from u3v import sfnc
 from u3v.acquisition import Acquisition
+from u3v.auto_brightness import adjust
 from u3v.chunks import ChunkData
 from u3v.device import Surroundings, Timed, Timing
 from u3v.digital_io import DigitalIO
@@ -186,15 +187,25 @@ class Camera:
         if self._pixels is not None and self.frames.waits_for_pixels:
             self._pixels.frame_wanted()
 
-    def deliver(self, exposure: Exposure, data: memoryview, now_ns: int, *, lost: bool = False) -> None:
+    def deliver(
+        self,
+        exposure: Exposure,
+        data: memoryview,
+        now_ns: int,
+        *,
+        lost: bool = False,
+        brightness: float | None = None,
+    ) -> None:
         """The bytes of a frame: `wire_bytes` of them, the image's filled, not to be changed while any view lives.
 
-        `lost`: they could not be made, and are no image.
+        `lost`: they could not be made, and are no image. `brightness`: their mean, 0 to 1, where `meter` asks for it.
         """
         self.at(now_ns)
         if exposure.tail is not None:
             exposure.tail.write(data[: exposure.settings.wire_bytes])
         self.frames.fill(exposure, data.toreadonly(), now_ns, lost=lost)
+        if brightness is not None and self.family.auto is not None:
+            adjust(self, self.family.auto, exposure, brightness)
         if lost:
             self.happened(Happening.FRAME_LOST, self.now_ns, exposure.block_id)
 

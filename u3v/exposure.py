@@ -12,6 +12,7 @@ class ImageSettings:
     what a frame's payload takes on a wire (SFNC PayloadSize). `corrected`: (column, row) of the defect pixels that the
     camera knows; None: it has no list. `averages`: how many pixels binning averages where it does not add them up.
     `curve`: what becomes of each pixel value of 12 bits, as 4096 numbers of 16 bits, little-endian; empty: nothing.
+    `meter`: column, row, width, height of the region whose brightness `Camera.deliver` is to be told; None: none.
     """
 
     exposure_us: float
@@ -33,6 +34,7 @@ class ImageSettings:
     corrected: tuple[tuple[int, int], ...] | None = None
     averages: int = 1
     curve: bytes = b""
+    meter: tuple[int, int, int, int] | None = None
 
     @property
     def wire_bytes(self) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from u3v.auto_brightness import AutoWords
 from u3v.chunks import Chunk
 from u3v.device import Device
 from u3v.features import Feature
@@ -34,7 +35,7 @@ class Family:
     `gain_db`: the gain in dB, whatever Gain's unit. `thermal`: what it does when it gets warm; None: nothing.
     `abort_after_readout`: AcquisitionAbort waits for the frame that is being read out. `chunks`: what may follow the
     pixels. `files`: what FileSelector offers. `sequenced`: the features that a sequencer set holds;
-    none: there is no sequencer.
+    none: there is no sequencer. `auto`: its words for what it sets by itself.
     """
 
     features: Callable[[Model, WireTraits], list[Feature]]
@@ -49,6 +50,7 @@ class Family:
     chunks: Callable[[Model], Sequence[Chunk]] = lambda model: ()
     files: Callable[[Model], Sequence[DeviceFile]] = lambda model: ()
     sequenced: tuple[str, ...] = ()
+    auto: AutoWords | None = None
     event_ids: Mapping[str, int] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -41,7 +41,8 @@ class Feature:
     `address`: a fixed register elsewhere (bootstrap) that holds the value.
     `store` takes what a host has written where `read` computes it. `keeps`: survives resets and power cycles at once.
     `changed_by`: features whose write can change this one's value. `may_differ`: what reads back may not be what was
-    written. `busy_ms`: for how long a write of this value keeps the control channel busy.
+    written. `volatile`: the camera may change it by itself.
+    `busy_ms`: for how long a write of this value keeps the control channel busy.
     `defaults`: values at power-up of instances that differ from the others, by their selectors' values joined with
     commas.
     """
@@ -63,6 +64,7 @@ class Feature:
     store: Callable[[Device, Value], None] | None = None
     busy_ms: Callable[[Value], int] | None = None
     may_differ: bool = False
+    volatile: bool = False
     defaults: Mapping[str, Value] = field(default_factory=dict)
 
     def initial_of(self, labels: tuple[str | int, ...]) -> Value:

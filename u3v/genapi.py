@@ -212,7 +212,7 @@ class _Document:
     ) -> None:
         """The register of a feature. `head`: the feature is its register, and no other node."""
         features = self._features
-        volatile = feature.read is not None or isinstance(feature, Command)
+        volatile = feature.volatile or feature.read is not None or isinstance(feature, Command)
         rounds = feature.may_differ or (isinstance(feature, Float) and bool(feature.inc))
         invalidators = feature.changed_by
         if feature.persistent:

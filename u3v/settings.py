@@ -3,6 +3,7 @@
 import math
 import struct
 
+from u3v.auto_brightness import meter
 from u3v.device import Device
 from u3v.exposure import ImageSettings, Tail
 from u3v.family import Family
@@ -65,6 +66,7 @@ class SettingsReader:
             corrected=self._corrected(),
             averages=self._averages(),
             curve=self._curve_now(),
+            meter=meter(self._camera, self._family.auto),
         )
 
     def _corrected(self) -> tuple[tuple[int, int], ...] | None:

@@ -9,7 +9,7 @@ feature that is not among them is its maker's. Whoever declares a feature of the
 _CATEGORIES = """
     Root DeviceControl ImageFormatControl AnalogControl AcquisitionControl EventControl UserSetControl
     TransportLayerControl ChunkDataControl DigitalIOControl CounterAndTimerControl SoftwareSignalControl
-    FileAccessControl LUTControl SequencerControl
+    FileAccessControl LUTControl SequencerControl ActionControl
 """
 _DEVICE = """
     DeviceVendorName DeviceModelName DeviceFamilyName DeviceManufacturerInfo DeviceVersion DeviceFirmwareVersion
@@ -25,6 +25,7 @@ _IMAGE_FORMAT = """
 """
 _ANALOG = "GainSelector Gain BlackLevelSelector BlackLevel Gamma LUTSelector LUTEnable LUTIndex LUTValue LUTValueAll"
 _ACQUISITION = """
+    ExposureAuto GainAuto
     AcquisitionMode AcquisitionStart AcquisitionStop AcquisitionAbort AcquisitionFrameCount
     AcquisitionBurstFrameCount AcquisitionFrameRateEnable AcquisitionFrameRate AcquisitionStatusSelector
     AcquisitionStatus ExposureMode ExposureTime TriggerSelector TriggerMode TriggerSource TriggerSoftware
@@ -50,6 +51,7 @@ _SEQUENCER = """
     SequencerSetStart SequencerPathSelector SequencerSetNext SequencerTriggerSource SequencerTriggerActivation
 """
 _FILES = """
+    ActionDeviceKey ActionSelector ActionGroupKey ActionGroupMask
     FileSelector FileOperationSelector FileOperationExecute FileOpenMode FileAccessBuffer FileAccessOffset
     FileAccessLength FileOperationStatus FileOperationResult FileSize
 """

@@ -211,7 +211,12 @@ SEQUENCER = {
     "ICommand": "SequencerSetSave SequencerSetLoad",
     "ICategory": "SequencerControl",
 }
-MORE_SFNC = (FILES, LUT, SEQUENCER)
+AUTO = {
+    "IEnumeration": "ExposureAuto GainAuto",
+    "IInteger": "ActionDeviceKey ActionSelector ActionGroupKey ActionGroupMask",
+    "ICategory": "ActionControl",
+}
+MORE_SFNC = (FILES, LUT, SEQUENCER, AUTO)
 """Interfaces of SFNC 2.7's features, as its tables print them."""
 MAKERS = (
     "ResultingFrameRate SensorReadoutTime TestImageSelector DeviceTemperatureStatus ReadoutMode VirtualWire "
@@ -503,7 +508,7 @@ def test_changing_values_are_not_cached(camera: Camera, nodes: Nodes) -> None:
 
 def test_repeated_reads_come_from_the_cache(camera: Camera, nodes: Nodes) -> None:
     """Whatever does not change by itself is read once: opening a camera costs few round trips."""
-    for name in ("Gain", "Width", "PixelFormat", "TriggerMode"):
+    for name in ("BlackLevel", "Width", "PixelFormat", "TriggerMode"):
         first = nodes[name].value
         before = len(nodes.port.accesses)
         assert nodes[name].value == first

@@ -18,10 +18,10 @@ from u3v.wire.usb import Speed
 ABSENT = {
     IDS: "Chunk Event Sequencer Auto LUT Gamma Counter Timer LineDebouncer UserOutput BlackLevel TestImage "
     "Decimation UserSetSave AcquisitionFrameRate TriggerDelay TriggerActivation",
-    VCX: "Auto Gamma TestImage TestEvent Burst ThroughputLimitMode",
-    ACE: "Auto ShortExposure ReadoutMode DefectPixel GainSelector",
-    ACE_11: "Auto ShortExposure ReadoutMode DefectPixel",
-    ACE_8: "Auto ShortExposure ReadoutMode DefectPixel",
+    VCX: "Gamma TestImage TestEvent Burst ThroughputLimitMode",
+    ACE: "ShortExposure ReadoutMode DefectPixel GainSelector",
+    ACE_11: "ShortExposure ReadoutMode DefectPixel",
+    ACE_8: "ShortExposure ReadoutMode DefectPixel",
     GENERIC: "Sequencer Auto LUT Gamma Counter Timer Line ShortExposure ReadoutMode DefectPixel TestImage "
     "Overtrigger TemperatureStatus DeviceID",
 }

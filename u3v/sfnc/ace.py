@@ -12,6 +12,7 @@ from u3v.model import Model
 from u3v.sfnc import (
     acquisition_control,
     analog_control,
+    auto_functions,
     chunk_data_control,
     counter_and_timer_control,
     device_control,
@@ -80,7 +81,12 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
             " BinningVertical BinningHorizontalMode BinningVerticalMode ReverseX ReverseY"
             " PixelFormat PixelSize PixelDynamicRangeMin PixelDynamicRangeMax TestImageSelector",
         ),
-        *pick(analog_control.features(model), "Gain BlackLevel Gamma"),
+        *pick(
+            analog_control.features(model),
+            "Gain BlackLevel Gamma",
+            Gain=auto_functions.set_by_camera("GainAuto"),
+        ),
+        *auto_functions.basler(model),
         *lut_control.features(),
         *pick(
             acquisition_control.features(model),
@@ -88,6 +94,7 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
             " AcquisitionBurstFrameCount AcquisitionFrameRateEnable AcquisitionFrameRate ResultingFrameRate"
             " SensorReadoutTime ExposureMode ExposureTime TriggerSelector TriggerMode TriggerSource"
             " TriggerActivation TriggerDelay TriggerSoftware AcquisitionStatusSelector AcquisitionStatus",
+            ExposureTime=auto_functions.set_by_camera("ExposureAuto"),
             ExposureMode={"entries": {"Timed": 1, "TriggerWidth": 2}},
             TriggerSource={"entries": {name: value for value, name in enumerate(sources)}},
             TriggerActivation={"entries": ACTIVATIONS},
@@ -182,5 +189,6 @@ FAMILY = Family(
     user_sets=USER_SETS,
     files=files,
     sequenced=SEQUENCED,
+    auto=auto_functions.BASLER,
     chunks=chunks,
 )

@@ -17,7 +17,9 @@ from u3v.happenings import Happening
 from u3v.model import Model
 from u3v.sfnc import (
     acquisition_control,
+    action_control,
     analog_control,
+    auto_functions,
     chunk_data_control,
     counter_and_timer_control,
     device_control,
@@ -128,13 +130,15 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
         *pick(
             analog_control.features(model),
             "Gain BlackLevel",
-            Gain={"selectors": ("GainSelector",)},
+            Gain={"selectors": ("GainSelector",), **auto_functions.set_by_camera("GainAuto")},
             BlackLevel={"selectors": ("BlackLevelSelector",), "unit": "LSB"},
         ),
         *_acquisition(model),
         *_lines(model),
         *lut_control.features(),
         *_defect_pixels(model),
+        *auto_functions.baumer(model),
+        *action_control.features(),
         *_custom_data(),
         *sequencer_control.features(128, 4, SEQUENCER_SOURCES),
         *pick(
@@ -195,7 +199,11 @@ def _acquisition(model: Model) -> list[Feature]:
             " ExposureMode ExposureTime TriggerSelector TriggerMode TriggerSource"
             " TriggerActivation TriggerDelay TriggerSoftware AcquisitionStatusSelector AcquisitionStatus",
             AcquisitionAbort={"tooltip": "Stops; the frame that is being read out is read out first."},
-            ExposureTime={"min": _exposure_min_us, "changed_by": ("ShortExposureTimeEnable",)},
+            ExposureTime={
+                "min": _exposure_min_us,
+                "changed_by": ("ShortExposureTimeEnable",),
+                **auto_functions.set_by_camera("ExposureAuto"),
+            },
             TriggerSelector={"entries": {"FrameStart": 0}},
             TriggerSource={
                 "entries": {name: value for value, name in enumerate(TRIGGER_SOURCES)},
@@ -305,6 +313,7 @@ FAMILY = Family(
     user_sets=USER_SETS,
     files=files,
     sequenced=SEQUENCED,
+    auto=auto_functions.BAUMER,
     chunks=chunks,
     every_source="All",
     abort_after_readout=True,  # data sheet: AcquisitionAbort is delayed by up to 65.8 ms, the readout's time
