@@ -29,18 +29,16 @@ from u3v.features import (
     while_acquiring,
 )
 from u3v.standard_names import STANDARD_CATEGORIES, STANDARD_EVENTS, STANDARD_FEATURES
+from u3v.wire_traits import U3V_EVENTS, EventLayout, WireNode
 
 NAMESPACE = "http://www.genicam.org/GenApi/Version_1_1"
 FILE_VERSION = (1, 0, 0)
 TL_PARAMS_LOCKED = "TLParamsLocked"
-EVENT_ID_AT, EVENT_FIELDS_AT = 2, 4
-"""Where an event node finds its value: GenApi's U3V event adapter strips the 12-byte header and addresses
-the SCD from 0 on: reserved u16, id u16, timestamp u64, then the data (seen with the reference GenApi 3.5)."""
 
 
 @dataclass(frozen=True)
 class EventNodes:
-    """What the XML says about one event: `fields` are the names of the u64 values after the head."""
+    """What the XML says about one event: `fields` are the names of its values, as `EventLayout` knows them."""
 
     name: str
     event_id: int
@@ -57,8 +55,10 @@ class _Coding:
 
 
 _LITTLE = "<Endianess>LittleEndian</Endianess>"
+_BIG = "<Endianess>BigEndian</Endianess>"
 _SIGNED = _Coding("IntReg", ("<Sign>Signed</Sign>", _LITTLE))
 _UNSIGNED = _Coding("IntReg", ("<Sign>Unsigned</Sign>", _LITTLE))
+_UNSIGNED_BIG = _Coding("IntReg", ("<Sign>Unsigned</Sign>", _BIG))
 _FLOAT = _Coding("FloatReg", (_LITTLE,))
 _TEXT = _Coding("StringReg")
 _BYTES = _Coding("Register")
@@ -93,11 +93,11 @@ def _space(standard: bool) -> str:
     return "Standard" if standard else "Custom"
 
 
-def _entries(feature: Enumeration, standard: bool) -> list[str]:
+def _entries(entries: Mapping[str, int], standard: bool) -> list[str]:
     """The entries of an enumeration; they are as standard as it is."""
     return [
         f'<EnumEntry Name="{entry}" NameSpace="{_space(standard)}"><Value>{number}</Value></EnumEntry>'
-        for entry, number in feature.entries.items()
+        for entry, number in entries.items()
     ]
 
 
@@ -164,7 +164,7 @@ class _Document:
             children += ["<OnValue>1</OnValue>", "<OffValue>0</OffValue>", *selected]
         elif isinstance(feature, Enumeration):
             kind = "Enumeration"
-            children = [*head, *_entries(feature, standard), value, *selected]
+            children = [*head, *_entries(feature.entries, standard), value, *selected]
         elif isinstance(feature, Command):
             kind = "Command"
             children.append("<CommandValue>1</CommandValue>")
@@ -201,11 +201,38 @@ class _Document:
         first = selector.entries[str(selector.initial())]
         children = [
             *head,
-            *_entries(selector, standard),
+            *_entries(selector.entries, standard),
             _tag("Value", first),
             _tag("pSelected", selected.name),
         ]
         self.node("Enumeration", selector.name, children, standard=standard)
+
+    def wire_node(self, node: WireNode) -> None:
+        """A node on a register of the wire, which is big-endian and changes without the camera's knowing."""
+        standard = node.name in STANDARD_FEATURES
+        children = [
+            _tag("ToolTip", node.tooltip),
+            _tag("Description", node.tooltip),
+            _tag("Visibility", node.visibility),
+        ]
+        children += _entries(node.entries, standard)
+        children.append(_tag("pValue", f"{node.name}_Reg"))
+        if node.kind == "Integer":
+            if node.limits is not None:
+                children += [_tag(k, v) for k, v in zip(("Min", "Max", "Inc"), node.limits, strict=True)]
+            children += [_tag("Unit", node.unit)] if node.unit else []
+            children.append(_tag("Representation", node.representation))
+        elif node.kind == "Boolean":
+            children += ["<OnValue>1</OnValue>", "<OffValue>0</OffValue>"]
+        elif node.kind == "Command":
+            children.append(_tag("CommandValue", node.command))
+        self.node(node.kind, node.name, children, standard=standard)
+        coding = _TEXT if node.kind == "String" else _UNSIGNED_BIG
+        if node.bits is not None:  # GenApi counts bits of big-endian registers from the most significant one
+            least, most = (8 * node.length - 1 - bit for bit in node.bits)
+            bits = (_tag("Bit", least),) if least == most else (_tag("LSB", least), _tag("MSB", most))
+            coding = _Coding("MaskedIntReg", (*bits, *_UNSIGNED_BIG.elements))
+        self.register(_Register(f"{node.name}_Reg", coding, node.address, node.length, node.access))
 
     def _value(
         self, feature: Feature, coding: _Coding, head: Sequence[str] = (), *, standard: bool = False
@@ -270,10 +297,13 @@ def build_xml(
     events: Sequence[EventNodes],
     name_space: str,
     chunks: Sequence[Chunk] = (),
+    event_layout: EventLayout = U3V_EVENTS,
+    wire_nodes: Sequence[WireNode] = (),
 ) -> str:
     """The document. Its GUIDs follow from its content, so that a host's cache never mixes two of them.
 
     `name_space`: GenApi's word for the wire, "USB" or "GEV" (GigE Vision); pylon opens no camera without it.
+    `event_layout`: how its events reach their nodes. `wire_nodes`: what the wire has in TransportLayerControl.
     """
     document = _Document(features, chunks)
     categories: dict[str, list[str]] = {}
@@ -283,6 +313,7 @@ def build_xml(
     for value in document.chunk_values:
         categories.setdefault(value.category, []).append(value.name)
     categories.setdefault("TransportLayerControl", []).append(TL_PARAMS_LOCKED)
+    categories["TransportLayerControl"] += [node.name for node in wire_nodes]
     for event in events:
         names = [f"Event{event.name}", *(f"Event{event.name}{field}" for field in event.fields)]
         categories[f"Event{event.name}Data"] = names
@@ -310,8 +341,10 @@ def build_xml(
     )
     for chunk in chunks:
         document.chunk(chunk)
+    for wire_node in wire_nodes:
+        document.wire_node(wire_node)
     for event in events:
-        _event(document, event)
+        _event(document, event, event_layout)
     document.node("Port", "Device", [_tag("ToolTip", "The camera's register space")], standard=True)
     body = "\n".join(document.nodes)
     product = UUID(bytes=hashlib.sha1(f"{vendor} {model}".encode()).digest()[:16], version=5)
@@ -341,16 +374,15 @@ def build_xml(
     )
 
 
-def _event(document: _Document, event: EventNodes) -> None:
+def _event(document: _Document, event: EventNodes, layout: EventLayout) -> None:
     port = f"Event{event.name}Port"
-    values = [("", EVENT_ID_AT, 2)]
-    for index, name in enumerate(event.fields):
-        values.append((name, EVENT_FIELDS_AT + 8 * index, 8))  # the first field is the timestamp of the head
+    coding = _UNSIGNED_BIG if layout.big_endian else _UNSIGNED
+    values = [("", *layout.event_id), *((name, *layout.fields[name]) for name in event.fields)]
     for suffix, at, length in values:
         name = f"Event{event.name}{suffix}"
         head = [_tag("ToolTip", event.tooltip), _tag("Visibility", "Expert"), _tag("pValue", f"{name}_Reg")]
         document.node("Integer", name, head, standard=event.name in STANDARD_EVENTS)
-        document.register(_Register(f"{name}_Reg", _UNSIGNED, at, length, port=port))
+        document.register(_Register(f"{name}_Reg", coding, at, length, port=port))
     document.node("Port", port, [_tag("EventID", f"{event.event_id:X}")])
 
 

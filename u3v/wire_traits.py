@@ -16,14 +16,55 @@ class Link:
     payload_bytes_per_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class EventLayout:
+    """Where an event's node finds its value in what hosts hand to GenApi: (offset, bytes) of the event's id, and of
+    each of its fields by name."""
+
+    event_id: tuple[int, int]
+    fields: Mapping[str, tuple[int, int]]
+    big_endian: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WireNode:
+    """A GenICam node on a register of the wire's own, which the camera knows nothing of.
+
+    `kind`: "Integer", "Boolean", "Enumeration", "Command" or "String". `bits`: (least, most significant) bit of the
+    value in its register, counted from the register's least significant bit; None: all of it. `entries` of an
+    enumeration; `limits`: least, most, step of an integer; `command`: what is written to run a command.
+    """
+
+    name: str
+    tooltip: str
+    address: int
+    kind: str = "Integer"
+    length: int = 4
+    access: str = "RO"
+    bits: tuple[int, int] | None = None
+    entries: Mapping[str, int] = field(default_factory=dict)
+    limits: tuple[int, int, int] | None = None
+    unit: str = ""
+    representation: str = "PureNumber"
+    visibility: str = "Expert"
+    command: int = 1
+
+
+U3V_EVENTS = EventLayout(event_id=(2, 2), fields={"Timestamp": (4, 8), "FrameID": (12, 8)})
+"""GenApi's U3V event adapter strips the 12-byte header and addresses the SCD from 0 on: reserved u16, id u16,
+timestamp u64, then the data (seen with the reference GenApi 3.5)."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class WireTraits:
     """`tl_type`: DeviceTLType's entry and value (SFNC). `name_space`: StandardNameSpace of the XML.
     `features_address`: where the feature registers begin. `identity`: (address, size in bytes) of the registers
     that hold the identity features, by feature name; what is missing there is a register of the camera's own.
+    `events`: how its events reach the XML's nodes.
     """
 
     tl_type: tuple[str, int]
     name_space: str
     features_address: int
     identity: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    events: EventLayout = U3V_EVENTS

@@ -1,0 +1,1 @@
+"""GigE Vision cameras on a network: sockets around `u3v.gev`."""

@@ -1,0 +1,95 @@
+"""A plain Aravis program for GigE Vision (system Python, GObject introspection): grab frames, print one JSON object.
+
+It knows nothing of the virtual camera.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+
+import gi
+
+gi.require_version("Aravis", "0.8")
+from gi.repository import Aravis  # noqa: E402
+
+TIMEOUT_US = 20_000_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--camera", help="address or device id; default: the first")
+    parser.add_argument("--count", type=int, default=10)
+    parser.add_argument("--size", type=int, nargs=2, metavar=("W", "H"))
+    parser.add_argument("--format", default="Mono8")
+    parser.add_argument("--packet-size", type=int, default=0)
+    parser.add_argument("--no-resend", action="store_true")
+    parser.add_argument("--packet-socket", action="store_true", help="where it has the right to")
+    arguments = parser.parse_args()
+    Aravis.disable_interface("USB3Vision")
+    camera = Aravis.Camera.new(arguments.camera)
+    if arguments.size:
+        camera.set_region(0, 0, *arguments.size)
+    camera.set_pixel_format_from_string(arguments.format)
+    if arguments.packet_size:
+        camera.gv_set_packet_size_adjustment(Aravis.GvPacketSizeAdjustment.NEVER)
+        camera.gv_set_packet_size(arguments.packet_size)
+    if not arguments.packet_socket:
+        camera.gv_set_stream_options(Aravis.GvStreamOption.PACKET_SOCKET_DISABLED)
+    camera.set_acquisition_mode(Aravis.AcquisitionMode.CONTINUOUS)
+    payload = camera.get_payload()
+    stream = camera.create_stream(None, None)
+    stream.set_property("socket-buffer", Aravis.GvStreamSocketBuffer.AUTO)
+    if arguments.no_resend:
+        stream.set_property("packet-resend", Aravis.GvStreamPacketResend.NEVER)
+    for _ in range(20):
+        stream.push_buffer(Aravis.Buffer.new_allocate(payload))
+    camera.start_acquisition()
+    ids, stamps, status, images = [], [], {}, set()
+    began = time.monotonic()
+    while len(ids) + sum(n for name, n in status.items() if name != "success") < arguments.count:
+        buffer = stream.timeout_pop_buffer(TIMEOUT_US)
+        if buffer is None:
+            status["nothing"] = 1
+            break
+        name = buffer.get_status().value_nick
+        status[name] = status.get(name, 0) + 1
+        if name == "success":
+            ids.append(buffer.get_frame_id())
+            stamps.append(buffer.get_timestamp())
+            if len(images) < 3:
+                images.add(hashlib.sha1(buffer.get_data()).hexdigest())
+        stream.push_buffer(buffer)
+    took_s = time.monotonic() - began
+    camera.stop_acquisition()
+    names = (
+        "n_completed_buffers",
+        "n_failures",
+        "n_underruns",
+        "n_resend_requests",
+        "n_resent_packets",
+        "n_missing_packets",
+        "n_missing_frames",
+        "n_size_mismatch_errors",
+    )
+    counts = {name: stream.get_info_uint64_by_name(name) for name in names}
+    print(
+        json.dumps(
+            {
+                "status": status,
+                "first": ids[0] if ids else None,
+                "gaps": sum(b - a - 1 for a, b in zip(ids, ids[1:], strict=False)),
+                "fps": (len(stamps) - 1) * 1e9 / (stamps[-1] - stamps[0]) if len(stamps) > 1 else 0.0,
+                "wall_fps": arguments.count / took_s,
+                "images": len(images),
+                "payload": payload,
+                "packet_size": camera.gv_get_packet_size(),
+            }
+            | counts
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,256 @@
+"""GVCP's device side: commands in, acknowledges out, and who is in control.
+
+State: the owner of the control privilege, when it was last heard, the command that keeps the camera busy. Always true:
+one acknowledge for each command that wants one (a second one makes pylon give the camera up); who is not in control
+changes nothing; an owner that is silent for longer than its heartbeat timeout has lost the camera.
+
+A host that repeats itself because the camera was late has sent the same bytes twice: `datagrams` takes all that waited
+in the socket and answers equal neighbours once.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from u3v.camera import Camera
+from u3v.errors import GenCPError, Malformed, Status
+from u3v.gev.bootstrap import Bootstrap
+from u3v.wire import gev, gvcp
+from u3v.wire.gvcp import Ack, Code, Command
+
+Peer = tuple[str, int]
+"""IPv4 address and port."""
+_LATE_MS = 200
+"""A command that takes longer gets a PENDING_ACK: hosts wait 500 ms (Aravis) or 1 s (pylon)."""
+_HEARTBEAT_OFF = 1
+_REGISTERS_AT_ONCE = gvcp.MAX_PAYLOAD // 4
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram:
+    """Bytes from or to a peer."""
+
+    data: bytes
+    peer: Peer
+
+
+class ControlChannel:
+    """`resend`: what to do with a PACKETRESEND. `taken`, `released`: a host has come, or is gone.
+
+    `moved(ip, mask, gateway)`: FORCEIP; False where the camera cannot have that address.
+    """
+
+    def __init__(
+        self,
+        camera: Camera,
+        bootstrap: Bootstrap,
+        *,
+        resend: Callable[[gvcp.Resend], None],
+        taken: Callable[[], None],
+        released: Callable[[], None],
+    ) -> None:
+        self._camera = camera
+        self._bootstrap = bootstrap
+        self._resend = resend
+        self._taken = taken
+        self._released = released
+        self.moved: Callable[[bytes, bytes, bytes], bool] = lambda _ip, _mask, _gateway: False
+        self.owner: Peer | None = None
+        self._is_exclusive = False
+        self._heard_ns = 0
+        self._peer: Peer = ("", 0)
+        self._late: tuple[int, Datagram] | None = None
+        bootstrap.when_written("CCP", check=self._check_ccp, written=self._ccp_written)
+        self._commands: dict[int, Callable[[bytes], tuple[bytes, int]]] = {
+            Code.DISCOVERY: lambda _payload: (self._bootstrap.discovery, 0),
+            Code.READREG: self._read_registers,
+            Code.READMEM: self._read_memory,
+            Code.WRITEMEM: self._write_memory,
+        }
+
+    def datagrams(self, waiting: Iterable[Datagram], now_ns: int) -> Iterator[Datagram]:
+        """Answers to all that came, in order."""
+        last: Datagram | None = None
+        for one in waiting:
+            if one != last:
+                yield from self._answer(one, now_ns)
+            last = one
+
+    def tick(self, now_ns: int) -> Iterator[Datagram]:
+        """Acknowledges that are due now; and the owner's heartbeat is looked at."""
+        if self._late is not None and now_ns >= self._late[0]:
+            late, self._late = self._late[1], None
+            yield late
+        expires_ns = self._expires_ns()
+        if expires_ns is not None and now_ns >= expires_ns:
+            self.release()
+
+    def next_wakeup_ns(self) -> int | None:
+        late_ns = None if self._late is None else self._late[0]
+        return min((at for at in (late_ns, self._expires_ns()) if at is not None), default=None)
+
+    def release(self) -> None:
+        """Nobody is in control any more."""
+        if self.owner is None:
+            return
+        self.owner = None
+        for name in ("CCP", "Primary_Application_Port", "Primary_Application_IP"):
+            self._bootstrap.set(name, 0)
+        self._released()
+
+    def _expires_ns(self) -> int | None:
+        if self.owner is None or self._bootstrap.get("GVCP_Configuration") & _HEARTBEAT_OFF:
+            return None
+        return self._heard_ns + self._bootstrap.get("Heartbeat_Timeout") * 1_000_000
+
+    # -- one command --------------------------------------------------------------------------------------
+
+    def _answer(self, asked: Datagram, now_ns: int) -> Iterator[Datagram]:
+        try:
+            command = gvcp.parse_command(asked.data)
+        except Malformed:
+            return
+        self._peer = asked.peer
+        if asked.peer == self.owner:
+            self._heard_ns = now_ns
+        if command.code == Code.PACKETRESEND:  # comes from the stream's port, and nobody waits for an answer
+            self._ask_again(command)
+            return
+        if command.code == Code.FORCEIP:
+            yield from self._force_ip(command, asked.peer)
+            return
+        if command.code == Code.ACTION:
+            yield from self._act(command, asked.peer, now_ns)
+            return
+        if self._late is not None:
+            ack, busy_ms = Ack(Status.BUSY, command.code, command.request_id), 0
+        else:
+            ack, busy_ms = self._execute(command, now_ns)
+        if not command.wants_ack:
+            return
+        done = Datagram(ack.pack(), asked.peer)
+        if busy_ms <= _LATE_MS:
+            yield done
+            return
+        self._late = (now_ns + busy_ms * 1_000_000, done)
+        waits = b"\0\0" + (2 * busy_ms).to_bytes(2, "big")
+        yield Datagram(Ack(Status.SUCCESS, Code.PENDING, command.request_id, waits).pack(), asked.peer)
+
+    def _execute(self, command: Command, now_ns: int) -> tuple[Ack, int]:
+        """The acknowledge, and how long the camera is busy with it, ms."""
+        self._camera.tick(now_ns)
+        try:
+            if self._is_exclusive and self._peer != self.owner and command.code != Code.DISCOVERY:
+                raise GenCPError(Status.ACCESS_DENIED, "another host has exclusive access")
+            if command.code == Code.WRITEREG:
+                return self._write_registers(command)
+            execute = self._commands.get(command.code)
+            if execute is None:
+                raise GenCPError(Status.NOT_IMPLEMENTED, f"command {command.code:#06x}")
+            payload, busy_ms = execute(command.payload)
+        except Malformed:
+            return Ack(Status.INVALID_PARAMETER, command.code, command.request_id), 0
+        except GenCPError as error:
+            return Ack(error.status, command.code, command.request_id), 0
+        return Ack(Status.SUCCESS, command.code, command.request_id, payload), busy_ms
+
+    def _read_registers(self, payload: bytes) -> tuple[bytes, int]:
+        wanted = gvcp.addresses(payload)
+        if len(wanted) > _REGISTERS_AT_ONCE:
+            raise GenCPError(Status.INVALID_PARAMETER, f"{len(wanted)} registers at once")
+        return b"".join(self._read(address, 4) for address in wanted), 0
+
+    def _read_memory(self, payload: bytes) -> tuple[bytes, int]:
+        address, count = gvcp.memory_read(payload)
+        if not 0 < count <= gvcp.MAX_MEMORY or count % 4:
+            raise GenCPError(Status.INVALID_PARAMETER, f"{count} bytes at once")
+        return payload[:4] + self._read(address, count), 0
+
+    def _read(self, address: int, count: int) -> bytes:
+        if address % 4:
+            raise GenCPError(Status.BAD_ALIGNMENT, f"{address:#x} is no multiple of 4")
+        return self._camera.memory.host_read(address, count)
+
+    def _write_registers(self, command: Command) -> tuple[Ack, int]:
+        busy_ms = 0
+        pairs = gvcp.writes(command.payload)
+        for index, (address, value) in enumerate(pairs):
+            try:
+                busy_ms = max(busy_ms, self._write(address, value))
+            except GenCPError as error:
+                done = index.to_bytes(4, "big") if len(pairs) > 1 else b""
+                return Ack(error.status, command.code, command.request_id, done), 0
+        return Ack(Status.SUCCESS, command.code, command.request_id, len(pairs).to_bytes(4, "big")), busy_ms
+
+    def _write_memory(self, payload: bytes) -> tuple[bytes, int]:
+        address, data = gvcp.memory_write(payload)
+        if len(data) > gvcp.MAX_MEMORY or len(data) % 4:
+            raise GenCPError(Status.INVALID_PARAMETER, f"{len(data)} bytes at once")
+        busy_ms = self._write(address, data)
+        return len(data).to_bytes(4, "big"), busy_ms
+
+    def _write(self, address: int, data: bytes) -> int:
+        if address % 4:
+            raise GenCPError(Status.BAD_ALIGNMENT, f"{address:#x} is no multiple of 4")
+        if self._peer != self.owner and address != gev.REGISTERS["CCP"].address:
+            raise GenCPError(Status.ACCESS_DENIED, "the control privilege comes first")
+        return self._camera.memory.host_write(address, data)
+
+    # -- control ------------------------------------------------------------------------------------------
+
+    def _check_ccp(self, _raw: bytes) -> None:
+        if self.owner is not None and self.owner != self._peer:
+            raise GenCPError(Status.ACCESS_DENIED, f"{self.owner[0]} is in control")
+
+    def _ccp_written(self) -> None:
+        wanted = self._bootstrap.get("CCP") & (gev.CCP_EXCLUSIVE | gev.CCP_CONTROL)
+        if not wanted:
+            self.release()
+            return
+        is_new = self.owner is None
+        self.owner = self._peer
+        self._heard_ns = self._camera.now_ns
+        self._is_exclusive = bool(wanted & gev.CCP_EXCLUSIVE)
+        ip, port = self._peer
+        self._bootstrap.set("Primary_Application_Port", port)
+        self._bootstrap.set("Primary_Application_IP", int.from_bytes(bytes(map(int, ip.split("."))), "big"))
+        if is_new:
+            self._taken()
+
+    # -- commands that anybody may send -------------------------------------------------------------------
+
+    def _ask_again(self, command: Command) -> None:
+        if self.owner is None or self._peer[0] != self.owner[0]:
+            return
+        try:
+            self._resend(gvcp.parse_resend(command))
+        except Malformed:
+            return
+
+    def _force_ip(self, command: Command, peer: Peer) -> Iterator[Datagram]:
+        payload = command.payload
+        if (
+            len(payload) != 56
+            or payload[2:8] != self._bootstrap.mac.to_bytes(6, "big")
+            or self.owner is not None
+        ):
+            return
+        moved = self.moved(payload[20:24], payload[36:40], payload[52:56])
+        if command.wants_ack:
+            status = Status.SUCCESS if moved else Status.ERROR
+            yield Datagram(Ack(status, command.code, command.request_id).pack(), peer)
+
+    def _act(self, command: Command, peer: Peer, now_ns: int) -> Iterator[Datagram]:
+        """Who does not hold the keys hears nothing."""
+        try:
+            action = gvcp.parse_action(command)
+        except Malformed:
+            return
+        get = self._bootstrap.get
+        if (action.device_key, action.group_key) != (get("Action_Device_Key"), get("Action_Group_Key")):
+            return
+        if self.owner is None or not action.group_mask & get("Action_Group_Mask"):
+            return
+        self._camera.tick(now_ns)
+        self._camera.inputs.signal("Action1", now_ns)
+        if command.wants_ack:
+            yield Datagram(Ack(Status.SUCCESS, command.code, command.request_id).pack(), peer)

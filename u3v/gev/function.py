@@ -1,0 +1,82 @@
+"""A camera on GigE Vision: registers, control, stream and events of one device. Sockets are outside: what came is
+handed in with its peer, what goes out is handed over with its destination.
+"""
+
+from collections.abc import Iterable
+
+from u3v.camera import Camera
+from u3v.gev.bootstrap import Address, Bootstrap, WireOptions, ip_text
+from u3v.gev.control import ControlChannel, Datagram, Peer
+from u3v.gev.event import EventChannel
+from u3v.gev.stream import Packet, StreamChannel
+from u3v.happenings import Happening
+
+
+class GevFunction:
+    """`camera` on a GigE Vision wire, at `address`."""
+
+    def __init__(
+        self, camera: Camera, address: Address | None = None, options: WireOptions | None = None
+    ) -> None:
+        self.camera = camera
+        self.bootstrap = Bootstrap(camera, options or WireOptions.of(camera.model), address or Address())
+        self.stream = StreamChannel(camera, self.bootstrap)
+        self.event = EventChannel(self.bootstrap)
+        self.control = ControlChannel(
+            camera,
+            self.bootstrap,
+            resend=self.stream.resend,
+            taken=lambda: camera.configure(True, camera.now_ns),
+            released=self._released,
+        )
+        self._answers: list[Datagram] = []
+        camera.notifications.send_through(self.event)
+        camera.happenings.listen(self._reset, Happening.DEVICE_RESET)
+
+    @property
+    def destination(self) -> Peer:
+        """Where the stream goes."""
+        return ip_text(self.bootstrap.get("SCDA")), self.bootstrap.get("SCP") & 0xFFFF
+
+    def use_ports(self, stream: int, message: int) -> None:
+        """The ports of the sockets that the stream and events come from."""
+        self.bootstrap.stream_port, self.bootstrap.message_port = stream, message
+        self.bootstrap.show_address()
+
+    def datagrams(self, waiting: Iterable[Datagram], now_ns: int) -> list[Datagram]:
+        """Answers to all commands that waited in the control socket."""
+        self.camera.at(now_ns)
+        return list(self.control.datagrams(waiting, now_ns))
+
+    def tick(self, now_ns: int) -> list[Datagram]:
+        """Let everything happen that is due; acknowledges that were late."""
+        self.camera.tick(now_ns)
+        return list(self.control.tick(now_ns))
+
+    def events(self, now_ns: int) -> list[Datagram]:
+        """Events to be sent from the message socket now."""
+        return self.event.take(now_ns)
+
+    def packets(self, now_ns: int, most: int) -> list[Packet]:
+        """Packets to be sent from the stream socket to `destination` now."""
+        self.camera.at(now_ns)
+        return self.stream.take(now_ns, most)
+
+    def next_wakeup_ns(self, now_ns: int) -> int | None:
+        instants = (
+            self.camera.next_wakeup_ns(),
+            self.control.next_wakeup_ns(),
+            self.event.next_wakeup_ns(),
+            self.stream.next_wakeup_ns(now_ns),
+        )
+        return min((at for at in instants if at is not None), default=None)
+
+    def _released(self) -> None:
+        self.stream.close()
+        self.bootstrap.set("MCP", 0)
+        self.event.stop()
+        self.camera.configure(False, self.camera.now_ns)
+
+    def _reset(self, _what: Happening, _at_ns: int, _block_id: int) -> None:
+        self.control.release()
+        self.bootstrap.power_up()

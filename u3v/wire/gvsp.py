@@ -1,0 +1,60 @@
+"""GVSP, GigE Vision's stream protocol: the packets of a block (a frame). Big-endian; pixels are as they are.
+
+A block is a leader (packet 0), data packets of one size, the last one shorter (1 .. n), and a trailer (n + 1). There
+are two headers: 8 bytes with 16-bit block ids, and 20 bytes ("extended ids") with 64-bit ones.
+"""
+
+import struct
+from dataclasses import dataclass
+
+LEADER, TRAILER, PAYLOAD = 1, 2, 3
+IMAGE = 0x0001
+WITH_CHUNKS = 0x4000
+IP_UDP_BYTES = 28
+"""What SCPS counts beside the GVSP header: IPv4 20, UDP 8."""
+SUCCESS, PACKET_RESEND = 0x0000, 0x0100
+PACKET_UNAVAILABLE = 0x800C
+PACKET_NOT_YET_AVAILABLE = 0x8010
+_EXTENDED = 0x80
+_STANDARD_HEADER = struct.Struct(">HHI")
+_EXTENDED_HEADER = struct.Struct(">HHB3xQI")
+_LEADER = struct.Struct(">HHQIIIIIHH")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which ids a stream uses, and with them how long a header is."""
+
+    extended: bool
+
+    @property
+    def header_bytes(self) -> int:
+        return _EXTENDED_HEADER.size if self.extended else _STANDARD_HEADER.size
+
+    def data_bytes(self, packet_size: int) -> int:
+        """Payload of a data packet where SCPS is `packet_size`."""
+        return packet_size - IP_UDP_BYTES - self.header_bytes
+
+    def block_id(self, count: int) -> int:
+        """The id of the `count`th block (from 0): 0 is never one, and 16 bits wrap to 1."""
+        return count + 1 if self.extended else count % 0xFFFF + 1
+
+    def header(self, status: int, block_id: int, packet_id: int, kind: int) -> bytes:
+        if self.extended:
+            return _EXTENDED_HEADER.pack(status, 0, kind | _EXTENDED, block_id, packet_id)
+        return _STANDARD_HEADER.pack(status, block_id, kind << 24 | packet_id)
+
+
+def image_leader(
+    timestamp: int, pixel_format: int, width: int, height: int, offset_x: int, offset_y: int, *, chunks: bool
+) -> bytes:
+    """`timestamp` in ticks; the region in pixels."""
+    kind = IMAGE | (WITH_CHUNKS if chunks else 0)
+    return _LEADER.pack(0, kind, timestamp, pixel_format, width, height, offset_x, offset_y, 0, 0)
+
+
+def image_trailer(lines: int, chunk_bytes: int) -> bytes:
+    """`lines` that were really sent; `chunk_bytes` behind them."""
+    if chunk_bytes:
+        return struct.pack(">HHIII", 0, IMAGE | WITH_CHUNKS, lines, chunk_bytes, 0)
+    return struct.pack(">HHI", 0, IMAGE, lines)
