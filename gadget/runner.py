@@ -23,6 +23,7 @@ from gadget.faults.declaration import Fault
 from gadget.faults.live import LiveFaults
 from gadget.feature_text import parse_value
 from gadget.gpio import Wire, Wiring
+from gadget.gige.server import GigeServer
 from gadget.render_pool import Lane, RenderPool
 from gadget.rendering import INLINE, Renderer, Workshop
 from gadget.time.loop import Loop
@@ -35,8 +36,10 @@ from u3v.camera import Camera, Options
 from u3v.errors import Mistake
 from u3v.feature_set import KEPT
 from u3v.function import Function
+from u3v.gev.bootstrap import Address
+from u3v.gev.function import GevFunction
 from u3v.happenings import Happening
-from u3v.model import Model
+from u3v.model import USB, Model
 from u3v.usb3v.bootstrap import USB3_VISION, WireOptions
 from u3v.usb3v.function import UsbFunction
 from u3v.wire.usb import STREAM_IN, Speed
@@ -97,13 +100,17 @@ class CameraSpec:
 
 @dataclass(slots=True)
 class Core:
-    """A camera before it is on a wire: what it does, its pixels, its supply."""
+    """A camera before it is on a wire: what it does, its pixels, its supply.
+
+    `wake(now_ns)`: what to do when pixels have come; whoever puts the camera on a wire says so.
+    """
 
     spec: CameraSpec
     model: Model
     camera: Camera
     pixels: Renderer
     power: PowerModel
+    wake: Callable[[int], None] = field(default=lambda _now_ns: None, kw_only=True)
 
 
 @dataclass(slots=True)
@@ -178,7 +185,19 @@ def plug_usb(core: Core, bus: Bus | None = None) -> BuiltCamera:
     device = UsbDevice(function, speed=spec.speed, paced=spec.paced, bus=bus, offered_ma=spec.offered_ma)
     port = Port(device, core.camera, core.power)
     faults.attach(device, port)
-    return BuiltCamera(spec, core.model, core.camera, core.pixels, core.power, function, device, port, faults)
+    known = spec, core.model, core.camera, core.pixels, core.power
+    return BuiltCamera(*known, function, device, port, faults, wake=device.service)
+
+
+def plug_gige(core: Core, loop: Loop, address: Address) -> GigeServer:
+    """Put a camera on the network, at an address of this machine. Raises Mistake."""
+    if core.model.wire == USB:
+        raise Mistake(
+            f"{core.model.name} has {core.model.wire}, no Ethernet: it is served without --wire gige"
+        )
+    server = GigeServer(loop, GevFunction(core.camera, address))
+    core.wake = server.service
+    return server
 
 
 def build(
@@ -227,11 +246,19 @@ def set_feature(camera: Camera, name: str, text: str) -> None:
 
 
 class LoopBench:
-    """Cameras, the loop they live on and the threads that render for them. A context manager."""
+    """Cameras, the loop they live on and the threads that render for them. A context manager.
 
-    def __init__(self, specs: Iterable[CameraSpec], pcap: Path | None = None) -> None:
+    `cores`: all cameras. On USB3 Vision they are plugged in as well (`cameras`); on another `wire` that is the
+    caller's part.
+    """
+
+    def __init__(
+        self, specs: Iterable[CameraSpec], pcap: Path | None = None, wire: WireTraits = USB3_VISION
+    ) -> None:
         specs = list(specs)
+        self.cores: list[Core] = []
         self.cameras: list[BuiltCamera] = []
+        self._wire = wire
         self._simulated = bool(specs) and specs[0].clock != "real"
         self.loop = (
             SimulatedLoop(self._held, lockstep=specs[0].clock == "lockstep") if self._simulated else Loop()
@@ -268,15 +295,15 @@ class LoopBench:
         self._renderers.close()
         for wiring in self._wirings:
             wiring.close()
-        for built in self.cameras:
-            built.pixels.source.close()
+        for core in self.cores:
+            core.pixels.source.close()
         self.loop.close()
         if self._pcap is not None:
             self._pcap.close()
 
     def _add(self, spec: CameraSpec, serial: str, bus: Bus | None) -> None:
         def arrived(_now_ns: int) -> None:
-            built.device.service(self.loop.now_ns())
+            core.wake(self.loop.now_ns())
 
         advance = None
         if isinstance(self.loop, SimulatedLoop) and self.loop.is_lockstep:
@@ -287,39 +314,46 @@ class LoopBench:
         if not self._simulated:
             part_px = PACED_PART_PX if spec.paced else PART_PX
             by = Workshop(lane.run, arrived, self._failed, self._renderers.pause, part_px)
-        built = build(spec, serial, by, bus=bus, advance_clock=advance)
+        core = build_core(spec, serial, self._wire, by, advance_clock=advance)
+        if self._wire is USB3_VISION:
+            core = self._plug(core, bus)
+        self.cores.append(core)
         if not self._simulated:
-            self._keep_ready(built, lane)
+            self._keep_ready(core, lane)
+
+    def _plug(self, core: Core, bus: Bus | None) -> BuiltCamera:
+        built = plug_usb(core, bus)
         self.loop.services.append(built.device)
         self.loop.services.append(built.port)
-        if spec.gpio:
-            self._wire(built)
+        if core.spec.gpio:
+            self._connect(built)
         name = f"{built.model.name} {built.camera.options.serial}"
         built.port.listeners.append(lambda line: print(f"u3v: {name} {line}", file=sys.stderr, flush=True))
         self.cameras.append(built)
+        return built
 
-    def _keep_ready(self, built: BuiltCamera, lane: Lane) -> None:
+    def _keep_ready(self, core: Core, lane: Lane) -> None:
         """Have maps and scene made when a host configures the camera, and freed when it is gone. Until they are made
         the camera's sensor starts up."""
 
         def make() -> None:
             with contextlib.suppress(Exception):  # what is wrong with a scene is told with the first frame
-                built.pixels.prepare()
+                core.pixels.prepare()
 
         def made() -> None:
-            built.camera.pixels_ready(True, self.loop.now_ns())
-            built.device.service(self.loop.now_ns())
+            core.camera.pixels_ready(True, self.loop.now_ns())
+            core.wake(self.loop.now_ns())
 
         def configured(what: Happening, at_ns: int, _block_id: int) -> None:
             if what is Happening.DEVICE_CONFIGURED:
-                built.camera.pixels_ready(False, at_ns)
+                core.camera.pixels_ready(False, at_ns)
                 lane.run(make, made, 0)
             else:
-                lane.run(built.pixels.release, _nothing, 0)
+                lane.run(core.pixels.release, _nothing, 0)
 
-        built.camera.happenings.listen(configured, Happening.DEVICE_CONFIGURED, Happening.DEVICE_UNCONFIGURED)
+        core.camera.happenings.listen(configured, Happening.DEVICE_CONFIGURED, Happening.DEVICE_UNCONFIGURED)
 
-    def _wire(self, built: BuiltCamera) -> None:
+    def _connect(self, built: BuiltCamera) -> None:
         """Connect the camera's lines to the pins of this board."""
         if self._simulated:
             raise Mistake("--gpio is about this board's pins, which know no clock but the real one")

@@ -1,9 +1,9 @@
 """Chunk data: what a camera says about a frame behind its pixels (SFNC ChunkDataControl).
 
-A frame with chunks is a row of chunks: the data of one, then its id and its length, 4 bytes each, little-endian; then
-the next. The pixels are the first one, and hosts read the row from its end. A `Chunk` declares what a camera has;
-`ChunkData` is the camera's `Tail`. It is made when the exposure begins, because that is what it is about; a checksum
-alone waits for the pixels.
+A frame with chunks is a row of chunks: the data of one, little-endian, then its id and its length, 4 bytes each in the
+byte order of the wire; then the next. The pixels are the first one, and hosts read the row from its end. A `Chunk`
+declares what a camera has; `ChunkData` is the camera's `Tail`. It is made when the exposure begins, because that is
+what it is about; a checksum alone waits for the pixels.
 """
 
 import struct
@@ -20,7 +20,7 @@ Read = Callable[[Device, Exposure], Value]
 
 IMAGE = "Image"
 MODE, ENABLE = "ChunkModeActive", "ChunkEnable"
-_MARK = struct.Struct("<II")
+_MARK_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class ChunkTail:
         first = len(payload) - len(self.data)
         payload[first:] = self.data
         if self.has_checksum:
-            at = len(payload) - _MARK.size - 4
+            at = len(payload) - _MARK_BYTES - 4
             payload[at : at + 4] = struct.pack("<I", crc_hqx(payload[:at], 0))
 
 
@@ -88,6 +88,7 @@ class ChunkData:
 
     def __init__(self, camera: Device, chunks: Sequence[Chunk]) -> None:
         self._camera = camera
+        self._mark = struct.Struct(camera.wire.chunk_marks).pack
         checksums = [chunk for chunk in chunks if chunk.checksum]
         self._chunks = [*(c for c in chunks if not c.checksum and c.name != IMAGE), *checksums]
         self._image_id = next(chunk.chunk_id for chunk in chunks if chunk.name == IMAGE)
@@ -98,15 +99,15 @@ class ChunkData:
         active = self._active(settings_version)
         if not self._camera.features.get(MODE):
             return 0
-        return _MARK.size + sum(chunk.size + _MARK.size for chunk in active)
+        return _MARK_BYTES + sum(chunk.size + _MARK_BYTES for chunk in active)
 
     def begin(self, exposure: Exposure, settings_version: int) -> ChunkTail:
         """The tail of this exposure, which begins now."""
         active = self._active(settings_version)
-        parts = [_MARK.pack(self._image_id, exposure.settings.image_bytes)]
+        parts = [self._mark(self._image_id, exposure.settings.image_bytes)]
         for chunk in active:
             parts += [value.encode(self._camera, exposure) for value in chunk.values]
-            parts.append(_MARK.pack(chunk.chunk_id, chunk.size))
+            parts.append(self._mark(chunk.chunk_id, chunk.size))
         layout_id = crc32(b"".join(struct.pack("<II", c.chunk_id, c.size) for c in active))
         return ChunkTail(b"".join(parts), any(chunk.checksum for chunk in active), layout_id)
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from u3v.happenings import Happening
 from u3v.model import Model
+from u3v.wire_traits import WireTraits
 
 
 class Surroundings(Protocol):
@@ -174,6 +175,9 @@ class Device(Protocol):
 
     @property
     def model(self) -> Model: ...
+
+    @property
+    def wire(self) -> WireTraits: ...
 
     @property
     def features(self) -> FeatureValues: ...

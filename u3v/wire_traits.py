@@ -60,7 +60,7 @@ class WireTraits:
     """`tl_type`: DeviceTLType's entry and value (SFNC). `name_space`: StandardNameSpace of the XML.
     `features_address`: where the feature registers begin. `identity`: (address, size in bytes) of the registers
     that hold the identity features, by feature name; what is missing there is a register of the camera's own.
-    `events`: how its events reach the XML's nodes.
+    `events`: how its events reach the XML's nodes. `chunk_marks`: struct's format of a chunk's id and length.
     """
 
     tl_type: tuple[str, int]
@@ -68,3 +68,4 @@ class WireTraits:
     features_address: int
     identity: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     events: EventLayout = U3V_EVENTS
+    chunk_marks: str = "<II"

@@ -9,7 +9,7 @@ import contextlib
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from click.core import ParameterSource
 from gadget.cli.completion import AFTER_DASHES, CAMERA
 from gadget.cli.offered import Outcome, control_option, offered, outcome_options
 from gadget.cli.options import CameraCommand, camera_options, specs
-from gadget.runner import BuiltCamera, CameraSpec, LoopBench, tell_refusals
+from gadget.runner import CameraSpec, Core, LoopBench, plug_gige, tell_refusals
 from gadget.time.signals import handled
 from u3v.errors import Mistake
 
@@ -75,7 +75,7 @@ def until_signalled(bench: LoopBench) -> Iterator[None]:
         yield
 
 
-def report(cameras: list[BuiltCamera]) -> None:
+def report(cameras: Sequence[Core]) -> None:
     """What became of the frames, one line a camera, on stderr."""
     for built in cameras:
         stream = built.camera.frames
@@ -154,6 +154,7 @@ Examples:
   u3v serve acA4096-40um:Gain=6 acA4096-40um --port 3241
   u3v serve acA4096-40um --usbredir 4000
   u3v serve acA4096-40um --usbredir unix:/tmp/camera.sock
+  u3v serve acA4096-11gm VCXG-124M --wire gige
   sudo usbip attach -r 127.0.0.1 -b 1-1      (in another terminal)
   u3v grab usbip://127.0.0.1:3240/1-1 -o out (or without root)""",
 )
@@ -179,6 +180,20 @@ Examples:
     help="Instead of USB/IP: be a device of a virtual machine (QEMU's usb-redir), which connects here. Once for "
     "each camera.",
 )
+@click.option(
+    "--wire",
+    type=click.Choice(["usb", "gige"]),
+    default="usb",
+    show_default=True,
+    help="USB3 Vision, or GigE Vision for the models that have Ethernet.",
+)
+@click.option(
+    "--interface",
+    metavar="ADDRESS",
+    default="127.0.0.1",
+    show_default=True,
+    help="With --wire gige: IPv4 address of the first camera, the next ones follow. One of this machine's.",
+)
 @camera_options
 @control_option
 def serve_command(
@@ -186,6 +201,8 @@ def serve_command(
     host: str,
     port: int,
     usbredir: tuple[str, ...],
+    wire: str,
+    interface: str,
     pcap: Path | None,
     **options: Any,
 ) -> None:
@@ -194,7 +211,9 @@ def serve_command(
     Whoever attaches one has it as if it were plugged into his machine. MODEL is one of `u3v models`.
     """
     described = specs(cameras, options)
-    if usbredir:
+    if wire == "gige":
+        _serve_gige(described, interface, pcap)
+    elif usbredir:
         typed = click.get_current_context().get_parameter_source
         if any(typed(name) is not ParameterSource.DEFAULT for name in ("host", "port")):
             raise Mistake("--host and --port are for USB/IP; with --usbredir its value says where: HOST:PORT")
@@ -237,6 +256,31 @@ def _serve_usbip(
         report(bench.cameras)
         if bench.failures:
             sys.exit(1)
+
+
+def _serve_gige(described: list[CameraSpec], interface: str, pcap: Path | None) -> None:
+    from gadget.gige.server import addresses
+    from u3v.gev.bootstrap import GIGE_VISION
+
+    if pcap is not None:
+        raise Mistake("--pcap writes USB packets: for GigE Vision, tcpdump sees all of it")
+    places = addresses(interface, len(described))
+    with (
+        LoopBench(described, wire=GIGE_VISION) as bench,
+        until_signalled(bench),
+        contextlib.ExitStack() as stack,
+    ):
+        for core, place in zip(bench.cores, places, strict=True):
+            stack.enter_context(plug_gige(core, bench.loop, place))
+            click.echo(
+                f"  {place.ip}  {core.model.maker} {core.model.name}  serial {core.camera.options.serial}"
+            )
+        click.echo("no control socket: `u3v ctl` reaches cameras on USB3 Vision only")
+        sys.stdout.flush()
+        bench.loop.run()
+        report(bench.cores)
+    if bench.failures:
+        sys.exit(1)
 
 
 def _serve_guests(

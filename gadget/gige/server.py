@@ -16,6 +16,7 @@ from functools import partial
 
 from gadget.time.loop import READ, WRITE, Loop
 from u3v.errors import Mistake
+from u3v.gev.bootstrap import Address
 from u3v.gev.control import Datagram
 from u3v.gev.function import GevFunction
 from u3v.gev.stream import Packet
@@ -181,6 +182,16 @@ class GigeServer:
             self._is_blocked = False
             self._loop.watch(self._stream, READ, self._stream_ready)
             self._flush()
+
+
+def addresses(first: str, count: int) -> list[Address]:
+    """Addresses for `count` cameras, from `first` on. Raises Mistake."""
+    try:
+        start = ipaddress.IPv4Address(first)
+    except ValueError:
+        raise Mistake(f"--interface {first!r} is no IPv4 address, such as 127.0.0.1") from None
+    net = ipaddress.IPv4Network(f"{start}/{8 if start.is_loopback else 24}", strict=False)
+    return [Address(str(start + index), str(net.netmask)) for index in range(count)]
 
 
 def _send(source: socket.socket, datagram: Datagram) -> None:

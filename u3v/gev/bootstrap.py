@@ -42,6 +42,7 @@ GIGE_VISION = WireTraits(
     features_address=FEATURES_ADDRESS,
     identity={name: (gev.REGISTERS[key].address, gev.REGISTERS[key].size) for name, key in _IDENTITY.items()},
     events=EventLayout(event_id=(2, 2), fields={"Timestamp": (8, 8), "FrameID": (6, 2)}, big_endian=True),
+    chunk_marks=">II",
 )
 """A camera that is served over GigE Vision."""
 
@@ -268,6 +269,7 @@ def xml_text(camera: Camera, options: WireOptions) -> str:
         model=model.name.replace("-", "_"),
         tooltip=f"{model.title}, a virtual camera",
         events=sfnc.event_nodes(camera.family),
+        chunks=camera.chunks,
         name_space=GIGE_VISION.name_space,
         wire_nodes=nodes(options.packet_sizes),
         event_layout=GIGE_VISION.events,

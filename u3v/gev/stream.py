@@ -65,7 +65,9 @@ class _Block:
             settings.offset_y,
             chunks=bool(chunks),
         )
-        self._trailer = gvsp.image_trailer(settings.height, chunks)
+        tail = frame.exposure.tail
+        layout_id = 0 if tail is None else tail.layout_id
+        self._trailer = gvsp.image_trailer(settings.height, chunks, layout_id)
 
     @property
     def last(self) -> int:

@@ -53,8 +53,8 @@ def image_leader(
     return _LEADER.pack(0, kind, timestamp, pixel_format, width, height, offset_x, offset_y, 0, 0)
 
 
-def image_trailer(lines: int, chunk_bytes: int) -> bytes:
-    """`lines` that were really sent; `chunk_bytes` behind them."""
+def image_trailer(lines: int, chunk_bytes: int, layout_id: int) -> bytes:
+    """`lines` that were really sent; `chunk_bytes` behind them, whose order and sizes have this id."""
     if chunk_bytes:
-        return struct.pack(">HHIII", 0, IMAGE | WITH_CHUNKS, lines, chunk_bytes, 0)
+        return struct.pack(">HHIII", 0, IMAGE | WITH_CHUNKS, lines, chunk_bytes, layout_id)
     return struct.pack(">HHI", 0, IMAGE, lines)

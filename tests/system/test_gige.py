@@ -1,0 +1,120 @@
+"""GigE Vision judged by Aravis and tshark, on loopback: no root, no network card.
+
+Two cameras at addresses of their own. The client is a plain Aravis program that receives on an ordinary UDP socket.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system.programs import CLIENTS, SYSTEM_PYTHON, U3V, end, need, need_aravis, start
+
+BASLER, BAUMER = "127.0.0.1", "127.0.0.2"
+FRAMES = 50
+
+
+@pytest.fixture(scope="module")
+def cameras() -> Iterator[subprocess.Popen[str]]:
+    need_aravis()
+    served = start([*U3V, "serve", "acA4096-11gm", "VCXG-124M", "--wire", "gige"])
+    assert served.stdout is not None
+    lines = []
+    while not (lines and lines[-1].startswith("no control socket")):
+        line = served.stdout.readline()
+        assert line, served.communicate()
+        lines.append(line)
+    assert [line.split()[0] for line in lines[:2]] == [BASLER, BAUMER]
+    yield served
+    end(served)
+    served.communicate()
+
+
+def client(*options: object) -> Any:
+    argv = [SYSTEM_PYTHON, CLIENTS / "gige_client.py", *map(str, options)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_aravis_lists_both(cameras: subprocess.Popen[str]) -> None:
+    need("arv-tool-0.8")
+    done = subprocess.run(["arv-tool-0.8"], capture_output=True, text=True, timeout=120)
+    assert sorted(done.stdout.split("\n")) == [
+        "",
+        f"Basler-acA4096-11gm-40000001 ({BASLER})",
+        f"Baumer-VCXG-124M-40000002 ({BAUMER})",
+    ]
+
+
+@pytest.mark.parametrize("address", [BASLER, BAUMER])
+def test_aravis_reads_every_feature(cameras: subprocess.Popen[str], address: str) -> None:
+    tool = ["arv-tool-0.8", "--address", address]
+    run = {"capture_output": True, "text": True, "timeout": 120, "check": True}
+    listed = subprocess.run([*tool, "features"], **run).stdout  # type: ignore[call-overload]
+    names = re.findall(r"^ +(?:Integer|Float|Boolean|Enumeration|String) *: .*'(\w+)'", listed, re.MULTILINE)
+    values = subprocess.run([*tool, "values"], **run).stdout  # type: ignore[call-overload]
+    read = set(re.findall(r"'(\w+)' = \S", values))
+    assert len(read) > 80 and "GevSCPSPacketSize" in read
+    assert {n for n in names if n not in read and not n.startswith(("Event", "Chunk"))} <= {"GevSecondURL"}
+
+
+@pytest.mark.parametrize(
+    ("address", "options"),
+    [
+        (BASLER, ["--size", 640, 480]),
+        (BASLER, ["--size", 640, 480, "--format", "Mono12p", "--packet-size", 9000]),
+        (BAUMER, ["--size", 640, 480]),
+        (BAUMER, ["--size", 1008, 601, "--packet-size", 8192]),
+    ],
+)
+def test_aravis_frames(cameras: subprocess.Popen[str], address: str, options: list[object]) -> None:
+    """A busy machine may lose packets for good; what is lost is told, and never shown as a good frame."""
+    result = client("--camera", address, "--count", FRAMES, *options)
+    status = result["status"]
+    assert sum(status.values()) == FRAMES and set(status) <= {"success", "timeout"}
+    assert status["success"] >= FRAMES * 0.8
+    assert result["gaps"] <= status.get("timeout", 0)
+    assert (result["first"], result["images"], result["n_size_mismatch_errors"]) == (1, 3, 0)
+
+
+def test_a_full_frame(cameras: subprocess.Popen[str]) -> None:
+    result = client("--camera", BASLER, "--count", 5, "--packet-size", 9000, "--size", 4096, 2168)
+    assert result["payload"] == 4096 * 2168 and result["status"].get("success", 0) >= 3
+
+
+def test_tshark_understands_the_control_channel(cameras: subprocess.Popen[str], tmp_path: Path) -> None:
+    need("tcpdump", "tshark")
+    file = tmp_path / "gvcp.pcap"
+    if os.geteuid() == 0:
+        dump = ["tcpdump", "-i", "lo", "-U", "-Z", "root", "-w", str(file), "udp", "port", "3956"]
+    else:
+        dump = ["unshare", "-Ur", "true"]
+    capture = subprocess.Popen(dump, stderr=subprocess.PIPE, text=True)
+    assert capture.stderr is not None and "listening" in capture.stderr.readline()
+    client("--camera", BASLER, "--count", 2, "--size", 64, 48)
+    capture.terminate()
+    capture.communicate()
+    fields = ["-T", "fields", "-e", "gvcp.cmd.command", "-e", "_ws.malformed"]
+    told = subprocess.run(["tshark", "-r", str(file), *fields], capture_output=True, text=True, check=True)
+    rows = [row.split("\t") for row in told.stdout.splitlines()]
+    assert len(rows) > 50 and not any(row[1:] and row[1] for row in rows)
+
+
+def test_a_machine_without_that_address_says_so() -> None:
+    argv = [*U3V, "serve", "acA4096-11gm", "--wire", "gige", "--interface", "192.0.2.1"]
+    done = subprocess.run(argv, capture_output=True, text=True, env=os.environ)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "192.0.2.1 is no address of this machine" in done.stderr
+
+
+def test_usb_models_have_no_ethernet() -> None:
+    argv = [sys.executable, "-m", "u3v", "serve", "acA4096-40um", "--wire", "gige"]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1) and "no Ethernet" in done.stderr

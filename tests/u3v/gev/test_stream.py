@@ -1,0 +1,139 @@
+"""GVSP: frames as packets, paced, and again where a host asks."""
+
+import struct
+
+import pytest
+
+from tests.u3v.gev.host import HOST, SCPS, STRANGER, STREAM_PORT, Host, Packet
+from tests.u3v.rig import MS, picture
+from u3v.wire.gvsp import Layout
+
+SIZE = 64 * 30
+DATA = 576 - 36
+
+
+def started(model: str = "acA4096-11gm", *, paced: bool = False) -> Host:
+    host = Host(model, paced=paced)
+    assert host.write(0xA00, 2) == 0 and host.write(SCPS, 576) == 0
+    host.start()
+    return host
+
+
+def pixels(block: list[Packet]) -> bytes:
+    return b"".join(packet.data for packet in block if packet.kind == 3)
+
+
+def test_g27_g28_g29_a_frame_is_leader_data_trailer() -> None:
+    host = started()
+    assert host.function.destination == ("10.0.0.5", STREAM_PORT)
+    for index, block in enumerate(host.blocks(3)):
+        assert [p.number for p in block] == list(range(len(block)))
+        assert [p.kind for p in block] == [1, *[3] * (len(block) - 2), 2]
+        assert {p.block for p in block} == {index + 1} and {p.status for p in block} == {0}
+        assert [len(p.data) for p in block[1:-2]] == [DATA] * (len(block) - 3)
+        assert pixels(block) == picture(index, SIZE)
+        kind, stamp, code, width, height = struct.unpack_from(">xxHQIII", block[0].data)
+        assert (kind, code, width, height, len(block[0].data)) == (1, 0x01080001, 64, 30, 36)
+        assert stamp == pytest.approx(host.now_ns, abs=20 * MS)
+        assert block[-1].data == struct.pack(">HHI", 0, 1, 30)
+    frames = host.camera.frames
+    assert frames.delivered == 3 and frames.offered == 3 + frames.discarded + frames.in_flight
+
+
+def test_g30_the_baumer_has_64_bit_ids() -> None:
+    host = started("VCXG-124M")
+    host.write(SCPS, 576)
+    (block,) = host.blocks(1)
+    assert len(block[1].data) == 576 - 48 and block[0].block == 1
+    assert host.read(0x92C) == [0x80000000] and host.read(0x0) == [0x00020000]
+
+
+def test_g31_block_ids_have_no_gaps_and_skip_zero() -> None:
+    host = started(paced=True)
+    host.camera.frames.memory_bytes = 2 * SIZE
+    host.blocks(1)
+    for _ in range(100):  # nobody fetches: the memory runs over, and the camera discards
+        host.wait(5 * MS)
+    assert host.camera.frames.discarded > 0
+    assert [block[0].block for block in host.blocks(5)] == [2, 3, 4, 5, 6]
+    assert [Layout(extended=False).block_id(n) for n in (0, 65534, 65535)] == [1, 65535, 1]
+    assert Layout(extended=True).block_id(65535) == 65536
+
+
+def resend(host: Host, block: int, first: int, last: int, peer: tuple[str, int] = HOST) -> list[Packet]:
+    """What comes of a PACKETRESEND."""
+    assert host.ask(0x40, struct.pack(">HHII", 0, block, first, last), peer=peer, flags=0) == []
+    before = len(host.function.stream._wanted)
+    return host.packets(before)
+
+
+def test_g32_g34_g35_packets_come_again() -> None:
+    host = started()
+    block = host.blocks(2)[0]
+    again = resend(host, 1, 1, 3, ("10.0.0.5", 55555))
+    assert [(p.number, p.data, p.status) for p in again] == [(p.number, p.data, 0x0100) for p in block[1:4]]
+    assert [p.number for p in resend(host, 1, 0, 0xFFFFFF)] == [p.number for p in block]
+
+
+def test_g33_what_is_gone_is_said_to_be() -> None:
+    host = started()
+    host.blocks(6)
+    (gone,) = resend(host, 1, 2, 2)
+    assert (gone.status, gone.block, gone.number, gone.data) == (0x800C, 1, 2, b"")
+
+
+def test_strangers_get_nothing_again() -> None:
+    host = started()
+    host.blocks(1)
+    assert resend(host, 1, 1, 3, STRANGER) == []
+
+
+def test_floods_of_resends_are_bounded() -> None:
+    host = started()
+    host.blocks(1)
+    for _ in range(3000):
+        host.ask(0x40, struct.pack(">HHII", 0, 1, 0, 0xFFFFFF), flags=0)
+    assert len(host.function.stream._wanted) <= 4096
+
+
+def test_g42_g43_packets_are_paced_and_a_stall_is_not_made_up_for() -> None:
+    host = started(paced=True)
+    host.camera.features.host_set("DeviceLinkThroughputLimitMode", "Off")
+    host.wait(20 * MS)
+    rate = host.camera.throughput_bytes_per_s
+    most = rate * 0.002 / DATA + 2
+    assert 1 <= len(host.packets()) <= most
+    host.wait(400 * MS)
+    assert len(host.packets()) <= most
+    host.wait(MS // 100)
+    assert len(host.packets()) <= rate * 1e-5 / DATA + 2
+
+
+def test_a_host_that_closes_its_port_ends_the_stream() -> None:
+    host = started()
+    host.blocks(1)
+    assert host.write(0xD00, 0) == 0
+    host.wait(100 * MS)
+    assert host.packets() == [] and not host.camera.frames.enabled
+    frames = host.camera.frames
+    assert frames.offered == frames.delivered + frames.discarded
+
+
+def test_g40_g41_chunks_follow_the_pixels_big_endian() -> None:
+    host = Host()
+    features = host.camera.features
+    features.host_set("ChunkModeActive", True)
+    assert host.write(0xA00, 2) == 0 and host.write(SCPS, 576) == 0
+    host.start()
+    (block,) = host.blocks(1)
+    data = pixels(block)
+    assert len(data) == features.get("PayloadSize") > SIZE
+    assert struct.unpack_from(">H", block[0].data, 2) == (0x4001,)
+    kind, lines, chunk_bytes = struct.unpack_from(">xxHII", block[-1].data)
+    assert (kind, lines, chunk_bytes) == (0x4001, 30, len(data) - SIZE)
+    at, seen = len(data), []
+    while at:
+        _, length = struct.unpack_from(">II", data, at - 8)
+        seen.append(length)
+        at -= 8 + length
+    assert seen[-1] == SIZE
