@@ -22,8 +22,8 @@ from gadget.catalogue import find_model
 from gadget.faults.declaration import Fault
 from gadget.faults.live import LiveFaults
 from gadget.feature_text import parse_value
-from gadget.gpio import Wire, Wiring
 from gadget.gige.server import GigeServer
+from gadget.gpio import Wire, Wiring
 from gadget.render_pool import Lane, RenderPool
 from gadget.rendering import INLINE, Renderer, Workshop
 from gadget.time.loop import Loop
