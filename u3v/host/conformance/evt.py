@@ -62,7 +62,7 @@ def silent_without_notification(camera: Camera) -> None:
 @camera_check(
     "EVT-003", "EI_Control 1, write 1 to Event_Test_Control",
     "one message within 100 ms (none: should-fail, the register is then without effect)",
-    "public register header of a camera maker; EIRM of USB3 Vision", SHOULD, needs="evt", trace="r",
+    "a camera maker's public register header; EIRM of USB3 Vision", SHOULD, needs="evt", trace="r",
 )  # fmt: skip
 def test_event(camera: Camera) -> None:
     with listening(camera) as events:
@@ -72,7 +72,7 @@ def test_event(camera: Camera) -> None:
     expect(len(found) == 1, f"{len(found)} messages after Event_Test_Control = 1")
 
 
-@camera_check("EVT-004", "same", "id 4FFF", "wireshark", INFO, needs="evt", trace="r")
+@camera_check("EVT-004", "event id of that message", "id 4FFF", "wireshark", INFO, needs="evt", trace="r")
 def test_event_id(camera: Camera) -> None:
     with listening(camera) as events:
         camera.write(camera.ei + EI_TEST, ENABLED)

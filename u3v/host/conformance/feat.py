@@ -282,8 +282,8 @@ def offset_limits(camera: Camera) -> None:
 
 @camera_check(
     "FEAT-012", "Width, OffsetX in both orders, no reads in between",
-    "success whenever the end state is legal stepwise", "cameras in the field Alvium Aravis issue 869",
-    needs="str gapi", trace="r",
+    "success whenever the end state is legal stepwise", "cameras in the field, Aravis issue 869", needs="str gapi",
+    trace="r",
 )  # fmt: skip
 def both_orders(camera: Camera) -> None:
     camera.need("Width", "OffsetX")
@@ -305,7 +305,7 @@ def both_orders(camera: Camera) -> None:
 
 @camera_check(
     "FEAT-016", "features not available now (pIsAvailable 0): raw write", "refused (8006) or no effect",
-    "GenCP 1.3 8006", SHOULD, needs="gapi", trace="r",
+    "GenCP 1.3 table 6", SHOULD, needs="gapi", trace="r",
 )  # fmt: skip
 def hidden_features(camera: Camera) -> None:
     seen = 0

@@ -33,7 +33,7 @@ def payload_of_region(camera: Camera) -> int | None:
 
 @camera_check(
     "FEAT-013", "binning, decimation each value",
-    "WidthMax, Width, SI_Required_Payload_Size follow; ROI stays legal", "SFNC 2.7", needs="str gapi", trace="r",
+    "WidthMax, Width, SI_Required_Payload_Size follow; region stays legal", "SFNC 2.7", needs="str gapi", trace="r",
 )  # fmt: skip
 def binning(camera: Camera) -> None:
     names = [name for name in BINNINGS if camera.writable(name)]
@@ -91,8 +91,8 @@ def same_size(camera: Camera) -> None:
 
 
 @camera_check(
-    "FEAT-015", "all PixelFormats x {min, odd, max} ROI",
-    "PayloadSize = ceil(whole x H x bpp / 8) (+ padding told by leader, + chunks) with bpp of the PFNC code or name",
+    "FEAT-015", "all PixelFormats x {smallest, odd, largest} region",
+    "PayloadSize = ceil(Width x Height x bits / 8) (+ padding told by leader, + chunks) by the PFNC code or name",
     "PFNC; consistency of the camera", needs="str gapi", trace="r",
 )  # fmt: skip
 def payload_sizes(camera: Camera) -> None:
@@ -162,7 +162,7 @@ def _other_raw(camera: Camera, name: str, now: int) -> int | None:
 @camera_check(
     "FEAT-017", "streaming: raw write Width, Height, PixelFormat, binning, chunk enables",
     "refused (8006, 800F, 8007), or success without effect on the running stream",
-    "cameras in the field FLIR Aravis issue 486", needs="str gapi", trace="r",
+    "cameras in the field, Aravis issue 486", needs="str gapi", trace="r",
 )  # fmt: skip
 def locked_while_streaming(camera: Camera) -> None:
     camera.need("Width", "Height", "PixelFormat")
@@ -176,7 +176,10 @@ def locked_while_streaming(camera: Camera) -> None:
         expect_whole(shots, want, "after writes to what is locked: ")
 
 
-@camera_check("FEAT-018", "same, status", "8006", "GenCP", SHOULD, needs="str gapi", trace="r")
+@camera_check(
+    "FEAT-018", "streaming: status of a write to what is locked", "8006", "GenCP", SHOULD, needs="str gapi",
+    trace="r",
+)  # fmt: skip
 def lock_status(camera: Camera) -> None:
     camera.need("Width", "Height", "PixelFormat")
     with camera.everything(), camera.small(), streaming(camera) as stream:
@@ -209,7 +212,8 @@ def live_features(camera: Camera) -> None:
 
 
 @camera_check(
-    "FEAT-020", "after stop", "all of 017 writable again", "consistency of the camera", needs="str gapi", trace="r",
+    "FEAT-020", "after stop", "Width, Height, PixelFormat, binning, chunks writable again",
+    "consistency of the camera", needs="str gapi", trace="r",
 )  # fmt: skip
 def unlocked_again(camera: Camera) -> None:
     names = [name for name in _LOCKED if camera.has(name) and camera.info(name).access == "RW"]

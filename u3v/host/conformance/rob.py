@@ -27,8 +27,8 @@ def bootstrap(camera: Camera) -> bytes:
 
 @camera_check(
     "ROB-004", "stop reading in mid-stream, close without any stop, open again",
-    "all bootstrap read success; SI_Control=0 accepted; streams whole", "what hosts trip over; Aravis issue 295",
-    needs="str gapi", trace="r",
+    "all bootstrap registers readable; SI_Control=0 accepted; streams whole",
+    "what hosts trip over; Aravis issue 295", needs="str gapi", trace="r",
 )  # fmt: skip
 def host_stops_reading(camera: Camera) -> None:
     before = bootstrap(camera)
@@ -47,7 +47,7 @@ def host_stops_reading(camera: Camera) -> None:
 
 
 unbuilt(
-    "ROB-005", "004 with a child process killed (-9) while 8 requests are queued, 10 times", "as 004",
+    "ROB-005", "as ROB-004, with the host program killed while 8 requests are queued", "as 004",
     "how hosts take frames; Aravis issue 295",
     "needs a program of its own that can be killed; ROB-004 leaves the camera in the same state", needs="str gapi",
 )  # fmt: skip
@@ -78,7 +78,7 @@ def stops_at_any_instant(camera: Camera) -> None:
 
 
 @camera_check(
-    "ROB-008", "10 000 read without pause", "no loss, the response time kept", "consistency of the camera",
+    "ROB-008", "10 000 reads without pause", "no loss, the response time kept", "consistency of the camera",
 )  # fmt: skip
 def many_reads(camera: Camera) -> None:
     first = camera.read(0, 4)
@@ -94,7 +94,7 @@ def _settings(camera: Camera) -> list[object]:
 
 @camera_check(
     "ROB-009", "10 000 packets of random bytes (seeded), lengths 0..MaxCmd",
-    "alive after each 100; settings unchanged", "reliability done 5", needs="sim", trace="r",
+    "alive after each 100; settings unchanged", "reliability", needs="sim", trace="r",
 )  # fmt: skip
 def random_packets(camera: Camera) -> None:
     run, chance, before = camera.run, Chance(SEED), _settings(camera)
@@ -283,7 +283,7 @@ def cancelled(camera: Camera) -> None:
 
 
 unbuilt(
-    "ROB-022", "second opener while the first streams", "EBUSY for it; first undisturbed", "ABRM Aravis issue 290",
+    "ROB-022", "second opener while the first streams", "EBUSY for it; first undisturbed", "Aravis issue 290",
     "a route has one opener; the tests of the transports have two", SHOULD, needs="str gapi",
 )  # fmt: skip
 unbuilt(
@@ -299,7 +299,7 @@ unbuilt(
 @camera_check(
     "ROB-025", "a buffer of 52 bytes as leader buffer while payload comes (stream out of step on purpose)",
     "babble reported (-EOVERFLOW), nothing hangs; halt, clear, SI_Control 0/1: whole",
-    "transfer rules of USB3 Vision last but one", SHOULD, needs="str gapi", trace="r",
+    "transfer rules of USB3 Vision", SHOULD, needs="str gapi", trace="r",
 )  # fmt: skip
 def out_of_step(camera: Camera) -> None:
     with camera.small(333, 241):
@@ -326,7 +326,7 @@ unbuilt(
 
 @camera_check(
     "ROB-028", "soak: 10 min random mix of the above legal actions (seeded)",
-    "no must-failure; offered = delivered + discarded where the device tells; TIME-017", "reliability reliability",
+    "no must-failure; offered = delivered + discarded where the device tells; TIME-017", "reliability",
     needs="str gapi", trace="r",
 )  # fmt: skip
 def soak(camera: Camera) -> None:

@@ -57,8 +57,8 @@ def _kinds(camera: Camera, **kinds: str) -> None:
 
 
 @camera_check(
-    "SFNC-001", "TLParamsLocked", "Integer 0..1, *floating* (no register), writable",
-    "SFNC 2.7 M; GenApi 2.1.1 2.5; cameleon cannot start without", needs="gapi",
+    "SFNC-001", "TLParamsLocked", "Integer 0..1, floating (no register), writable",
+    "SFNC 2.7 (mandatory); GenApi 2.1.1 2.5; cameleon cannot start without", needs="gapi",
 )  # fmt: skip
 def tl_params_locked(camera: Camera) -> None:
     _need_all(camera, "TLParamsLocked")
@@ -73,7 +73,7 @@ def tl_params_locked(camera: Camera) -> None:
 
 @camera_check(
     "SFNC-002", "AcquisitionStart, AcquisitionStop, AcquisitionMode with Continuous",
-    "present and executable or writable", "SFNC 2.7 R; Aravis start fails", needs="str gapi",
+    "present and executable or writable", "SFNC 2.7 (recommended); Aravis start fails", needs="str gapi",
 )  # fmt: skip
 def acquisition(camera: Camera) -> None:
     _need_all(camera, "AcquisitionStart", "AcquisitionStop", "AcquisitionMode")
@@ -84,8 +84,8 @@ def acquisition(camera: Camera) -> None:
 
 
 @camera_check(
-    "SFNC-003", "Width, Height, PixelFormat, PayloadSize", "present, right kinds", "SFNC 2.7 R; Aravis, cameleon",
-    needs="str gapi",
+    "SFNC-003", "Width, Height, PixelFormat, PayloadSize", "present, right kinds",
+    "SFNC 2.7 (recommended); Aravis, cameleon", needs="str gapi",
 )  # fmt: skip
 def image_format(camera: Camera) -> None:
     _need_all(camera, "Width", "Height", "PixelFormat", "PayloadSize")
@@ -95,7 +95,7 @@ def image_format(camera: Camera) -> None:
 @camera_check(
     "SFNC-004", "OffsetX/Y, WidthMax, HeightMax, SensorWidth, SensorHeight",
     "present; WidthMax ≤ SensorWidth; Width + OffsetX ≤ WidthMax",
-    "SFNC 2.7 R; Aravis region, arv-test sensor size", SHOULD, needs="str gapi",
+    "SFNC 2.7 (recommended); Aravis region, arv-test sensor size", SHOULD, needs="str gapi",
 )  # fmt: skip
 def geometry(camera: Camera) -> None:
     _need_all(camera, "OffsetX", "OffsetY", "WidthMax", "HeightMax", "SensorWidth", "SensorHeight")
@@ -124,7 +124,7 @@ def _has_abrm(camera: Camera, name: str) -> bool:
 
 @camera_check(
     "SFNC-006", "DeviceFirmwareVersion, DeviceID, DeviceSFNCVersionMajor/Minor", "readable; SFNC ≥ 2.0",
-    "SFNC 2.7 R; pylon as observed: U3V cameras are SFNC 2", SHOULD, needs="gapi",
+    "SFNC 2.7 (recommended); pylon: USB3 Vision cameras are SFNC 2", SHOULD, needs="gapi",
 )  # fmt: skip
 def versions(camera: Camera) -> None:
     _need_all(camera, "DeviceSFNCVersionMajor", "DeviceSFNCVersionMinor", "DeviceFirmwareVersion")
@@ -138,8 +138,8 @@ def versions(camera: Camera) -> None:
 
 @camera_check(
     "SFNC-007", "DeviceTLType, DeviceTLVersion…, DeviceGenCPVersion…",
-    "USB3Vision; = SBRM U3V_Version, ABRM GenCP_Version", "SFNC 2.7 R; consistency of the camera", SHOULD,
-    needs="gapi",
+    "USB3Vision; = SBRM U3V_Version, ABRM GenCP_Version", "SFNC 2.7 (recommended); consistency of the camera",
+    SHOULD, needs="gapi",
 )  # fmt: skip
 def transport_layer(camera: Camera) -> None:
     if camera.has("DeviceTLType"):
@@ -172,7 +172,7 @@ def link_speed(camera: Camera) -> None:
 
 @camera_check(
     "SFNC-009", "DeviceLinkThroughputLimit (+ Mode)", "present; value within limits",
-    "SFNC 2.7 R; Aravis bandwidth, Aravis issue 781", SHOULD, needs="gapi",
+    "SFNC 2.7 (recommended); Aravis bandwidth, Aravis issue 781", SHOULD, needs="gapi",
 )  # fmt: skip
 def throughput_limit(camera: Camera) -> None:
     _need_all(camera, "DeviceLinkThroughputLimit")
@@ -189,7 +189,7 @@ def throughput_limit(camera: Camera) -> None:
 
 @camera_check(
     "SFNC-010", "ExposureTime (us), Gain", "Float, limits finite; min > 0 for exposure",
-    "SFNC 2.7 R; arv-test gain and exposure", SHOULD, needs="gapi",
+    "SFNC 2.7 (recommended); arv-test gain and exposure", SHOULD, needs="gapi",
 )  # fmt: skip
 def exposure_and_gain(camera: Camera) -> None:
     _need_all(camera, "ExposureTime", "Gain")
@@ -205,8 +205,8 @@ def exposure_and_gain(camera: Camera) -> None:
 
 @camera_check(
     "SFNC-011", "AcquisitionFrameRate (+ Enable), a resulting rate",
-    "Float Hz; one of the known names of the resulting rate", "SFNC 2.7 R; features that hosts need", SHOULD,
-    needs="str gapi",
+    "Float Hz; one of the known names of the resulting rate", "SFNC 2.7 (recommended); features that hosts need",
+    SHOULD, needs="str gapi",
 )  # fmt: skip
 def frame_rate(camera: Camera) -> None:
     found = [name for name in _RATES if camera.has(name)]
@@ -219,7 +219,7 @@ def frame_rate(camera: Camera) -> None:
 
 @camera_check(
     "SFNC-012", "TriggerSelector, Mode, Source, Software",
-    "if present: consistent; at start-up TriggerMode Off for all", "SFNC 2.7 R; pylon as observed switches all off",
+    "if present: consistent; at start-up TriggerMode Off for all", "SFNC 2.7 (recommended); pylon switches all off",
     SHOULD, needs="gapi",
 )  # fmt: skip
 def triggers(camera: Camera) -> None:
@@ -333,7 +333,7 @@ def event_nodes(camera: Camera) -> None:
 
 @camera_check(
     "SFNC-017", "ChunkModeActive, ChunkSelector, ChunkEnable, if present",
-    "switchable; PayloadSize grows; off again", "cameras in the field Aravis issue 855; arv-test chunks",
+    "switchable; PayloadSize grows; off again", "cameras in the field, Aravis issue 855; arv-test chunks",
     needs="gapi", trace="r",
 )  # fmt: skip
 def chunks(camera: Camera) -> None:
@@ -354,7 +354,7 @@ def chunks(camera: Camera) -> None:
 
 @camera_check(
     "SFNC-018", "TestPendingAck, TestEventGenerate, TestPayloadFormatMode", "noted; used by PND and EVT",
-    "SFNC 2.7 O", INFO, needs="gapi",
+    "SFNC 2.7 (optional)", INFO, needs="gapi",
 )  # fmt: skip
 def test_control(camera: Camera) -> None:
     names = ("TestPendingAck", "TestEventGenerate", "TestPayloadFormatMode")
@@ -389,8 +389,8 @@ def temperature(camera: Camera) -> None:
 
 
 @camera_check(
-    "SFNC-020", "DeviceReset", "device leaves and comes back ≤ 15 s, same identity, reset state", "SFNC 2.7 R",
-    SHOULD, needs="bus gapi", trace="!",
+    "SFNC-020", "DeviceReset", "device leaves and comes back ≤ 15 s, same identity, reset state",
+    "SFNC 2.7 (recommended)", SHOULD, needs="bus gapi", trace="!",
 )  # fmt: skip
 def reset(camera: Camera) -> None:
     camera.need("DeviceReset")

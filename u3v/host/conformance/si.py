@@ -74,7 +74,7 @@ def plan_of_aravis(camera: Camera) -> None:
 
 
 @camera_check(
-    "SI-002", "cameleon: size = 64 KiB rounded to A, final1 = rest rounded up, trailer = leader's size",
+    "SI-002", "plan of cameleon: 64 KiB transfers, the rest rounded up, room for the trailer as for the leader",
     "frames whole", "starts and stops of hosts", needs="str gapi", trace="r",
 )  # fmt: skip
 def plan_of_cameleon(camera: Camera) -> None:
@@ -88,8 +88,7 @@ def plan_of_cameleon(camera: Camera) -> None:
 
 
 @camera_check(
-    "SI-003",
-    "plan of NI: 64 KiB transfers, final 1 the whole packets of the rest, final 2 its tail rounded up",
+    "SI-003", "plan of NI: 64 KiB transfers, final 1 the whole packets of the rest, final 2 its tail rounded up",
     "frames whole", "starts and stops of hosts", needs="str gapi", trace="r",
 )  # fmt: skip
 def plan_of_ni(camera: Camera) -> None:
@@ -102,8 +101,8 @@ def plan_of_ni(camera: Camera) -> None:
 
 
 @camera_check(
-    "SI-004", "NI plain: count 0, all in final1 rounded up to 1024", "frames whole", "other hosts as observed",
-    needs="str gapi", trace="r",
+    "SI-004", "plan of NI without scattering: count 0, all in final transfer 1", "frames whole",
+    "other hosts as observed", needs="str gapi", trace="r",
 )  # fmt: skip
 def plan_without_count(camera: Camera) -> None:
     with camera.small(333, 41):
@@ -113,8 +112,8 @@ def plan_without_count(camera: Camera) -> None:
 
 
 @camera_check(
-    "SI-005", "pylon: size 0x40000, final1 multiple of 1024, leader 52 (or required), trailer 36", "frames whole",
-    "pylon as observed", needs="str gapi", trace="r",
+    "SI-005", "plan of pylon: 256 KiB transfers, room of 52 bytes for the leader, 36 for the trailer",
+    "frames whole", "pylon as observed", needs="str gapi", trace="r",
 )  # fmt: skip
 def plan_of_pylon(camera: Camera) -> None:
     with camera.small(333, 241):
@@ -128,8 +127,7 @@ def plan_of_pylon(camera: Camera) -> None:
 
 
 @camera_check(
-    "SI-006", "one packet per transfer: size packet size, count SI_Required_Payload_Size / packet size",
-    "frames whole", "consistency of the camera", needs="str gapi", trace="r",
+    "SI-006", "one packet per transfer", "frames whole", "consistency of the camera", needs="str gapi", trace="r",
 )  # fmt: skip
 def packet_by_packet(camera: Camera) -> None:
     with camera.small(333, 41):
@@ -142,7 +140,7 @@ def packet_by_packet(camera: Camera) -> None:
 
 
 @camera_check(
-    "SI-007", "exact: size x count = SI_Required_Payload_Size, no finals (ROI chosen)", "frames whole; no ZLP",
+    "SI-007", "a plan of exactly the payload, in whole packets", "frames whole; no ZLP",
     "transfer rules of USB3 Vision", needs="str gapi", trace="r",
 )  # fmt: skip
 def exact_plan(camera: Camera) -> None:
@@ -154,8 +152,8 @@ def exact_plan(camera: Camera) -> None:
 
 
 @camera_check(
-    "SI-008", "one transfer: count 1, size SI_Required_Payload_Size rounded up to A", "frames whole",
-    "GenTL producers ask so", needs="str gapi", trace="r",
+    "SI-008", "one transfer for the whole payload", "frames whole", "GenTL producers ask so", needs="str gapi",
+    trace="r",
 )  # fmt: skip
 def one_transfer(camera: Camera) -> None:
     with camera.small(333, 241):
@@ -164,7 +162,7 @@ def one_transfer(camera: Camera) -> None:
 
 
 @camera_check(
-    "SI-009", "final1 64 KiB larger than the rest, SI_Required_Payload_Size % packet size ≠ 0",
+    "SI-009", "final transfer 1 64 KiB too large; the payload ends in a short packet",
     "last payload transfer short; trailer next", "transfer rules of USB3 Vision", needs="str gapi", trace="r",
 )  # fmt: skip
 def too_large(camera: Camera) -> None:
@@ -175,8 +173,9 @@ def too_large(camera: Camera) -> None:
 
 
 @camera_check(
-    "SI-010", "the same with SI_Required_Payload_Size % packet size = 0", "ends with a zero-length packet",
-    "transfer rules of USB3 Vision, Aravis issue 737", needs="str gapi", trace="r",
+    "SI-010", "final transfer 1 64 KiB too large; the payload ends with a full packet",
+    "ends with a zero-length packet", "transfer rules of USB3 Vision, Aravis issue 737", needs="str gapi",
+    trace="r",
 )  # fmt: skip
 def too_large_whole_packets(camera: Camera) -> None:
     with camera.small():
@@ -186,9 +185,8 @@ def too_large_whole_packets(camera: Camera) -> None:
 
 
 @camera_check(
-    "SI-011", "size = packet size + A (no multiple of packet size)",
-    "each transfer ends short by itself, frames whole", "transfer rules of USB3 Vision", SHOULD, needs="str gapi",
-    trace="r",
+    "SI-011", "transfers of one packet and a bit", "each transfer ends short by itself, frames whole",
+    "transfer rules of USB3 Vision", SHOULD, needs="str gapi", trace="r",
 )  # fmt: skip
 def odd_transfers(camera: Camera) -> None:
     with camera.small(333, 41):
@@ -234,7 +232,7 @@ def refusal(camera: Camera, plan: Plan) -> int:
 
 
 @camera_check(
-    "SI-027", "URBs of 16 KiB, 64 KiB, 1 MiB, 4 MiB within the same total", "same bytes in every case",
+    "SI-027", "transfers of 16 KiB, 64 KiB, 1 MiB and 4 MiB", "same bytes in every case",
     "Aravis issue 314, Aravis issue 761", needs="str gapi", trace="r",
 )  # fmt: skip
 def request_sizes(camera: Camera) -> None:

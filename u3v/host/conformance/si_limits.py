@@ -59,7 +59,7 @@ def _short_plan(camera: Camera) -> Plan:
 
 
 @camera_check(
-    "SI-015", "capacity SI_Required_Payload_Size - A",
+    "SI-015", "a plan of one alignment step less than the payload",
     "status A004; or frames with trailer A101, valid size = what was sent",
     "status codes of USB3 Vision; SIRM of USB3 Vision", needs="str gapi", trace="r",
 )  # fmt: skip
@@ -82,7 +82,8 @@ def too_small(camera: Camera) -> None:
 
 
 @camera_check(
-    "SI-016", "015's status", "A004 at enable", "status codes of USB3 Vision", SHOULD, needs="str gapi", trace="r",
+    "SI-016", "a plan of less than the payload needs", "A004 at enable", "status codes of USB3 Vision", SHOULD,
+    needs="str gapi", trace="r",
 )  # fmt: skip
 def too_small_refused(camera: Camera) -> None:
     with camera.small(333, 41):
@@ -210,7 +211,7 @@ def written_while_enabled(camera: Camera) -> None:
 
 @camera_check(
     "SI-024", "SI_Control 0 when 0; 1 when 1", "success; a second 1 continues or restarts at a leader",
-    "what hosts trip over; pylon as observed writes 1 again at stop", needs="str gapi", trace="r",
+    "what hosts trip over; pylon writes 1 again at stop", needs="str gapi", trace="r",
 )  # fmt: skip
 def twice(camera: Camera) -> None:
     with camera.small():
@@ -248,8 +249,9 @@ def kept_plan(camera: Camera) -> None:
 
 
 @camera_check(
-    "SI-026", "ROI made larger after the plan, then enable", "A004 or A101 frames, never more bytes than announced",
-    "Aravis 0.8: Width after create_stream", needs="str gapi", trace="r",
+    "SI-026", "region made larger after the plan, then enable",
+    "A004 or A101 frames, never more bytes than announced", "Aravis 0.8: Width after create_stream",
+    needs="str gapi", trace="r",
 )  # fmt: skip
 def larger_region(camera: Camera) -> None:
     with camera.small(64, 32):

@@ -144,7 +144,7 @@ def timestamps_rise(camera: Camera) -> None:
 
 @camera_check(
     "STREAM-009", "leader timestamp between latches around the frame", "latch before ≤ it + exposure ≤ latch after",
-    "GenCP 1.3 ns; consistency of the camera", SHOULD, needs="str gapi", trace="r",
+    "GenCP 1.3 5.4.16; consistency of the camera", SHOULD, needs="str gapi", trace="r",
 )  # fmt: skip
 def timestamps_fit_clock(camera: Camera) -> None:
     with camera.small():
@@ -201,7 +201,7 @@ def trailer_block_id(camera: Camera) -> None:
 
 @camera_check(
     "STREAM-014", "trailer status", "0 for whole frames",
-    "trailer of USB3 Vision 1.0 cameleon drops, pylon as observed errors", needs="str gapi", trace="r",
+    "trailer of USB3 Vision 1.0; cameleon drops such frames, pylon reports it", needs="str gapi", trace="r",
 )  # fmt: skip
 def trailer_status(camera: Camera) -> None:
     _judge(camera, "STREAM-014")

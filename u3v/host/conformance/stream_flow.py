@@ -149,8 +149,8 @@ def aborted_in_mid_frame(camera: Camera) -> None:
 
 @camera_check(
     "STREAM-035", "no IN request for 2 s at full rate, then read",
-    "every frame that comes is whole; ids may jump; no mixture", "transfer rules of USB3 Vision NAK",
-    needs="str gapi", trace="r",
+    "every frame that comes is whole; ids may jump; no mixture", "transfer rules of USB3 Vision", needs="str gapi",
+    trace="r",
 )  # fmt: skip
 def unread_for_a_while(camera: Camera) -> None:
     with camera.small(333, 41, ExposureTime=5000.0):
@@ -375,8 +375,7 @@ def spontaneous(run: Context) -> None:
 
 
 @camera_check(
-    "STREAM-047",
-    "two frames at the shortest exposure: pixels above half scale, rows and columns off by 6 sigma",
+    "STREAM-047", "two frames at the shortest exposure: pixels above half scale, rows and columns off by 6 sigma",
     "counted and listed, never judged", "reliability (sensor defects)", INFO, needs="str gapi", trace="r",
 )  # fmt: skip
 def sensor_defects(camera: Camera) -> None:

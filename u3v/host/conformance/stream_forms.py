@@ -28,8 +28,7 @@ STILL = {
 @camera_check(
     "STREAM-019",
     "payloads of whole packets, one alignment step more and less; of less than a packet, one packet and a bit",
-    "3 frames each whole, with SI-009's buffer too", "transfer rules of USB3 Vision table", needs="str gapi",
-    trace="r",
+    "3 frames each whole, with SI-009's buffer too", "transfer rules of USB3 Vision", needs="str gapi", trace="r",
 )  # fmt: skip
 def edges_of_packets(camera: Camera) -> None:
     """By hand-set heights: payloads around whole packets."""

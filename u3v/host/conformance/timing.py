@@ -47,7 +47,7 @@ def _reads(camera: Camera, count: int, address: int = 0) -> list[int]:
 
 
 @camera_check(
-    "TIME-001", "1000 x read of register 0, idle",
+    "TIME-001", "1000 reads of register 0, idle",
     "max ≤ the response time (+ bus time); p50, p99, max and plot reported", "GenCP 1.3 3.1.1",
 )  # fmt: skip
 def response_time(camera: Camera) -> None:
@@ -59,7 +59,7 @@ def response_time(camera: Camera) -> None:
 
 @camera_check(
     "TIME-002", "first 10 commands after open (strings, pointers, the response time)", "each ≤ 32 ms",
-    "what hosts trip overAravis", SHOULD,
+    "what hosts trip over: Aravis", SHOULD,
 )  # fmt: skip
 def first_commands(camera: Camera) -> None:
     camera.reconfigure()
@@ -102,7 +102,9 @@ def writes_answered(camera: Camera) -> None:
     within(camera, _write_times(camera)[0], camera.run.response_ms * MS + SLACK_NS, "first answer to a write")
 
 
-@camera_check("TIME-005", "same, without PENDING", "≤ 300 ms", "GenCP 1.3 3.1.1", SHOULD, trace="r")
+@camera_check(
+    "TIME-005", "writes that no PENDING_ACK announced", "≤ 300 ms", "GenCP 1.3 3.1.1", SHOULD, trace="r",
+)  # fmt: skip
 def writes_quick(camera: Camera) -> None:
     plain = _write_times(camera)[1]
     if not plain:
@@ -111,8 +113,8 @@ def writes_quick(camera: Camera) -> None:
 
 
 @camera_check(
-    "TIME-006", "1000 x read while streaming at full rate", "max ≤ the response time",
-    "consistency of the camera ; other hosts as observed: control ahead of stream", needs="str gapi",
+    "TIME-006", "1000 reads while streaming at full rate", "max ≤ the response time",
+    "consistency of the camera; other hosts as observed: control ahead of stream", needs="str gapi",
 )  # fmt: skip
 def response_beside_the_stream(camera: Camera) -> None:
     samples: list[int] = []
@@ -185,8 +187,8 @@ def even_frames(camera: Camera) -> None:
 
 
 @camera_check(
-    "TIME-010", "same by arrival", "reported beside it (host's jitter)", "consistency of the camera", INFO,
-    needs="str gapi", trace="r",
+    "TIME-010", "frame intervals by arrival", "reported beside it (host's jitter)", "consistency of the camera",
+    INFO, needs="str gapi", trace="r",
 )  # fmt: skip
 def arrivals(camera: Camera) -> None:
     with camera.small(640, 488), streaming(camera, usual_plan(camera, 1 << 20), depth=8) as stream:
@@ -254,8 +256,8 @@ def trigger_latency(camera: Camera) -> None:
 
 @camera_check(
     "TIME-014", "latched clock against host clock over ≥ 10 s",
-    "≤ 200 ppm (gross errors x10, x0.694, us for ns are sold: should)", "GenCP 1.3 ns; arv-test remarks", SHOULD,
-    trace="r",
+    "≤ 200 ppm (gross errors x10, x0.694, us for ns are sold: should)", "GenCP 1.3 5.4.16; arv-test remarks",
+    SHOULD, trace="r",
 )  # fmt: skip
 def clock_against_host(camera: Camera) -> None:
     begin, started = camera.latch(), camera.now_ns()
@@ -305,7 +307,7 @@ def event_latency(camera: Camera) -> None:
 
 @camera_check(
     "TIME-017", "response times of the first and last 10 % of the run", "no growth beyond 20 %",
-    "consistency of the camera leaks", SHOULD, phase=Phase.JOURNAL,
+    "consistency of the camera: leaks", SHOULD, phase=Phase.JOURNAL,
 )  # fmt: skip
 def no_growth(camera: Camera) -> None:
     taken = [
@@ -324,7 +326,7 @@ def no_growth(camera: Camera) -> None:
 @camera_check(
     "TIME-018", "the response time against frame period and exposure",
     "the response time ≥ period (else hosts that use it as stream time-out lose frames)",
-    "what hosts trip overA#761", INFO, needs="str gapi",
+    "what hosts trip over: Aravis issue 761", INFO, needs="str gapi",
 )  # fmt: skip
 def limit_and_period(camera: Camera) -> None:
     period = period_ms(camera)

@@ -48,7 +48,8 @@ def _readable(camera: Camera) -> Iterator[tuple[str, int, int]]:
 
 
 @camera_check(
-    "XML-018", "read of every register node readable now", "success", "cameras in the field Daheng ChunkModeActive",
+    "XML-018", "read of every register node readable now", "success",
+    "cameras in the field: ChunkModeActive of a Daheng",
 )  # fmt: skip
 def registers_read(camera: Camera) -> None:
     count = 0
@@ -61,8 +62,8 @@ def registers_read(camera: Camera) -> None:
 
 
 @camera_check(
-    "XML-019", "write of the present value to every RW register node (skip list aside)", "success, unchanged",
-    "consistency of the camera", trace="r",
+    "XML-019", "write of the present value to every RW register node (nothing that acts outside or lasts)",
+    "success, unchanged", "consistency of the camera", trace="r",
 )  # fmt: skip
 def registers_rewritten(camera: Camera) -> None:
     for name, address, length in _readable(camera):
@@ -241,8 +242,8 @@ def _compare(camera: Camera, names: list[str], when: str) -> None:
 
 
 @camera_check(
-    "XML-028", "after FEAT sweep: every cached node against an uncached read", "equal", "arv-test --cache-check",
-    SHOULD, needs="gapi", trace="r",
+    "XML-028", "after changes of size, format, binning and exposure: cached nodes against uncached reads", "equal",
+    "arv-test --cache-check", SHOULD, needs="gapi", trace="r",
 )  # fmt: skip
 def caches(camera: Camera) -> None:
     names = [

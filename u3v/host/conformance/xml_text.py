@@ -175,7 +175,7 @@ def root_category(camera: Camera) -> None:
 
 @camera_check(
     "XML-013", "Port", "one Port 'Device' without ChunkID/EventID; registers use it",
-    "SFNC 2.7 M; GenApi 2.1.1 2.8.16",
+    "SFNC 2.7 (mandatory); GenApi 2.1.1 2.8.16",
 )  # fmt: skip
 def port(camera: Camera) -> None:
     description = camera.description
@@ -211,7 +211,7 @@ def complete_registers(camera: Camera) -> None:
 
 @camera_check(
     "XML-015", "Endianess", "LittleEndian or absent on every multi-byte register of the device port",
-    "U3V is little-endian (public register header of a camera maker)",
+    "U3V is little-endian (a camera maker's public register header)",
 )  # fmt: skip
 def endianness(camera: Camera) -> None:
     for name in camera.description.registers():
