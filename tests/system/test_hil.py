@@ -8,13 +8,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.programs import REPOSITORY, need, need_aravis, run
+from tests.system.programs import REPOSITORY, SYSTEM_PYTHON, need, need_aravis, ready_rig, run
 
 PAGE = (REPOSITORY / "docs/hil.md").read_text()
 SHELL = [block.splitlines() for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)]
 ON_THE_PC, REHEARSAL = SHELL
 LISTED = "".join(re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL))
 U3V = f"{shlex.quote(sys.executable)} -m gadget "
+
+
+BOARD = """
+{start} >/tmp/board 2>&1 &
+board=$!
+until lsusb -d 1209:0001 >/dev/null && [ -e /dev/shm/camera.sock ]; do kill -0 $board || exit 1; sleep 0.1; done
+{pc}
+{u3v}ctl -c /dev/shm/camera.sock state
+{hil}
+kill $board
+wait $board || exit 1
+"""
+"""What a board and its PC do, in one kernel. The engine may have to be compiled: the loop waits as long as it lives."""
 
 
 def shell(line: str) -> str:
@@ -72,3 +85,24 @@ def test_the_scripts_on_the_page_exist_and_take_their_options() -> None:
         assert (REPOSITORY / script).exists(), script
         if option:
             assert option in run([REPOSITORY / script, "--help"]).stdout, option
+
+
+def test_a_board_and_its_pc() -> None:
+    """What the systemd unit starts, at a device controller that is software (dummy_hcd); the PC's part beside it."""
+    need("lsusb", "gst-launch-1.0")
+    need_aravis()
+    uml = ready_rig("uml")
+    unit = (REPOSITORY / "scripts/board/u3v-camera.service").read_text()
+    (line,) = re.findall(r"^ExecStart=/opt/u3v/bin/u3v (.*)$", unit, re.MULTILINE)
+    line = line.replace("$U3V_CAMERA", "U3V-Color").replace("$U3V_OPTIONS", "--scene-cache 8")
+    line = line.replace("/run/u3v/", "/dev/shm/")
+    hil = f"{SYSTEM_PYTHON} docs/examples/hil_host.py 5 --source Software"
+    script = BOARD.format(start=U3V + line, pc="\n".join(ON_THE_PC), u3v=U3V, hil=hil)
+    done = run([uml, "--timeout", "300", "--", "sh", "-c", script], patience_s=330)
+    assert done.returncode == 0, done
+    listed, *rest = done.stdout.splitlines()
+    assert listed == LISTED.strip()
+    assert "state: configured" in rest and "scene_cache: 8" in rest
+    assert [row.partition(":")[0] for row in rest if row.startswith("frame ")] == [
+        f"frame {n}" for n in range(5)
+    ]
