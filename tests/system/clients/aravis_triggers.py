@@ -1,0 +1,70 @@
+"""A plain Aravis program: frames by software trigger and by a line, one JSON object.
+
+It knows nothing of the virtual camera; the pulses on its line are given by the command in the arguments.
+"""
+
+import argparse
+import json
+import subprocess
+
+import gi
+
+gi.require_version("Aravis", "0.8")
+from gi.repository import Aravis  # noqa: E402
+
+PATIENCE_US = 20_000_000
+SILENCE_US = 300_000
+
+
+def frame_ids(camera: "Aravis.Camera", source: str, give: "object", count: int) -> dict[str, object]:
+    """Acquire with this source ("": freely); give so many triggers, one frame after each.
+
+    The features are set by name: Aravis' own `set_trigger` wants a FrameStart, which an IDS camera does not have.
+    """
+    device = camera.get_device()
+    device.set_string_feature_value("TriggerMode", "On" if source else "Off")
+    if source:
+        device.set_string_feature_value("TriggerSource", source)
+    stream = camera.create_stream(None, None)
+    for _ in range(8):
+        stream.push_buffer(Aravis.Buffer.new_allocate(camera.get_payload()))
+    camera.start_acquisition()
+    early = bool(source) and stream.timeout_pop_buffer(SILENCE_US) is not None
+    good = 0
+    for _ in range(count):
+        give()
+        buffer = stream.timeout_pop_buffer(PATIENCE_US)
+        good += buffer is not None and buffer.get_status() == Aravis.BufferStatus.SUCCESS
+        if buffer is not None:
+            stream.push_buffer(buffer)
+    late = bool(source) and stream.timeout_pop_buffer(SILENCE_US) is not None
+    camera.stop_acquisition()
+    return {"good": good, "early": early, "late": late}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--line", required=True)
+    parser.add_argument("--count", type=int, default=3)
+    parser.add_argument("pulse", nargs="+", help="command that gives a pulse on the line")
+    given = parser.parse_args()
+    camera = Aravis.Camera.new(None)
+    camera.set_region(0, 0, 240, 240)
+    camera.set_acquisition_mode(Aravis.AcquisitionMode.CONTINUOUS)
+    device = camera.get_device()
+    frame_ids(
+        camera, "", lambda: None, 1
+    )  # a camera that has just been opened needs time for its first frame
+    found = {
+        "software": frame_ids(camera, "Software", camera.software_trigger, given.count),
+        "line": frame_ids(
+            camera, given.line, lambda: subprocess.run(given.pulse, check=True, timeout=60), given.count
+        ),
+        "sources": list(device.dup_available_enumeration_feature_values_as_strings("TriggerSource")),
+        "status": device.get_integer_feature_value("LineStatusAll"),
+    }
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
