@@ -94,17 +94,22 @@ class Port:
         return self._drop_ns
 
     def service(self, now_ns: int) -> None:
-        due = [plan for plan in self._plans if plan[0] <= now_ns]
+        due = sorted((plan for plan in self._plans if plan[0] <= now_ns), key=lambda plan: plan[0])
         self._plans = [plan for plan in self._plans if plan[0] > now_ns]
-        for _, action in due:
+        for at_ns, action in due:
+            self._serve(at_ns, now_ns)  # however late the loop comes, what was due before happens before
             action(now_ns)
+        self._serve(now_ns, now_ns)
+
+    def _serve(self, due_ns: int, now_ns: int) -> None:
+        """Drop off, or come back, if that was due by `due_ns`."""
         if self._is_off:
-            if self._return_ns is not None and self._return_ns <= now_ns:
+            if self._return_ns is not None and self._return_ns <= due_ns:
                 self._come_back(now_ns)
             return
         self._changed = False
-        self._look(now_ns)
-        if self._drop_ns is not None and self._drop_ns <= now_ns:
+        self._look(due_ns)
+        if self._drop_ns is not None and self._drop_ns <= due_ns:
             self._drop(now_ns)
 
     def unplug(self, now_ns: int, *, keeps_power: bool = False) -> None:

@@ -24,7 +24,6 @@ _OTHERS = {
     "bad-descriptor": ["bad-descriptor:type=2,byte=4,value=9"],
     "lost-configuration": ["lost-configuration:times=0"],
     "no-stream-interface": ["no-stream-interface"],
-    "late": [],
     "trailer-field": ["trailer-field:times=0,value=1", "trailer-field:times=0,field=magic,value=1"],
     "leader-field": [
         "leader-field:times=0,field=payload_type,value=2",
@@ -33,6 +32,7 @@ _OTHERS = {
     "short-payload": ["short-payload:times=0", "short-payload:times=0,trailer=honest"],
     "block-id": ["block-id:nth=3,times=1", "block-id:times=0,where=trailer"],
     "yank": ["yank:frame=2,back_ms=200"],
-    "slow-link": ["slow-link:mb_per_s=20"],
+    "slow-link": ["slow-link:mb_per_s=1"],
+    "over-temperature": ["over-temperature:at_ms=0"],
 }
 EXAMPLES = {name: _OTHERS.get(name, [f"{name}:times=0"]) for name in FAULTS}
