@@ -67,7 +67,7 @@ class ReadFault(ControlFault):
         command_id = struct.unpack_from("<H", data, 6)[0]
         if command_id != gencp.READMEM_ACK:
             return (transfer,)
-        if struct.unpack_from("<H", data, 4)[0]:
+        if struct.unpack_from("<H", data, 4)[0] == Status.INVALID_ADDRESS:
             whole = [
                 a
                 for a in self._touched(first, count)

@@ -19,7 +19,7 @@ _OTHERS = {
     "xml": [f"xml:how={how}" for how in ("sha-wrong", "two-files", "flipped-bit", "truncated", "unclosed")],
     "eproto": ["eproto:nth=3,times=0"],
     "babble": ["babble:endpoint=0x81,nth=10,times=0"],
-    "stall": ["stall:times=0,endpoint=0x81,nth=10", "stall:times=0"],
+    "stall": ["stall:times=0,endpoint=0x81,nth=10"],
     "stuck-endpoint": ["stuck-endpoint:nth=2"],
     "bad-descriptor": ["bad-descriptor:type=2,byte=4,value=9"],
     "lost-configuration": ["lost-configuration:times=0"],
@@ -36,3 +36,9 @@ _OTHERS = {
     "over-temperature": ["over-temperature:at_ms=0"],
 }
 EXAMPLES = {name: _OTHERS.get(name, [f"{name}:times=0"]) for name in FAULTS}
+BESIDES: dict[str, set[str]] = {"timestamp-restart": {"GENCP-ID-006"}}
+"""Checks that are run with those that see a fault: some time has to pass first."""
+UNSEEN = {
+    "slow-link": "200 frames fit into the memory of the camera: its losses are honest, and only figures change"
+}
+"""Faults that no check fails for, and why that is right."""

@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterable
 from itertools import count
 
+from gadget.faults.registers import find_register
 from gadget.runner import BuiltCamera
 from tests.matrix.rig import Mutant, Spoil, about, ack_bytes, acks, ok, overlay, refusing, register, rewriting
 from u3v.function import InTransfer
@@ -119,20 +120,18 @@ def stays(name_at: int, size: int) -> Spoil:
     return answered(lambda c, p: 0 if is_write_to(name_at, size)(c) else None)
 
 
-def drifts(name: str, after: int = 10) -> Spoil:
-    """A register reads differently after some acknowledges."""
+def drifts(name: str) -> Spoil:
+    """A register reads differently each time."""
 
     def spoil(built: BuiltCamera) -> None:
-        from gadget.faults.registers import find_register
-
         address, _ = find_register(name, built.camera)
         number = count()
 
         def made(ack: bytes, command: Command, now_ns: int) -> list[bytes]:
             kind, first, length = about(command)
             data = bytearray(ack)
-            if next(number) > after and kind == READ and ok(ack) and first <= address < first + length:
-                data[12 + address - first] ^= 1
+            if kind == READ and ok(ack) and first <= address < first + length:
+                data[12 + address - first] ^= next(number) & 1
             return [bytes(data)]
 
         acks(made)(built)
@@ -142,7 +141,7 @@ def drifts(name: str, after: int = 10) -> Spoil:
 
 def doubled_pending(ack: bytes, command: Command, now_ns: int) -> Iterable[bytes | InTransfer]:
     data = bytearray(ack)
-    if ack[6:8] == b"\x05\x08":
+    if ack[4:10] == b"\0\0\x05\x08\x04\0":
         data[10:12] = struct.pack("<H", (struct.unpack_from("<H", ack, 10)[0] + 1) & 0xFFFF)
     return [bytes(data)]
 
@@ -171,6 +170,19 @@ def ids_must_rise(built: BuiltCamera) -> None:
             return None
         before, last[0] = last[0], command.request_id
         return None if command.request_id >= before else -1
+
+    answered(status)(built)
+
+
+def longest_refused(built: BuiltCamera) -> None:
+    seen: list[int] = []
+
+    def status(command: Command, packet: bytes) -> int | None:
+        kind, first, length = about(command)
+        if kind != READ or first != boot.XML_ADDRESS or length < 1000:
+            return None
+        seen.append(first)
+        return 0x8002 if len(seen) > 1 else None
 
     answered(status)(built)
 
@@ -275,11 +287,7 @@ MUTANTS = [
             )
         ),
     ),
-    Mutant(
-        "limit off by 12",
-        "GENCP-RD-006",
-        answered(lambda c, p: 0x8002 if about(c)[0] == READ and about(c)[2] > 1000 else None),
-    ),
+    Mutant("the longest read refused, from the second on", "GENCP-RD-006", longest_refused),
     Mutant(
         "over-long ack sent",
         "GENCP-RD-007",
@@ -309,7 +317,7 @@ MUTANTS = [
         "a bit flips every 500th read",
         "GENCP-RD-016",
         each_number(
-            lambda ack, n: ack[:-1] + bytes((ack[-1] ^ 1,)) if n % 500 == 499 and len(ack) > 12 else ack
+            lambda ack, n: ack[:-1] + bytes((ack[-1] ^ 1,)) if n % 20 == 19 and len(ack) > 12 else ack
         ),
     ),
     Mutant(
@@ -415,7 +423,7 @@ MUTANTS = [
     ),
     Mutant("increment 0", "BOOT-ABRM-019", register("Timestamp_Increment", 0)),
     Mutant("name not stored", "BOOT-ABRM-022", stays(0x184, 64)),
-    Mutant("serial changes", "BOOT-ABRM-025", drifts("Serial_Number", 60)),
+    Mutant("serial changes", "BOOT-ABRM-025", drifts("Serial_Number")),
     Mutant("U3V version 0", "BOOT-SBRM-001", register("U3V_Version", 0)),
     Mutant("U3VCP bit 5 set", "BOOT-SBRM-002", register("U3VCP_Capability", 0x23)),
     Mutant("U3VCP bit 0 clear", "BOOT-SBRM-003", register("U3VCP_Capability", 2)),
@@ -426,7 +434,7 @@ MUTANTS = [
     Mutant("2 channels with one", "BOOT-SBRM-010", register("Number_of_Stream_Channels", 2)),
     Mutant("SIRM_Length 0", "BOOT-SBRM-011", register("SIRM_Length", 0)),
     Mutant("speed always HS", "BOOT-SBRM-012", register("Current_Speed", 4)),
-    Mutant("SBRM changes", "BOOT-SBRM-014", drifts("U3V_Version", 60)),
+    Mutant("SBRM changes", "BOOT-SBRM-014", drifts("U3V_Version")),
     Mutant("exponent in bits 0..7", "BOOT-SIRM-001", register("SI_Info", 2)),
     Mutant("alignment 64 KiB", "BOOT-SIRM-002", register("SI_Info", 16 << 24)),
     Mutant("SI_Control 1 at open", "BOOT-SIRM-003", register("SI_Control", 1)),

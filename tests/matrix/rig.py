@@ -39,7 +39,7 @@ ALWAYS = Kind("", "", object, "", times=0)
 
 @dataclass(frozen=True)
 class Mutant:
-    """`expected`: the checks that name it, all of which fail. `also`: others that may. `only_at`: a speed it needs."""
+    """`expected`: the checks that name it, all of which fail. `also`: others that may; "*": any."""
 
     name: str
     expected: str
@@ -323,7 +323,7 @@ def overlay(patches: dict[int, bytes]) -> Spoil:
         data = bytearray(ack)
         if kind == gencp.READMEM_CMD and ack[6:8] == b"\x01\x08":
             inside = any(a <= first and first + count <= a + len(new) for a, new in patches.items())
-            if not ok(ack) and inside:
+            if ack[4:6] == b"\x03\x80" and inside:
                 data = bytearray(gencp.pack_ack(0, gencp.READMEM_ACK, command.request_id, bytes(count)))  # type: ignore[union-attr]
             if ok(bytes(data)):
                 for address, new in patches.items():
@@ -425,30 +425,3 @@ class Events(QueueFault):
 def events(change: Callable[[bytes, int], Iterable[bytes]]) -> Spoil:
     """`change(message, number)`: the messages that are sent instead."""
     return lambda built: wrap(built, lambda inner: Events(inner, change))
-
-
-# -- endpoints --------------------------------------------------------------------------------------------------
-
-
-class Endpoints(FunctionWrapper):
-    """Halts that the function does not hear of: `heard(kind, endpoint)` -> whether it is passed on."""
-
-    def __init__(self, inner: Function, heard: Callable[[str, int], bool]) -> None:
-        super().__init__(inner)
-        self._heard = heard
-
-    def set_halt(self, endpoint: int, now_ns: int) -> None:
-        if self._heard("set", endpoint):
-            self.inner.set_halt(endpoint, now_ns)
-
-    def clear_halt(self, endpoint: int, now_ns: int) -> None:
-        if self._heard("clear", endpoint):
-            self.inner.clear_halt(endpoint, now_ns)
-
-    def configure(self, value: int, now_ns: int) -> None:
-        if self._heard("configure", value):
-            self.inner.configure(value, now_ns)
-
-
-def hearing(heard: Callable[[str, int], bool]) -> Spoil:
-    return lambda built: wrap(built, lambda inner: Endpoints(inner, heard))
