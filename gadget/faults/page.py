@@ -69,7 +69,9 @@ back_ms = 800
 
 Published troubles, as scenarios that come along: `--scenario NAME`, or `--fault preset:NAME`. What three hosts made
 of each was tried on 21 November 2026: Aravis 0.8.26 in its synchronous mode and pypylon 26.9 over the local
-transport, viva-genicam 0.10 over the kernel (vhci-hcd). "-": not tried.
+transport, viva-genicam 0.10 over the kernel (vhci-hcd in User-Mode Linux), each set to 1000x750 pixels and asked for 24
+frames on a busy machine (`tests/system/clients/troubled_client.py`). Not tried: other versions and Aravis'
+asynchronous mode. Without any fault pylon calls some frames incompletely grabbed (E200010A); they count as good here.
 """
 
 _ISSUES = "https://github.com/"

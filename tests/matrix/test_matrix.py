@@ -15,16 +15,15 @@ from gadget.runner import CameraSpec
 from gadget.tools.conformance.routes import in_process
 from tests.matrix import MUTANTS
 from tests.matrix.examples import BESIDES, EXAMPLES, UNSEEN
+from tests.matrix.page import IDS, page, uncovered
 from tests.matrix.rig import Mutant
 from u3v.host.conformance.context import Context, Level
 from u3v.host.conformance.declare import CATALOGUE, Check, Phase, Severity
 from u3v.host.conformance.families import all_checks
 from u3v.host.conformance.run import Outcome, Run
 
-HERE = Path(__file__).parent
-IDS = (HERE.parent / "u3v/host/conformance_ids.txt").read_text("utf-8").split()
+DOCS = Path(__file__).parents[2] / "docs"
 BUILT = {check.id for check in all_checks() if check.body is not None}
-SMALL = {"Width": "256", "Height": "64"}
 
 
 def outcomes(mutant: Mutant, ids: Iterable[str]) -> dict[str, Outcome]:
@@ -103,11 +102,6 @@ def test_every_fault_has_an_example() -> None:
     assert set(EXAMPLES) == set(FAULTS)
 
 
-def uncovered() -> set[str]:
-    """The checks that no fault and no mutant is known to fail, from uncovered.txt."""
-    return set((HERE / "uncovered.txt").read_text("utf-8").split())
-
-
 def covered() -> set[str]:
     ids = {each for mutant in MUTANTS for each in mutant.ids}
     return ids | {each for kind in FAULTS.values() for each in kind.fails}
@@ -115,8 +109,13 @@ def covered() -> set[str]:
 
 def test_every_check_is_named_by_a_fault_or_a_mutant_or_known_to_be_not() -> None:
     """What fails here: take ids that are covered now out of uncovered.txt; it only becomes shorter."""
-    assert set(IDS) - covered() == uncovered()
+    assert set(IDS) - covered() == set(uncovered())
     assert covered() - set(IDS) == set(), "no check is called so"
+
+
+def test_the_page_is_the_matrix() -> None:
+    """What fails here is cured by: python -m tests.matrix.page > docs/fault-matrix.md"""
+    assert (DOCS / "fault-matrix.md").read_text("utf-8") == page()
 
 
 def test_unspoiled_cameras_fail_no_must() -> None:
