@@ -130,7 +130,11 @@ def _parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("rig", "how"),
+    [("uml", signal.SIGTERM), ("uml", signal.SIGHUP), ("uml", signal.SIGKILL), ("vm", signal.SIGKILL)],
+    indirect=["rig"],
+)
 def test_a_killed_rig_leaves_no_process_and_no_file(rig: str, how: signal.Signals) -> None:
     command = ["sh", "-c", "cat /proc/cmdline; sleep 1000"]
     with subprocess.Popen([rig, "--timeout", str(BOOT_S), "--", *command], stdout=subprocess.PIPE) as script:
