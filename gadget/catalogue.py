@@ -18,7 +18,7 @@ MAX_BINNING = 4
 def find_model(name: str, files: Sequence[Path] = ()) -> tuple[Model, Sensor]:
     """The model of this name in `files`, else the built-in one; and its sensor.
 
-    Raises ModelError and SensorError, each one line that says what is known instead, or what the camera wants of
+    Raises Mistake and SensorError, each one line that says what is known instead, or what the camera wants of
     its sensor that the sensor does not have.
     """
     return _checked(name, tuple(files)) if files else _built_in(name)

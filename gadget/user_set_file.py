@@ -39,6 +39,8 @@ class UserSetFile:
         """The stored sets; none where there is no file. Raises Mistake for a file that is something else."""
         if not self._path.parent.is_dir():
             raise Mistake(f"{self._path}: no such folder")
+        if not os.access(self._path.parent, os.W_OK | os.X_OK):
+            raise Mistake(f"{self._path}: user sets could not be saved: its folder cannot be written to")
         try:
             text = self._path.read_bytes()
         except FileNotFoundError:

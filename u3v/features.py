@@ -118,9 +118,7 @@ class Integer(Feature):
         low, high, inc = (int(limit(camera, x)) for x in (self.min, self.max, self.inc))
         number = int(value)
         if not low <= number <= high or (number - low) % inc:
-            raise GenCPError(
-                Status.INVALID_PARAMETER, f"{self.name} = {value}: not {low}..{high} in steps of {inc}"
-            )
+            raise _out_of_limits(self, value, f"{low} to {high}", inc)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,9 +148,13 @@ class Float(Feature):
     def check(self, camera: Device, value: Value) -> None:
         low, high = limit(camera, self.min), limit(camera, self.max)
         if not low <= float(value) <= high:
-            raise GenCPError(
-                Status.INVALID_PARAMETER, f"{self.name} = {value}: not {low}..{high} {self.unit}"
-            )
+            raise _out_of_limits(self, value, f"{low:.10g} to {high:.10g}")
+
+
+def _out_of_limits(feature: Integer | Float, value: Value, limits: str, inc: int = 1) -> GenCPError:
+    unit = f" {feature.unit}" if feature.unit else ""
+    steps = f" in steps of {inc}" if inc != 1 else ""
+    return GenCPError(Status.INVALID_PARAMETER, f"{feature.name} = {value}: must be {limits}{unit}{steps}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from zlib import crc32
 
 from u3v.did_you_mean import hint
-from u3v.errors import ModelError
+from u3v.errors import Mistake, ModelError
 from u3v.figures import Figure, read_figure, read_keys
 from u3v.line_facts import LineFacts, read_lines
 from u3v.wire.pfnc import PIXEL_FORMATS
@@ -177,13 +177,13 @@ def model_names() -> list[str]:
 
 
 def load_model(name: str, extra: Sequence[Model] = ()) -> Model:
-    """A model by name, in any case: one of `extra`, or a built-in one. Raises ModelError with the nearest name."""
+    """A model by name, in any case: one of `extra`, or a built-in one. Raises Mistake with the nearest name."""
     models = {model.name: model for model in _built_in()}
     models |= {model.name: model for model in extra}
     for known, model in models.items():
         if known.lower() == name.lower():
             return model
-    raise ModelError("models", name, f"no such camera{hint(name, models)}; known: {', '.join(models)}")
+    raise Mistake(f"{name}: no such camera{hint(name, models)}; known: {', '.join(models)}")
 
 
 def load_file(path: Path) -> Model:

@@ -143,22 +143,26 @@ def _taken(
         show = stack.enter_context(progress_bar(wanted.frames, show_progress))
         if is_address(target):
             _refuse_camera_options(ctx, target)
-            return grab(stack.enter_context(contextlib.closing(open_target(target))), wanted, show)
+            return grab(stack.enter_context(contextlib.closing(open_target(target))), wanted, show, say=_say)
         if not target:
             (target,) = the_model((), options["model_file"]) if options["model_file"] else (DEFAULT_MODEL,)
         (spec,) = specs((target,), options)
         if spec.clock != "real":
             host = stack.enter_context(simulated_host(spec, options["pcap"], say=words.append))
-            return grab(host, wanted, show, lambda: host.now_ns / 1e9)
+            return grab(host, wanted, show, lambda: host.now_ns / 1e9, _say)
         find_model(spec.model, spec.model_files)
         with (
             served(target, as_arguments(options), words) as camera,
             contextlib.closing(open_target(camera.address)) as bus,
         ):
-            result = grab(bus, wanted, show)
+            result = grab(bus, wanted, show, say=_say)
     if camera.failed and not result.error:
         result = replace(result, error=f"the camera's process ended with {camera.exit_code}")
     return result
+
+
+def _say(line: str) -> None:
+    click.echo(f"u3v: {line}", err=True)
 
 
 def _refuse_camera_options(ctx: click.Context, target: str) -> None:

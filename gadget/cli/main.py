@@ -31,6 +31,8 @@ from u3v.errors import U3VError
 
 MISTAKES = (U3VError, SceneError, SensorError)
 INTERNAL_ERROR = 70
+WHOLE_SENTENCE = 200
+"""More characters than the first sentence of any help has: it is wrapped, not cut."""
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SECTIONS = {
     "Give programs a camera": ("run", "serve", "plug", "gadget", "ctl"),
@@ -49,7 +51,7 @@ class Commands(click.Group):
         for title, names in {**SECTIONS, "Other": others}.items():
             with formatter.section(title):
                 commands = [(name, self.commands[name]) for name in names if name in self.commands]
-                formatter.write_dl([(n, c.get_short_help_str(formatter.width)) for n, c in commands])
+                formatter.write_dl([(n, c.get_short_help_str(WHOLE_SENTENCE)) for n, c in commands])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

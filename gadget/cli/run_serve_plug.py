@@ -357,6 +357,7 @@ def plug_command(
     """
     from gadget.local.launch import find_program
     from gadget.tools.plug import plugged_in
+    from gadget.usbip.vhci import check
 
     described = specs(cameras, options)
     if command:
@@ -367,6 +368,7 @@ def plug_command(
         until_signalled(bench),
         offered(bench, options["control"]) as offer,
     ):
+        check()
         if command:
             offer.announce_quietly()
         else:

@@ -51,7 +51,7 @@ class RemoteCamera(CameraVerbs):
             self._sock.connect(str(path))
         except OSError as error:
             self._sock.close()
-            raise CameraError(f"{path}: no camera answers: {error.strerror or error}") from error
+            raise CameraError(f"{path}: no camera answers: {error.strerror or error}") from None
 
     def __enter__(self) -> "RemoteCamera":
         return self
@@ -96,8 +96,8 @@ class RemoteCamera(CameraVerbs):
             raise CameraError(f"{verb}: {error}") from None
         try:
             self._sock.sendall(line)
-        except OSError as error:
-            raise CameraError(f"{self.path}: the camera's process has ended") from error
+        except OSError:
+            raise CameraError(f"{self.path}: the camera's process has ended") from None
         patience_s = PATIENCE_S + parameters.get("timeout_s", 0.0)
         while True:
             answer = self._take(self._message(patience_s, "no answer"))
@@ -135,7 +135,7 @@ class RemoteCamera(CameraVerbs):
                 try:
                     self._arrived.append(protocol.parse_answer(line))
                 except RpcError as error:
-                    raise CameraError(f"{self.path}: {error}") from error
+                    raise CameraError(f"{self.path}: {error}") from None
         return self._arrived.popleft()
 
 

@@ -86,7 +86,7 @@ class FrameStream:
                 self._open()
             except UsbError as error:
                 self.close()
-                raise CameraError(f"{live.name} cannot be opened: {live.history.trouble or error}") from error
+                raise CameraError(f"{live.name} cannot be opened: {live.history.trouble or error}") from None
             except BaseException:
                 self.close()
                 raise
@@ -125,7 +125,7 @@ class FrameStream:
                 f"{live.name}: no frame came within {self._timeout_s:g} s{self._why()}"
             ) from None
         except UsbError as error:
-            raise CameraError(f"{live.name}: the stream ended: {live.history.trouble or error}") from error
+            raise CameraError(f"{live.name}: the stream ended: {live.history.trouble or error}") from None
         try:
             return self._frame(received)
         finally:

@@ -112,9 +112,9 @@ class LiveCamera(LineVerbs):
         try:
             return method(**parameters)
         except GenCPError as error:
-            raise CameraError(str(error), error.status.name) from error
+            raise CameraError(str(error), error.status.name) from None
         except (ValueError, SceneError) as error:
-            raise CameraError(str(error)) from error
+            raise CameraError(str(error)) from None
         finally:
             device.function.tick(self.now_ns())
             device.service(self.now_ns())

@@ -198,7 +198,7 @@ class OnLoop(Place):
         try:
             library = choose("auto")
         except PreloadError as error:
-            raise CameraError(str(error)) from error
+            raise CameraError(str(error)) from None
         with private_directory() as directory:
             server = LocalServer(self._bench.loop, directory, [live.built.device for live in self.lives])
             try:

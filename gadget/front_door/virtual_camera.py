@@ -62,7 +62,7 @@ class Bench:
         try:
             self._place: Place = InProcess(self._specs, self._scenes)
         except GenCPError as error:
-            raise CameraError(str(error), error.status.name) from error
+            raise CameraError(str(error), error.status.name) from None
         self._is_served = False
         self._offered: Any = None
         self.cameras = tuple(VirtualCamera._on(self, index) for index in range(len(cameras)))
@@ -175,7 +175,7 @@ class VirtualCamera(CameraVerbs):
     Keywords: features (`ExposureTime=2000`), all of `gadget.runner.CameraSpec` (`scene`, `serial`, `seed`, `speed`,
     `clock`, `settings` ...), where scene may also be an array or a function of (time_s, width, height), and the
     supply (`supply_v`, `cable_ohm`, `port_ma`, `load_ma`, `ambient_c`). `clock` is for when it is served; in
-    process it is always simulated. A context manager; `close` switches it off. Raises CameraError, ModelError,
+    process it is always simulated. A context manager; `close` switches it off. Raises CameraError, Mistake,
     SceneError or TypeError, one line each.
     """
 

@@ -130,12 +130,9 @@ class GrabResult:
             f"{self.vendor} {self.model} {self.serial}: {self.width} x {self.height} {self.pixel_format}",
             f"block ids {blocks} = {self.delivered} delivered + {self.incomplete} incomplete"
             f" + {self.discarded} discarded{late}",
-            *(
-                [f"{self.fps:.2f} fps, {self.mb_per_s:.1f} MB/s, {self.duration_s:.3f} s"]
-                if self.frames > 1
-                else []
-            ),
         ]
+        if self.frames > 1:
+            out.append(f"{self.fps:.2f} fps, {self.mb_per_s:.1f} MB/s, {self.duration_s:.3f} s")
         if self.resyncs or self.strays:
             out.append(f"out of step {self.resyncs} times, {self.strays} stray pieces")
         if self.stale_acks:
@@ -155,12 +152,14 @@ def grab(
     options: GrabOptions,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     clock_s: Callable[[], float] = time.monotonic,
+    say: Callable[[str], None] = lambda line: None,
 ) -> GrabResult:
     """Open the camera, set its features, take the frames, stop it. The bus stays open.
 
     What happens before the first frame is raised: U3VError and its kinds (FeatureError, GenCPError, UsbError
     ...), OSError for the output directory. What ends the stream early is the result's `error`. `clock_s` is
-    the clock that frame rates are measured with (that of a loopback bus for its frames).
+    the clock that frame rates are measured with (that of a loopback bus for its frames). A
+    KeyboardInterrupt ends the stream, and `say` hears of files still to be written; another one drops them.
     """
     if options.output is not None:
         options.output.mkdir(parents=True, exist_ok=True)
@@ -169,7 +168,7 @@ def grab(
     nodes = DeviceNodes(client)
     for name, value in options.settings.items():
         nodes.set(name, value)
-    return _Grab(client, nodes, options, on_progress, clock_s).run()
+    return _Grab(client, nodes, options, on_progress, clock_s, say).run()
 
 
 class _Grab:
@@ -182,12 +181,14 @@ class _Grab:
         options: GrabOptions,
         on_progress: Callable[[Progress], None],
         clock_s: Callable[[], float],
+        say: Callable[[str], None],
     ) -> None:
         self._client = client
         self._nodes = nodes
         self._options = options
         self._on_progress = on_progress
         self._clock_s = clock_s
+        self._say = say
         self._reader = StreamReader(client, options.transfer_bytes)
         room = max(2, min(options.frames, options.ring_bytes // self._reader.buffer_bytes))
         files = min(options.frames, options.keep or options.frames) if options.output is not None else 0
@@ -223,17 +224,17 @@ class _Grab:
                 self._take_frames()
             finally:
                 self._stop(started)
-            for frame in self._kept:
-                while len(self._writing) > _WRITERS:
-                    self._collect()
-                if self._error_of_files:
-                    break
-                self._write(frame)
-            while self._writing:
-                self._collect()
+            self._write_kept()
+        except KeyboardInterrupt:
+            self._error = self._error or f"interrupted after {self._seen} of {self._options.frames} frames"
         finally:
             if self._writers is not None:
                 self._writers.shutdown(cancel_futures=True)
+        done = [future for _, future in self._writing if not (future.cancelled() or future.exception())]
+        self._files += [str(future.result()) for future in done]
+        unwritten = self._files_wanted() - len(self._files)
+        if self._error and unwritten and not self._error_of_files:
+            self._error += f"; {unwritten} of them not written"
         self._report(force=True)
         return self._result(self._reader.assembler)
 
@@ -270,6 +271,23 @@ class _Grab:
             self._error = f"{error} after {self._seen} of {wanted} frames"
         except KeyboardInterrupt:
             self._error = f"interrupted after {self._seen} of {wanted} frames"
+
+    def _write_kept(self) -> None:
+        left = self._files_wanted() - len(self._files)
+        if self._error and left:
+            self._say(f"{self._error}: {left} of them still to be written, Ctrl-C again drops these")
+        for frame in self._kept:
+            while len(self._writing) > _WRITERS:
+                self._collect()
+            if not self._error_of_files:
+                self._write(frame)
+        while self._writing:
+            self._collect()
+
+    def _files_wanted(self) -> int:
+        """Of the frames so far."""
+        taken = self._reader.assembler.delivered if self._options.output is not None else 0
+        return min(taken, self._options.keep or taken)
 
     def _wants_file(self) -> bool:
         """Whether the frame that just came is one to write."""
@@ -330,10 +348,8 @@ class _Grab:
             return
         self._next_progress = now_s + _PROGRESS_S
         counts = self._reader.assembler
-        to_write = counts.delivered if self._options.output is not None else 0
-        to_write = min(to_write, self._options.keep or to_write)
-        written = len(self._files)
-        self._on_progress(Progress(counts.delivered, counts.incomplete, counts.discarded, written, to_write))
+        files = (len(self._files), self._files_wanted())
+        self._on_progress(Progress(counts.delivered, counts.incomplete, counts.discarded, *files))
 
     def _lost_to_writers(self) -> str:
         """Why frames are missing, where all buffers were waiting for their files."""

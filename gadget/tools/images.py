@@ -3,7 +3,7 @@
 Files are for people unless somebody asks for the numbers: 8 bits a colour, with colours where the camera has a
 Bayer pattern (`frames.pictures`). With `as_numbers` they hold the camera's DN: 10 and 12 bits unscaled in 16-bit
 files, which look dark in a viewer, and mosaics as they are. Block id, time stamp and pixel format go into the file
-(PNG text, TIFF description). A file that cannot be written whole is not left behind.
+(PNG text, TIFF description). A file has its name once it is whole; until then it is called NAME.part.
 """
 
 import io
@@ -48,10 +48,12 @@ def write_image(
     path: Path, image_format: str, leader: Leader, payload: memoryview, *, as_numbers: bool = False
 ) -> None:
     """Write one frame. Raises U3VError (as `to_pixels`) and OSError."""
+    part = path.with_name(path.name + ".part")
     try:
-        _write(path, image_format, leader, payload, as_numbers)
+        _write(part, image_format, leader, payload, as_numbers)
+        part.replace(path)
     except OSError:
-        path.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
 
 

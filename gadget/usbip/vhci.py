@@ -45,6 +45,13 @@ def read_free_ports(speed: Speed, sysfs: Path = SYSFS) -> list[int]:
     return [port for path in files for port in free_ports(path.read_text(), speed)]
 
 
+def check(sysfs: Path = SYSFS) -> None:
+    """Raises U3VError where nothing can be plugged in: no vhci-hcd, or not root."""
+    read_free_ports(Speed.SUPER, sysfs)
+    if not os.access(sysfs / "attach", os.W_OK):
+        raise _explain(PermissionError(), "plug a device in")
+
+
 def attach(sock: socket.socket, devid: int, speed: Speed, sysfs: Path = SYSFS) -> int:
     """Give the kernel a connected stream socket in the request phase; the port it is plugged into."""
     for port in read_free_ports(speed, sysfs):

@@ -76,6 +76,16 @@ def test_paths_that_cannot_be(tmp_path: Path) -> None:
         store(tmp_path).load()
 
 
+def test_a_folder_that_cannot_be_written_to_is_told_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)  # root may write everywhere
+    with pytest.raises(
+        Mistake, match=r"left\.json: user sets could not be saved: its folder cannot be written"
+    ):
+        store(tmp_path / "left.json").load()
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "left.json"
     file = store(path)
@@ -141,8 +151,8 @@ def test_b9_a_save_is_on_the_disk_before_it_replaces_the_old_file(
 @pytest.mark.parametrize(
     ("set_name", "values", "says"),
     [
-        ("UserSet1", {"Gain": 6.0, "Width": 641}, "UserSet1: Width = 641: not 8..4112 in steps of 4"),
-        ("UserSet2", {"Gain": 99}, "UserSet2: Gain = 99: not 0.0..48.0 dB"),
+        ("UserSet1", {"Gain": 6.0, "Width": 641}, "UserSet1: Width = 641: must be 8 to 4112 px in steps of 4"),
+        ("UserSet2", {"Gain": 99}, "UserSet2: Gain = 99: must be 0 to 48 dB"),
         ("UserSet1", {"Gain": "six"}, "UserSet1: Gain = 'six': must be a number"),
         ("UserSet1", {"Width": 640.0}, "UserSet1: Width = 640.0: must be a whole number"),
         ("UserSet1", {"ReverseX": 1}, "UserSet1: ReverseX = 1: must be true or false"),

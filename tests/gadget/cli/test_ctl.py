@@ -110,7 +110,7 @@ MISTAKES = {
     "stat": "no verb 'stat', did you mean 'state'?",
     "get Widht": "has no feature 'Widht', did you mean 'Width'?",
     "set Width": "'Width' is not of the form Feature=Value",
-    "set Width=65": "Width = 65: not 8..4112 in steps of 4",
+    "set Width=65": "Width = 65: must be 8 to 4112 px in steps of 4",
     "get TriggerMode FrameStart": "'FrameStart' is not of the form NAME=VALUE",
     "supply volt=3": "supply has no 'volt': one of volts, cable_ohm, load_ma, port_ma, did you mean 'volts'?",
     "supply volts=many": "volts = 'many': not a number",

@@ -15,7 +15,7 @@ MISTAKES = {
     "grap": "no such command 'grap', did you mean 'grab'?",
     "serve acA4096-40um --set Widht=640": "acA4096-40um has no feature 'Widht', did you mean 'Width'?",
     "serve acA4096-40um:Widht=640": "acA4096-40um has no feature 'Widht', did you mean 'Width'?",
-    "serve acA4096-40um --set Width=641": "Width = 641: not 8..4112 in steps of 4",
+    "serve acA4096-40um --set Width=641": "Width = 641: must be 8 to 4112 px in steps of 4",
     "serve acA4096-40um --set PixelFormat=Mono12P": "did you mean 'Mono12p'?",
     "serve acA4096-40um --set Gain": "'Gain' is not of the form Feature=Value",
     "serve acA4096-40um --set PayloadSize=1": "PayloadSize cannot be set",
@@ -116,7 +116,7 @@ def test_u14_python_m(module: str) -> None:
     command = [sys.executable, "-m", module, "show", "nope"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.startswith("u3v: models: nope: no such camera")
+    assert result.stderr.startswith("u3v: nope: no such camera")
     shown = subprocess.run(
         [sys.executable, "-m", module, "--help"], capture_output=True, text=True, timeout=60
     )

@@ -85,7 +85,7 @@ def test_a_refusal_carries_the_status_that_a_host_would_get(raw: Raw) -> None:
     answer = raw.ask("set", name="Width", value=65)
     assert answer["error"] == {
         "code": protocol.REFUSED,
-        "message": "Width = 65: not 8..4112 in steps of 4",
+        "message": "Width = 65: must be 8 to 4112 px in steps of 4",
         "data": {"status": "INVALID_PARAMETER"},
     }
 

@@ -136,6 +136,47 @@ def test_a_full_disk_is_an_error_that_keeps_the_counts(
     assert result.error == "block 2 was not written: No space left on device"
 
 
+def test_a_file_has_its_name_when_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Path.write_bytes
+    seen: list[str] = []
+
+    def written(path: Path, data: bytes) -> int:
+        seen.append(path.name)
+        assert list(tmp_path.glob("*.raw")) == []
+        return real(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", written)
+    result = loopback_grab(FakeCamera(), frames=1, output=tmp_path, image_format="raw")
+    assert seen == ["Fake_One-000000.raw.part"]
+    assert [str(path) for path in tmp_path.iterdir()] == list(result.files)
+
+
+@pytest.mark.parametrize("interrupts", [1, 2])
+def test_an_interrupt_says_what_is_still_written_and_another_drops_it(
+    tmp_path: Path, interrupts: int
+) -> None:
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if interrupts == 2:
+            raise KeyboardInterrupt
+
+    def progress(seen: Progress) -> None:
+        if seen.delivered and not said:
+            raise KeyboardInterrupt
+
+    options = GrabOptions(frames=9, output=tmp_path, image_format="raw")
+    result = grab(LoopbackBus(FakeCamera()), options, progress, say=say)
+    assert said == [
+        "interrupted after 1 of 9 frames: 1 of them still to be written, Ctrl-C again drops these"
+    ]
+    dropped = "; 1 of them not written" if interrupts == 2 else ""
+    assert result.error == f"interrupted after 1 of 9 frames{dropped}"
+    assert [str(path) for path in tmp_path.iterdir()] == list(result.files)
+    assert len(result.files) == 2 - interrupts
+
+
 def test_a_full_disk_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """U4: of 2000 files to write, one is tried in vain and those that were on their way with it."""
     tried: list[Path] = []

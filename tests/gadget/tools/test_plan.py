@@ -14,7 +14,7 @@ from gadget.cli.power import power_command
 from gadget.feature_text import parse_camera
 from gadget.tools.plan import default_bus, plan
 from tests.gadget.eager import rig
-from u3v.errors import GenCPError, ModelError
+from u3v.errors import GenCPError, Mistake
 
 ACE = "acA4096-40um"
 SECOND = 10**9
@@ -89,7 +89,7 @@ def test_settings_are_checked() -> None:
         plan([f"{ACE}:Widht=3"], bus)
     with pytest.raises(GenCPError, match="Width = 3"):
         plan([f"{ACE}:Width=3"], bus)
-    with pytest.raises(ModelError, match="no such camera, did you mean 'acA4096-40um'"):
+    with pytest.raises(Mistake, match="no such camera, did you mean 'acA4096-40um'"):
         plan(["acA4096-40u"], bus)
     with pytest.raises(ValueError, match="1gbe is an Ethernet bus"):
         plan([ACE], parse_bus("1gbe"))

@@ -103,6 +103,12 @@ class TestAttach:
             "over USB/IP or to local programs"
         )
 
+    def test_not_root_is_told_beforehand(self, sysfs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        vhci.check(sysfs)
+        monkeypatch.setattr(os, "access", lambda path, mode: path != sysfs / "attach")
+        with pytest.raises(U3VError, match="only root may plug a device in"):
+            vhci.check(sysfs)
+
     def test_other_trouble(self, sysfs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         refuse(monkeypatch, errno.EINVAL)
         with (
