@@ -14,6 +14,7 @@ _CATEGORIES = """
 _DEVICE = """
     DeviceVendorName DeviceModelName DeviceFamilyName DeviceManufacturerInfo DeviceVersion DeviceFirmwareVersion
     DeviceSerialNumber DeviceID DeviceUserID DeviceScanType DeviceTLType DeviceSFNCVersionMajor
+    DeviceTLVersionMajor DeviceTLVersionMinor DeviceGenCPVersionMajor DeviceGenCPVersionMinor
     DeviceSFNCVersionMinor DeviceSFNCVersionSubMinor DeviceReset DeviceLinkSpeed DeviceLinkThroughputLimitMode
     DeviceLinkThroughputLimit DeviceLinkCurrentThroughput DeviceTemperatureSelector DeviceTemperature
     TimestampLatch TimestampLatchValue

@@ -61,6 +61,7 @@ class WireTraits:
     `features_address`: where the feature registers begin. `identity`: (address, size in bytes) of the registers
     that hold the identity features, by feature name; what is missing there is a register of the camera's own.
     `events`: how its events reach the XML's nodes. `chunk_marks`: struct's format of a chunk's id and length.
+    `versions`: (major, minor) of the standards it follows, by their name in SFNC's Device...VersionMajor.
     """
 
     tl_type: tuple[str, int]
@@ -69,3 +70,4 @@ class WireTraits:
     identity: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     events: EventLayout = U3V_EVENTS
     chunk_marks: str = "<II"
+    versions: Mapping[str, tuple[int, int]] = field(default_factory=dict)

@@ -408,3 +408,10 @@ def test_cameras_with_their_own_supply_are_self_powered(name: str) -> None:
     own = load_model(name).wire != "USB3 Vision"
     assert raw[7] == (0xC0 if own else 0x80)
     assert (raw[8] == 0) == own
+
+
+def test_versions_of_the_wire_are_those_in_its_registers() -> None:
+    camera, host = camera_of(GENERIC), host_of(GENERIC)
+    for what, address in (("GenCP", 0), ("TL", SBRM)):
+        major, minor = (camera.features.get(f"Device{what}Version{part}") for part in ("Major", "Minor"))
+        assert int.from_bytes(host.read(address, 4), "little") == major << 16 | minor

@@ -8,6 +8,7 @@ from u3v.thermal import ThermalLimits
 from u3v.wire_traits import WireTraits
 
 CATEGORY = "DeviceControl"
+_STANDARDS = {"TL": "the transport layer", "GenCP": "the control protocol"}
 
 
 def features(model: Model, wire: WireTraits) -> list[Feature]:
@@ -131,6 +132,20 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
 
 def _constant(name: str, tooltip: str, value: int) -> Integer:
     return Integer(name=name, tooltip=tooltip, access="RO", default=value, min=value, max=value)
+
+
+def versions(wire: WireTraits) -> list[Feature]:
+    """Versions of the standards that the wire follows."""
+    return [
+        replace(
+            _constant(
+                f"Device{what}Version{part}", f"Version of {_STANDARDS[what]}, {part.lower()}.", number
+            ),
+            category=CATEGORY,
+        )
+        for what, version in wire.versions.items()
+        for part, number in zip(("Major", "Minor"), version, strict=True)
+    ]
 
 
 def temperature_status(limits: ThermalLimits) -> Feature:

@@ -98,6 +98,7 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
             " TimestampLatchValue",
             DeviceTemperatureSelector={"entries": {"Mainboard": 0}},
         ),
+        *device_control.versions(wire),
         *transport_layer_control.features(model),
         *user_set_control.features(USER_SETS),
         *event_control.features(EVENTS),

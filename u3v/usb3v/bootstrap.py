@@ -44,6 +44,7 @@ USB3_VISION = WireTraits(
     name_space="USB",
     features_address=boot.FEATURES_ADDRESS,
     identity={name: (boot.ABRM[key].offset, boot.ABRM[key].size) for name, key in _IDENTITY.items()},
+    versions={"TL": (1, 0), "GenCP": (1, 1)},
 )
 """A camera that is served over USB3 Vision."""
 
@@ -170,7 +171,7 @@ class Bootstrap:
                 block.clear()
         events = self._eirm is not None
         abrm: dict[str, int | str] = {
-            "GenCP_Version": 0x0001_0001,
+            "GenCP_Version": _version("GenCP"),
             "Manufacturer_Name": model.maker,
             "Model_Name": model.name,
             "Family_Name": model.family,
@@ -186,7 +187,7 @@ class Bootstrap:
             "Timestamp_Increment": model.integer("timestamp_increment_ns", 1),
         }
         sbrm: dict[str, int | str] = {
-            "U3V_Version": 0x0001_0000,
+            "U3V_Version": _version("TL"),
             "U3VCP_Capability": boot.U3VCP_SIRM | (boot.U3VCP_EIRM if events else 0),
             "Maximum_Command_Transfer_Length": options.transfer_bytes,
             "Maximum_Acknowledge_Transfer_Length": options.transfer_bytes,
@@ -364,3 +365,8 @@ def _check_text(raw: bytes) -> None:
 def _check_bit0(raw: bytes) -> None:
     if int.from_bytes(raw, "little") > 1:
         raise GenCPError(Status.INVALID_PARAMETER, "only bit 0 is defined")
+
+
+def _version(of: str) -> int:
+    major, minor = USB3_VISION.versions[of]
+    return major << 16 | minor
