@@ -18,7 +18,7 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks import guests, hosts
+from benchmarks import gadgets, guests, hosts
 from benchmarks.figures import Bystanders, Figure, of, rss_mb, table
 from benchmarks.hosts import BenchError, Host, Pinger, Server, Window, host, quantile
 from frames.scene import parse_scene
@@ -261,6 +261,10 @@ def usbredir(effort: Effort) -> Iterator[Figure]:
     yield from guests.usbredir(effort.frames, effort.windows, effort.skip)
 
 
+def gadget(effort: Effort) -> Iterator[Figure]:
+    yield from gadgets.gadget(4 * effort.frames)
+
+
 def control(effort: Effort) -> Iterator[Figure]:
     """Reads of one register while frames stream at the camera's rate."""
     others = Bystanders()
@@ -402,7 +406,8 @@ def start(effort: Effort) -> Iterator[Figure]:
 
 
 GROUPS: dict[str, Callable[[Effort], Iterator[Figure]]] = {
-    group.__name__: group for group in (sensor, usbip, local, kernel, usbredir, control, memory, start)
+    group.__name__: group
+    for group in (sensor, usbip, local, kernel, usbredir, gadget, control, memory, start)
 }
 
 

@@ -3,6 +3,7 @@
 import struct
 from collections import deque
 
+import numpy as np
 import pytest
 
 from gadget.budget.bus import Bus
@@ -134,6 +135,14 @@ def test_acknowledges_get_no_empty_packet() -> None:
     assert kernel.queues is not None
     kernel.queues.received(memoryview(bytes(512)), 1)
     assert [write.length for write in kernel.on(CONTROL_IN)] == [512]
+
+
+def test_no_pixel_is_copied() -> None:
+    """What a kernel is given is the memory that the camera has rendered into."""
+    pixels = np.zeros(10_000, np.uint8)
+    kernel = plugged(Script(InTransfer(memoryview(pixels)[100:9000])), stream_bytes=4096)
+    chunks = [np.frombuffer(chunk, np.uint8) for write in kernel.on(STREAM_IN) for chunk in write.chunks]
+    assert len(chunks) == 3 and all(np.shares_memory(chunk, pixels) for chunk in chunks)
 
 
 def test_a_frame_is_delivered_when_the_host_has_its_last_byte() -> None:
