@@ -7,6 +7,7 @@ guest has the device (`_presence`), and its requests without an answer (`_pendin
 - bytes of the guest raise nothing: what breaks the protocol sets `broken` and the connection is over.
 """
 
+import errno
 from collections.abc import Callable
 from enum import Enum, auto
 
@@ -31,6 +32,7 @@ _STATUS = {
     EPROTO: Status.IOERROR,
     EPIPE: Status.STALL,
     EOVERFLOW: Status.BABBLE,
+    -errno.ETIMEDOUT: Status.TIMEOUT,
 }
 Answer = Callable[[Urb], None]
 
@@ -211,8 +213,9 @@ class Session:
     def _control(self, caps: Caps, packet_id: int, request: Control, now_ns: int) -> None:
         def answer(urb: Urb) -> None:
             chunks = urb.take_chunks()
-            inward = urb.actual if request.endpoint & 0x80 else 0
-            self._output.append(wire.pack_control(packet_id, request, _status(urb), urb.actual, caps, inward))
+            inward = sum(map(len, chunks))
+            went = inward if request.endpoint & 0x80 else urb.actual
+            self._output.append(wire.pack_control(packet_id, request, _status(urb), went, caps, inward))
             self._output += chunks
 
         urb = _control_urb(request, (packet_id, answer))
@@ -222,8 +225,9 @@ class Session:
     def _bulk(self, caps: Caps, packet_id: int, request: Bulk, now_ns: int) -> None:
         def answer(urb: Urb) -> None:
             chunks = urb.take_chunks()
-            inward = urb.actual if request.endpoint & 0x80 else 0
-            self._output.append(wire.pack_bulk(packet_id, request, _status(urb), urb.actual, caps, inward))
+            inward = sum(map(len, chunks))
+            went = inward if request.endpoint & 0x80 else urb.actual
+            self._output.append(wire.pack_bulk(packet_id, request, _status(urb), went, caps, inward))
             self._output += chunks
 
         urb = Urb(request.endpoint, request.length, memoryview(request.data), tag=(packet_id, answer))

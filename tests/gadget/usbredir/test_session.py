@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gadget.usb.device import MAX_URB_BYTES, UsbDevice
+from gadget.usb.in_pipe import Urb
 from gadget.usbredir.session import MAX_PENDING, Session
 from tests.gadget.toy import Toy
 from tests.gadget.usbredir import guest as library
@@ -198,6 +199,39 @@ class TestRequests:
         assert only(bench.send("start_interrupt_receiving", 3, b"\x85")).fields == (INVAL, 0x85)
         answer = only(bench.send("interrupt_packet", 4, struct.pack("<BBH", 0x05, 0, 3), b"abc"))
         assert answer.fields[:2] == (0x05, INVAL)
+
+
+class Failing:
+    """A wrapper, as a fault is one: every answer ends with this status."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+    def submitted(self, urb: Urb, now_ns: int) -> int:
+        return 0
+
+    def completed(self, urb: Urb, now_ns: int) -> None:
+        urb.finish(self.status)
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [
+        (-71, IOERROR),
+        (-104, CANCELLED),
+        (-108, CANCELLED),
+        (-22, INVAL),
+        (-32, STALL),
+        (-75, BABBLE),
+        (-110, TIMEOUT),
+    ],
+)
+def test_faults_of_requests_reach_the_guest(bench: Bench, number: int, status: int) -> None:
+    bench.configured()
+    bench.device.wrappers.append(Failing(number))
+    answer = only(bench.send("bulk_packet", 2, bulk(0x83, MIB)))
+    assert (answer.fields[1], len(answer.data)) == (status, MIB)
+    assert only(bench.send("control_packet", 3, control(0x80, 0x80, 6, 0x0100, 0, 18))).fields[3] == status
 
 
 class TestConfigurations:
