@@ -18,7 +18,7 @@ CLIENTS = REPOSITORY / "tests/system/clients"
 SYSTEM_PYTHON = "/usr/bin/python3"
 U3V = [sys.executable, "-m", "gadget"]
 MODEL = "acA4096-40um"
-PATIENCE_S = 180
+PATIENCE_S = 600
 HALF_A_REGISTER = "< READMEM_ACK [U3VCP_Capability_Register][Malformed Packet]"
 
 SIZES = {

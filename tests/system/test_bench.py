@@ -27,7 +27,7 @@ BENCH = SCRIPTS / "bench"
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([BENCH, *arguments], capture_output=True, text=True, timeout=120)
+    return subprocess.run([BENCH, *arguments], capture_output=True, text=True, timeout=600)
 
 
 def test_a_figure_stands_beside_its_limit() -> None:

@@ -19,7 +19,7 @@ WANTS = "etc/systemd/system/multi-user.target.wants/u3v-camera.service"
 
 
 def kit(script: str, *words: str | Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([KIT / script, *words], capture_output=True, text=True, timeout=60)
+    return subprocess.run([KIT / script, *words], capture_output=True, text=True, timeout=300)
 
 
 def done(script: str, *words: str | Path) -> list[str]:

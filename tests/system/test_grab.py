@@ -18,7 +18,7 @@ from tests.u3v.host.fake import pattern
 
 REPOSITORY = Path(__file__).parents[2]
 U3V = [sys.executable, "-m", "gadget"]
-PATIENCE_S = 120
+PATIENCE_S = 600
 ROI = ["--set", "Width=640", "--set", "Height=480"]
 
 

@@ -37,7 +37,7 @@ def test_aravis_gets_the_pixels(pixel_format: str, tmp_path: Path) -> None:
     settings.append("TestImageSelector=Testimage3")
     command = [sys.executable, "-m", "gadget", "run", "acA4096-40um", "--", "/usr/bin/python3", str(CLIENT)]
     result = subprocess.run(
-        [*command, str(raw), *settings], capture_output=True, text=True, timeout=120, check=False
+        [*command, str(raw), *settings], capture_output=True, text=True, timeout=600, check=False
     )
     assert result.returncode == 0, result.stderr
     said = json.loads(result.stdout)

@@ -35,7 +35,7 @@ def measured(model: str, settings: list[str], frames: int) -> dict[str, float]:
         str(CLIENT),
         str(frames),
     ]
-    result = subprocess.run([*command, *settings], capture_output=True, text=True, timeout=180, check=False)
+    result = subprocess.run([*command, *settings], capture_output=True, text=True, timeout=600, check=False)
     assert result.returncode == 0, result.stderr
     said: dict[str, float] = json.loads(result.stdout)
     return said

@@ -51,7 +51,7 @@ def test_usbredir_prints_what_qemu_takes(tmp_path: Path) -> None:
         lines = [
             process.stdout.readline().strip() for _ in range(5)
         ]  # the last one tells of the control socket
-        warning = process.stderr.readline()
+        warning = next(line for line in process.stderr if line.startswith("u3v: "))
         process.terminate()
         process.communicate()
     assert [line.rpartition("  ")[2] for line in lines[:4:2]] == ["serial 40000001", "serial 40000002"]
