@@ -134,9 +134,12 @@ class Model:
         return None if known is None else float(known.value)
 
     def sheet(self) -> dict[str, Figure]:
-        """All figures that the camera has."""
+        """All figures that the camera has; those of its lines as "Line1.low_max_v"."""
         known = {f.name: getattr(self.figures, f.name) for f in fields(Figures)}
-        return {name: figure for name, figure in known.items() if figure is not None}
+        camera = {name: figure for name, figure in known.items() if figure is not None}
+        return camera | {
+            f"{line.name}.{name}": figure for line in self.lines for name, figure in line.sheet().items()
+        }
 
     @property
     def usb_powered(self) -> bool:
