@@ -26,15 +26,21 @@ ABSENT = {
     "Overtrigger TemperatureStatus DeviceID",
 }
 PRESENT = {
-    IDS: "Width Height OffsetX OffsetY BinningHorizontal BinningVertical ReverseX ReverseY PixelFormat Gain "
+    IDS: "FileSelector "
+    "Width Height OffsetX OffsetY BinningHorizontal BinningVertical ReverseX ReverseY PixelFormat Gain "
     "ExposureTime TriggerMode TriggerSoftware ResultingFrameRate PayloadSize",
-    VCX: "ShortExposureTimeEnable AcquisitionFrameRateEnable AcquisitionFrameRate TriggerOverlap TriggerDelay "
+    VCX: "ExposureAuto GainAuto BrightnessAutoPriority LUTValue SequencerMode ChunkModeActive FileSelector CustomData "
+    "ActionGroupKey "
+    "ShortExposureTimeEnable AcquisitionFrameRateEnable AcquisitionFrameRate TriggerOverlap TriggerDelay "
     "ReadoutMode BlackLevel GainSelector DefectPixelCorrection DefectPixelListIndex EventSelector UserSetDefault "
     "AcquisitionFrameCount",
-    ACE: "BlackLevel TestImageSelector AcquisitionBurstFrameCount DeviceLinkThroughputLimitMode TestEventGenerate",
+    ACE: "ExposureAuto GainAuto Gamma LUTValue SequencerMode ChunkModeActive FileSelector BinningHorizontalMode "
+    "UserDefinedValue "
+    "BlackLevel TestImageSelector AcquisitionBurstFrameCount DeviceLinkThroughputLimitMode TestEventGenerate",
     ACE_11: "BlackLevel TestImageSelector AcquisitionBurstFrameCount DeviceLinkThroughputLimitMode",
     ACE_8: "BlackLevel TestImageSelector AcquisitionBurstFrameCount DeviceLinkThroughputLimitMode",
-    GENERIC: "Width PixelFormat PixelColorFilter Gain GainSelector BlackLevel BlackLevelSelector ExposureTime "
+    GENERIC: "ChunkModeActive FileSelector "
+    "Width PixelFormat PixelColorFilter Gain GainSelector BlackLevel BlackLevelSelector ExposureTime "
     "AcquisitionFrameRateEnable AcquisitionFrameRate TriggerSelector TriggerSoftware TestPattern UserSetSave "
     "UserSetDefault EventSelector TestEventGenerate DeviceLinkThroughputLimit DeviceTemperature PayloadSize",
 }
@@ -82,6 +88,43 @@ def test_a_model_says_what_it_is(name: str) -> None:
     assert ("GigE" in host.get("DeviceManufacturerInfo")) == gige
     sfnc = (host.get("DeviceSFNCVersionMajor"), host.get("DeviceSFNCVersionMinor"))
     assert sfnc == {VCX: (2, 4), GENERIC: (2, 7)}.get(name, (2, 3))
+
+
+VCX_EVENTS = (
+    "DeviceTemperatureStatusChanged EventLost ExposureEnd ExposureStart FrameEnd FrameStart FrameTransferSkipped"
+    " GigEVisionError GigEVisionHeartbeatTimeout PrimaryApplicationSwitch Line0FallingEdge Line1FallingEdge"
+    " Line2FallingEdge Line0RisingEdge Line1RisingEdge Line2RisingEdge TransferBufferFull TransferBufferReady"
+    " TriggerOverlapped TriggerReady TriggerSkipped"
+)
+VCX_SEQUENCED = (
+    "ExposureTime CounterDuration CounterEventActivation CounterEventSource CounterResetSource ExposureMode Gain Height"
+    " OffsetX OffsetY TriggerMode UserOutputValue UserOutputValueAll Width"
+)
+VCX_SEQUENCER_SOURCES = "Counter1End Counter2End ExposureActive Line0 Line1 Line2 ReadoutActive Timer1End"
+"""Lists of the Baumer data sheet, whole."""
+
+
+def test_the_baumer_sheets_lists_both_ways() -> None:
+    """Nothing of the sheet is missing, and nothing is there that it does not name."""
+    assert sorted(entries(VCX, "EventSelector")) == sorted(VCX_EVENTS.split())
+    assert sorted(camera_of(VCX).family.sequenced) == sorted(VCX_SEQUENCED.split())
+    assert sorted(entries(VCX, "SequencerTriggerSource")) == sorted(["Off", *VCX_SEQUENCER_SOURCES.split()])
+    assert set(VCX_SEQUENCED.split()) <= set(camera_of(VCX).features.declared)
+
+
+CATEGORIES = {
+    IDS: "ChunkDataControl EventControl SequencerControl LUTControl AutoFunctionControl CounterAndTimerControl",
+    GENERIC: "SequencerControl LUTControl AutoFunctionControl ActionControl CustomDataControl",
+    ACE: "ActionControl CustomDataControl ImageProcessingControl",
+    VCX: "UserDefinedValueControl SoftwareSignalControl",
+}
+"""What a camera has nothing of, by category."""
+
+
+@pytest.mark.parametrize("name", CATEGORIES)
+def test_categories_that_a_camera_has_not(name: str) -> None:
+    there = {feature.category for feature in camera_of(name).features}
+    assert there.isdisjoint(CATEGORIES[name].split())
 
 
 # -- IDS ----------------------------------------------------------------------------------------------------
