@@ -14,6 +14,8 @@ SIZES = (
     *("SI_Maximum_Leader_Size", "SI_Payload_Transfer_Size", "SI_Payload_Final_Transfer1_Size"),
     *("SI_Payload_Final_Transfer2_Size", "SI_Maximum_Trailer_Size"),
 )
+_FIRST_LATER, SBRM_BYTES = 0x1E0, 0x44
+"""Of the ABRM, from where on hosts read while they stream; of the SBRM, its bytes."""
 _ID_AT, _LENGTH_AT, _COMMAND_AT, _STATUS_AT = 10, 8, 6, 4
 
 
@@ -174,7 +176,7 @@ class StuckRegisters(ControlFault):
         address = struct.unpack_from("<Q", command.scd)[0]
         if command.command_id == gencp.WRITEMEM_CMD and address == SIRM_ADDRESS + SIRM["SI_Control"].offset:
             self.enabled = bool(command.scd[8] & 1)
-        elif SBRM_ADDRESS <= address < SBRM_ADDRESS + 0x44 and self.enabled:
+        elif self.enabled and (address < _FIRST_LATER or SBRM_ADDRESS <= address < SBRM_ADDRESS + SBRM_BYTES):
             self.stuck = True  # who asks for this opens the camera anew
         return self.stuck and SIRM_ADDRESS <= address < SIRM_ADDRESS + SIRM_BYTES
 

@@ -31,14 +31,22 @@ _OTHERS = {
     ],
     "short-payload": ["short-payload:times=0", "short-payload:times=0,trailer=honest"],
     "block-id": ["block-id:nth=3,times=1", "block-id:times=0,where=trailer"],
+    "fall-back": ["fall-back:frame=2"],
+    "bus-reset": ["bus-reset:frame=2"],
+    "brown-out": ["brown-out:frame=2"],
     "yank": ["yank:frame=2,back_ms=200"],
     "slow-link": ["slow-link:mb_per_s=1"],
     "over-temperature": ["over-temperature:at_ms=0"],
 }
 EXAMPLES = {name: _OTHERS.get(name, [f"{name}:times=0"]) for name in FAULTS}
-BESIDES: dict[str, set[str]] = {"timestamp-restart": {"GENCP-ID-006"}}
+BESIDES: dict[str, set[str]] = {
+    "timestamp-restart": {"GENCP-ID-006"},
+    **{key: {"STREAM-007"} for key in ("eproto", "yank", "fall-back", "bus-reset", "brown-out")},
+}
 """Checks that are run with those that see a fault: some time has to pass first."""
 UNSEEN = {
     "slow-link": "200 frames fit into the memory of the camera: its losses are honest, and only figures change"
 }
 """Faults that no check fails for, and why that is right."""
+VANISHING = ("yank", "fall-back", "brown-out")
+"""Faults that end a run: the check that was at work says that the device vanished, the rest is skipped."""

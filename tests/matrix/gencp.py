@@ -187,6 +187,12 @@ def longest_refused(built: BuiltCamera) -> None:
     answered(status)(built)
 
 
+def latch_leaks(command: Command, packet: bytes) -> bytes | None:
+    if command is None or about(command) != (READ, 0x1F8, 4):
+        return None
+    return gencp.pack_ack(0, gencp.READMEM_ACK, command.request_id, b"\1\0\0\0")
+
+
 MUTANTS = [
     Mutant(
         "written 0",
@@ -312,7 +318,7 @@ MUTANTS = [
         "GENCP-RD-011",
         answered(lambda c, p: 0 if about(c)[0] == READ and about(c)[1] == 2**64 - 1 else None),
     ),
-    Mutant("latch value leaks", "GENCP-RD-013", overlay({0x1F8: b"\1\0\0\0"})),
+    Mutant("latch value leaks", "GENCP-RD-013", refusing(latch_leaks)),
     Mutant(
         "a bit flips every 500th read",
         "GENCP-RD-016",
