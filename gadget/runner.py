@@ -33,12 +33,14 @@ from gadget.usb.pcap import PcapWriter
 from gadget.usb.port import Port
 from gadget.user_set_file import UserSetFile
 from u3v.camera import Camera, Options
+from u3v.did_you_mean import hint
 from u3v.errors import Mistake
 from u3v.feature_set import KEPT
 from u3v.function import Function
 from u3v.gev.bootstrap import Address
 from u3v.gev.function import GevFunction
 from u3v.happenings import Happening
+from u3v.lines import UNDEFINED
 from u3v.model import USB, Model
 from u3v.usb3v.bootstrap import USB3_VISION, WireOptions
 from u3v.usb3v.function import UsbFunction
@@ -71,6 +73,7 @@ class CameraSpec:
     `clock`: one of gadget.time.simulated.CLOCKS, the same for all cameras of a bench.
     `defects`: row and column noise, hot pixels. `threads` render each frame. `scene_cache`: how many frames are
     rendered and then repeated in turn; 0: each frame is rendered. `gpio`: lines of the camera on pins of this board.
+    `undefined_level`: what lines make of volts between low and high: one of `u3v.lines.UNDEFINED`, or a seed.
     `model_files`: files of models besides the built-in ones. `faults`: what goes wrong on purpose. `real_bus`: the
     port is one of real hardware: nothing of a bus is modelled.
     """
@@ -96,6 +99,7 @@ class CameraSpec:
     model_files: tuple[Path, ...] = ()
     faults: tuple[Fault, ...] = ()
     real_bus: bool = False
+    undefined_level: str | int = "keep"
 
 
 @dataclass(slots=True)
@@ -145,6 +149,7 @@ def build_core(
         user_sets=store.load() if store is not None else {},
         save_user_sets=store.save if store is not None else None,
         advance_clock=advance_clock,
+        undefined_level=_undefined(spec.undefined_level),
     )
     power = PowerModel(model, speed=spec.speed, supply=spec.supply)
     camera = Camera(model, sensor.timing, power, wire, options)
@@ -219,6 +224,14 @@ def build(
         scene=scene,
     )
     return plug_usb(core, bus)
+
+
+def _undefined(level: str | int) -> str | int:
+    """Raises Mistake where lines cannot do that."""
+    if isinstance(level, str) and level not in UNDEFINED:
+        words = ", ".join(UNDEFINED)
+        raise Mistake(f"undefined_level {level!r}: one of {words}, or a number{hint(level, UNDEFINED)}")
+    return level
 
 
 def check_bus(model: Model, bus: BusSpec) -> None:

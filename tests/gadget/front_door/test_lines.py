@@ -9,6 +9,7 @@ import gadget
 from gadget import Bench, CameraError, CameraSpec, VirtualCamera
 from gadget.control.client import RemoteCamera
 from tests.gadget.control.rig import controlled
+from u3v.errors import Mistake
 
 SMALL = {"Width": 64, "Height": 32, "ExposureTime": 1000}
 LINE1 = {**SMALL, "TriggerMode": "On", "TriggerSource": "Line1"}
@@ -68,6 +69,17 @@ def test_what_is_wrong_is_said_in_one_line() -> None:
         assert camera.lines.troubles == ["Line1: 35 V, above 30 V: damaged"]
         camera.lines["Line1"].repair()
         assert not camera.lines["Line1"].damaged
+
+
+def test_what_an_undefined_level_is_can_be_said() -> None:
+    for undefined, level in (("low", False), ("high", True)):
+        with VirtualCamera("acA4096-40um", undefined_level=undefined) as camera:
+            camera.lines["Line1"].volts = 1.8
+            assert camera.lines["Line1"].level == level
+    with pytest.raises(
+        Mistake, match=r"^undefined_level 'hihg': one of keep, low, high, or a number, did you mean"
+    ):
+        VirtualCamera("acA4096-40um", undefined_level="hihg")
 
 
 def test_one_strobe_triggers_another_camera_at_the_same_instant_plus_its_latency() -> None:

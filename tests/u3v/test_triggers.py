@@ -1,0 +1,149 @@
+"""Latency, delay, queue, levels and widths of triggers, to the nanosecond."""
+
+import pytest
+
+from tests.u3v.models import ACE, GENERIC, IDS, VCX
+from tests.u3v.rig import PlainTiming, Room
+from u3v.camera import Camera
+from u3v.edges import Edge
+from u3v.features import Value
+from u3v.happenings import Happening
+from u3v.model import load_model
+from u3v.usb3v.bootstrap import USB3_VISION
+
+US, MS, S = 1_000, 1_000_000, 1_000_000_000
+ROWS = 32
+READOUT_NS = ROWS * 10 * US
+
+
+def ready(model: str, **settings: Value) -> tuple[Camera, list[tuple[str, int]]]:
+    """A camera that acquires and waits for triggers, and what happens from then on."""
+    camera = Camera(load_model(model), PlainTiming(), Room(), USB3_VISION)
+    for name, value in {"Width": 120, "Height": ROWS, "ExposureTime": 100.0, **settings}.items():
+        camera.features.set(name, value)
+    entry = camera.family.triggers["FrameStart"]
+    camera.features.set("TriggerMode", "On", TriggerSelector=entry)
+    camera.features.set("TriggerSelector", entry)
+    happened: list[tuple[str, int]] = []
+    camera.tick(0)
+    camera.acquisition.start(0)
+    camera.happenings.listen(lambda what, at_ns, _id: happened.append((what.value, at_ns)))
+    return camera, happened
+
+
+def at(happened: list[tuple[str, int]], what: Happening) -> list[int]:
+    return [at_ns for name, at_ns in happened if name == what.value]
+
+
+@pytest.mark.parametrize(("model", "latency_ns"), [(ACE, 0), (GENERIC, 0), (IDS, 0), (VCX, 97_700)])
+def test_the_latency_of_each_sheet(model: str, latency_ns: int) -> None:
+    camera, happened = ready(model)
+    for trigger_ns in (MS, 500 * MS + 37):
+        camera.tick(trigger_ns)
+        camera.inputs.software_trigger(trigger_ns)
+        camera.tick(trigger_ns + 400 * MS)
+        assert at(happened, Happening.EXPOSURE_START)[-1] == trigger_ns + latency_ns
+
+
+def test_the_longer_latency_is_that_of_the_readout_alone() -> None:
+    """During the exposure before it, and once it is over, it is the shorter one."""
+    begin_ns = MS + 97_700 + 100 * US
+    for trigger_ns, latency_ns in (
+        (
+            begin_ns - 50 * US,
+            None,
+        ),  # too early: the exposure it would start overlaps the readout of the first
+        (begin_ns + READOUT_NS - 1, 114_100),
+        (begin_ns + READOUT_NS, 97_700),
+    ):
+        camera, happened = ready(VCX)
+        for instant_ns in (MS, trigger_ns):
+            camera.tick(instant_ns)
+            camera.inputs.software_trigger(instant_ns)
+        camera.tick(S)
+        starts = at(happened, Happening.EXPOSURE_START)[1:]
+        assert starts == ([] if latency_ns is None else [trigger_ns + latency_ns])
+        assert len(at(happened, Happening.FRAME_START_OVERTRIGGER)) == (latency_ns is None)
+        assert len(at(happened, Happening.TRIGGER_OVERLAPPED)) == (latency_ns == 114_100)
+
+
+def test_up_to_256_triggers_wait_for_their_delay() -> None:
+    camera, happened = ready(VCX, TriggerDelay=2_000_000.0)
+    given = [MS + number * 500 * US for number in range(300)]
+    for trigger_ns in given:
+        camera.tick(trigger_ns)
+        camera.inputs.line_edge("Line0", Edge.RISING, trigger_ns)
+    camera.tick(5 * S)
+    starts = at(happened, Happening.EXPOSURE_START)
+    assert starts == [trigger_ns + 2 * S + 97_700 for trigger_ns in given[:256]]
+    assert at(happened, Happening.FRAME_START_OVERTRIGGER) == given[256:]
+
+
+@pytest.mark.parametrize(
+    ("activation", "begin", "end"), [("RisingEdge", 24.0, 0.0), ("FallingEdge", 0.0, 24.0)]
+)
+def test_an_exposure_as_long_as_its_trigger(activation: str, begin: float, end: float) -> None:
+    """Not shorter than the shortest one; a trigger that comes before it is read out is missed."""
+    camera, happened = ready(ACE, ExposureMode="TriggerWidth")
+    camera.features.set("TriggerSource", "Line1", TriggerSelector="FrameStart")
+    camera.features.set("TriggerActivation", activation, TriggerSelector="FrameStart")
+    shortest_ns = round(camera.model.number("exposure_min_us") * 1000)
+    for at_us, volts in (
+        (0, end),
+        (1000, begin),
+        (4000, end),
+        (4001, begin),
+        (4002, end),
+        (9000, begin),
+        (9001, end),
+    ):
+        camera.inputs.apply("Line1", volts, at_us * US, 0)
+    camera.tick(S)
+    assert at(happened, Happening.EXPOSURE_START) == [1 * MS, 9 * MS]
+    assert at(happened, Happening.EXPOSURE_END) == [4 * MS, 9 * MS + max(shortest_ns, 1 * US)]
+    assert at(happened, Happening.FRAME_START_OVERTRIGGER) == [4001 * US]
+
+
+def test_an_open_exposure_ends_with_an_abort() -> None:
+    camera, happened = ready(ACE, ExposureMode="TriggerWidth")
+    camera.features.set("TriggerSource", "Line1", TriggerSelector="FrameStart")
+    camera.inputs.apply("Line1", 24.0, MS, 0)
+    camera.tick(2 * MS)
+    camera.acquisition.abort_command(2 * MS)
+    camera.inputs.apply("Line1", 0.0, 3 * MS, 2 * MS)
+    camera.tick(4 * MS)
+    assert at(happened, Happening.EXPOSURE_START) == [MS]
+    assert at(happened, Happening.EXPOSURE_END) == []
+    assert not camera.signals.of("ExposureActive")
+
+
+@pytest.mark.parametrize(
+    ("activation", "active", "idle"), [("LevelHigh", 24.0, 0.0), ("LevelLow", 0.0, 24.0)]
+)
+def test_frames_follow_each_other_while_the_level_lasts(activation: str, active: float, idle: float) -> None:
+    camera, happened = ready(ACE)
+    camera.features.set("TriggerSource", "Line1", TriggerSelector="FrameStart")
+    camera.inputs.apply("Line1", idle, 0, 0)
+    camera.tick(1)
+    camera.features.set("TriggerActivation", activation, TriggerSelector="FrameStart")
+    happened.clear()
+    for at_us, volts in ((5000, active), (6000, idle), (20_000, active), (20_500, idle)):
+        camera.inputs.apply("Line1", volts, at_us * US, 1)
+    camera.tick(S)
+    period_ns = camera.acquisition.period_ns()
+    first = list(range(5 * MS, 6 * MS, period_ns))
+    second = list(range(20 * MS, 20_500 * US, period_ns))
+    assert at(happened, Happening.EXPOSURE_START) == first + second
+
+
+@pytest.mark.parametrize("source", ["SoftwareSignal2", "Line3"])
+def test_only_the_chosen_source_triggers(source: str) -> None:
+    camera, happened = ready(ACE)
+    camera.features.set("TriggerSource", source, TriggerSelector="FrameStart")
+    for number, signal in enumerate(
+        ("SoftwareSignal1", "SoftwareSignal2", "Line1", "Line3", "Counter1End"), 1
+    ):
+        camera.tick(number * 100 * MS)
+        camera.inputs.signal(signal, number * 100 * MS)
+    camera.tick(S)
+    assert at(happened, Happening.EXPOSURE_START) == [{"SoftwareSignal2": 200, "Line3": 400}[source] * MS]
