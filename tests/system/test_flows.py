@@ -40,11 +40,17 @@ def pylon_flows(*names: str) -> list[dict[str, Any]]:
 
 def test_pylons_own_flows() -> None:
     """Chunks, but for the frames that pylon withholds from cameras it does not know; files; user sets."""
-    chunks, files, sets, sequencer = pylon_flows("chunks", "files", "user_sets", "sequencer")
+    chunks, events, files, sets, sequencer = pylon_flows(
+        "chunks", "events", "files", "user_sets", "sequencer"
+    )
     assert len(chunks["frames"]) >= 0.85 * 40
     for frame in chunks["frames"]:
         assert frame["Timestamp"] == frame["timestamp"]
         assert (frame["ExposureTime"], frame["Gain"], frame["has_crc"]) == (1234.0, 3.0, True)
+    assert len(events["ids"]) >= 40 and events["ids"] == list(range(len(events["ids"])))
+    assert len(set(events["stamps"])) == len(events["stamps"]) and events["stamps"] == sorted(
+        events["stamps"]
+    )
     assert files["same"] and "FirmwareUpdate" in files["names"]
     assert (sets["gains"], sets["default"]) == ([0.0, 1.0, 2.0, 3.0], "UserSet2")
     assert len(sequencer["seen"]) >= 0.85 * 40

@@ -102,8 +102,47 @@ def sequencer(camera: pylon.InstantCamera) -> dict[str, object]:
     return {"times": times, "seen": seen}
 
 
+class Heard(pylon.CameraEventHandler):
+    """pylon's own event handler: it is told of a node whose event has come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values: list[tuple[str, int]] = []
+
+    def OnCameraEvent(self, camera: pylon.InstantCamera, provided_id: int, node: object) -> None:
+        name = node.GetNode().GetName()  # type: ignore[attr-defined]
+        self.values.append((name, node.GetValue()))  # type: ignore[attr-defined]
+
+
+def events(camera: pylon.InstantCamera) -> dict[str, object]:
+    """pylon's sample "Grab_CameraEvents": the end of each exposure, with the frame's id."""
+    heard = Heard()
+    for name in ("EventExposureEndFrameID", "EventExposureEndTimestamp"):
+        camera.RegisterCameraEventHandler(
+            heard,
+            name,
+            1,
+            pylon.RegistrationMode_Append,
+            pylon.Cleanup_None,
+            pylon.CameraEventAvailability_Mandatory,
+        )
+    camera.EventSelector.Value = "ExposureEnd"
+    camera.EventNotification.Value = "On"
+    camera.StartGrabbingMax(FRAMES)
+    while camera.IsGrabbing():
+        camera.RetrieveResult(60_000, pylon.TimeoutHandling_ThrowException).Release()
+    camera.EventNotification.Value = "Off"
+    for name in ("EventExposureEndFrameID", "EventExposureEndTimestamp"):
+        camera.DeregisterCameraEventHandler(heard, name)
+    return {
+        "ids": [value for name, value in heard.values if name.endswith("FrameID")],
+        "stamps": [value for name, value in heard.values if name.endswith("Timestamp")],
+    }
+
+
 FLOWS: dict[str, Callable[[pylon.InstantCamera], dict[str, object]]] = {
     "chunks": chunks,
+    "events": events,
     "files": files,
     "sequencer": sequencer,
     "user_sets": user_sets,
@@ -112,6 +151,7 @@ FLOWS: dict[str, Callable[[pylon.InstantCamera], dict[str, object]]] = {
 
 def main() -> None:
     camera = pylon.InstantCamera(pylon.TlFactory.GetInstance().CreateFirstDevice())
+    camera.GrabCameraEvents.Value = True
     camera.Open()
     camera.Width.Value, camera.Height.Value = 640, 480
     for name in sys.argv[1:]:
