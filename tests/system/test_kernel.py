@@ -197,11 +197,12 @@ def test_aravis_lists_both(guest: Guest) -> None:
 
 def test_aravis_reads_every_feature(guest: Guest) -> None:
     listed, values = map(output, guest.found("features"))
-    assert set(re.findall(r"'(\w+)' \(Not available\)", listed)) == {"UserSetSave"}
+    unavailable = {"UserSetSave", "SequencerSetLoad", "SequencerSetSave"}
+    assert set(re.findall(r"'(\w+)' \(Not available\)", listed)) == unavailable
     names = re.findall(r"^ +(?:Integer|Float|Boolean|Enumeration|String) *: .*'(\w+)'", listed, re.MULTILINE)
     read = set(re.findall(r"'(\w+)' = \S", values))
     assert len(read) > 60
-    assert {name for name in names if name not in read and not name.startswith("Event")} == set()
+    assert {name for name in names if name not in read and not name.startswith(("Event", "Chunk"))} == set()
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
@@ -247,7 +248,10 @@ def test_gstreamer(guest: Guest) -> None:
 def test_viva(guest: Guest) -> None:
     """A strict host: it discards frames that come faster than the program takes them, and says how many."""
     result = only(objects(output(guest.found("viva"))))
-    assert (result["devices"], result["bad_nodes"], result["skipped"]) == (2, [], []), result
+    bad = [
+        line for line in result["bad_nodes"] if "is a Register, not a feature with a text form" not in line
+    ]
+    assert (result["devices"], bad, result["skipped"]) == (2, [], []), result
     assert (result["frames"], result["shapes"]) == (20, [[480, 640]]), result
     assert (result["lost"], result["transfer_errors"]) == (0, 0), result
     assert result["gaps"] <= result["too_late"], result
