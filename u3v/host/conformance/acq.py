@@ -359,7 +359,7 @@ def delay(camera: Camera) -> None:
                     before = camera.latch()
                     shot = one_each(camera, stream, 1)[0]
                     late.append(shot.timestamp - before)
-            delays[wanted_us] = sorted(late)[2]
+            delays[wanted_us] = min(late)  # the host was late with the others
         grown_us = (delays[10_000.0] - delays[0.0]) / 1000
         camera.run.note(f"10 ms of TriggerDelay delay the exposure by {grown_us / 1000:.3f} ms")
         expect(abs(grown_us - 10_000) <= 1000, f"TriggerDelay 10 ms delays by {grown_us / 1000:.3f} ms")

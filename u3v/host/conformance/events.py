@@ -153,7 +153,7 @@ def event_id(camera: Camera, event: str) -> int | None:
 def acquire(camera: Camera, events: Events, count: int = 5) -> tuple[list[Shot], list[Message]]:
     """Frames, and the messages of their acquisition: requests for those are queued before it."""
     events.post(QUEUED)
-    with streaming(camera) as stream:
+    with streaming(camera, depth=max(count, 2)) as stream:
         shots = stream.shots(count)
     return shots, events.all()
 

@@ -19,6 +19,7 @@ from u3v.host.conformance.context import Context
 from u3v.host.conformance.declare import INFO, SHOULD, Phase, check
 from u3v.host.conformance.streaming import (
     LEADER,
+    PATIENCE_MS,
     TRAILER,
     Shot,
     Stream,
@@ -65,7 +66,7 @@ def starts(camera: Camera) -> None:
 
 def mid_frame(camera: Camera, stream: Stream) -> bytes:
     """The leader of a frame that is on its way, with nothing of its payload fetched."""
-    leader = camera.bytes_on(camera.run.stream_in, stream.plan.leader, 3000)
+    leader = camera.bytes_on(camera.run.stream_in, stream.plan.leader, PATIENCE_MS)
     expect(leader is not None and leader[:4] == LEADER, f"no leader: {(leader or b'')[:52].hex(' ')}")
     return leader or b""
 

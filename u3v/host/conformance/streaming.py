@@ -20,6 +20,8 @@ from u3v.host.registers import SI_CONTROL, SI_MAX_LEADER
 LEADER, TRAILER = b"U3VL", b"U3VT"
 IMAGE, IMAGE_WITH_CHUNKS, CHUNKS, GENDC = 0x0001, 0x4001, 0x4000, 0x1001
 LEADER_BYTES, TRAILER_BYTES, CHUNK_TRAILER_BYTES = 52, 32, 36
+PATIENCE_MS = 15_000
+"""How long a frame that is due may take: for the first one some cameras have to get ready. No limit of a check."""
 MANY = 4096
 """Transfers of one frame that are asked for at most: a plan may announce four thousand million."""
 
@@ -147,7 +149,7 @@ class Stream:
         self.camera.execute(command)
         self.acquiring = False
 
-    def shot(self, timeout_ms: int = 3000) -> Shot | None:
+    def shot(self, timeout_ms: int = PATIENCE_MS) -> Shot | None:
         """The next frame; None where none begins in time. Fails where one does not end."""
         while len(self._posted) < self.depth:
             self.post()
@@ -171,7 +173,7 @@ class Stream:
         shot.at_ns = (shot.at_ns[0], self.camera.now_ns())
         return shot
 
-    def shots(self, count: int, timeout_ms: int = 3000) -> list[Shot]:
+    def shots(self, count: int, timeout_ms: int = PATIENCE_MS) -> list[Shot]:
         """That many frames; fails where fewer come."""
         found: list[Shot] = []
         while len(found) < count:
@@ -205,12 +207,12 @@ class Stream:
         """With no request queued: read on until a leader has gone by, then the rest of its frame."""
         room = round_up(max(self.plan.leader, 1 << 16), self.camera.packet)
         for _ in range(most):
-            data = self.camera.bytes_on(self.camera.run.stream_in, room, 3000)
+            data = self.camera.bytes_on(self.camera.run.stream_in, room, PATIENCE_MS)
             if data is None:
                 fail("nothing more comes")
             if data[:4] == LEADER:
                 for size in (*islice(self.plan.transfers(), MANY), self.plan.trailer):
-                    self.camera.bytes_on(self.camera.run.stream_in, size, 3000)
+                    self.camera.bytes_on(self.camera.run.stream_in, size, PATIENCE_MS)
                 return
         fail(f"no leader in {most} transfers")
 
