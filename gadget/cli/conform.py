@@ -87,7 +87,7 @@ def conform_command(
     served over USB/IP and asked in real time. Ctrl-C ends the run and still writes the reports.
     """
     from gadget.tools.conformance.progress import progress
-    from gadget.tools.conformance.report import as_json, camera_facts, load, summary
+    from gadget.tools.conformance.report import as_json, load, summary
     from u3v.host.conformance.context import Context, Level
     from u3v.host.conformance.families import all_checks
     from u3v.host.conformance.run import Run, select
@@ -104,8 +104,9 @@ def conform_command(
     with _route(ctx, target, options, words) as route:
         run = Run(Context(route, Level(level)), chosen)
         with progress(len(chosen)) as show:
-            complete = _all_of(run, show)
-        report = as_json(run, camera_facts(run.context), complete=complete, started=started)
+            camera: dict[str, str] = {}
+            complete = _all_of(run, show, camera)
+        report = as_json(run, camera, complete=complete, started=started)
     for line in summary(report, before):
         click.echo(line)
     for word in words:
@@ -114,10 +115,14 @@ def conform_command(
     sys.exit(report["exit_code"])
 
 
-def _all_of(run: "Run", show: "Progress") -> bool:
-    """Run the checks; whether nobody interrupted it."""
+def _all_of(run: "Run", show: "Progress", camera: dict[str, str]) -> bool:
+    """Run the checks; whether nobody interrupted it. `camera` gets who it is, while it is there."""
+    from gadget.tools.conformance.report import camera_facts
+
     try:
         for outcome in run.outcomes():
+            if not camera:
+                camera.update(camera_facts(run.context))
             show(outcome)
     except KeyboardInterrupt:
         click.echo("u3v: interrupted: the report has what was done so far", err=True)

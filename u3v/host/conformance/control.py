@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from u3v.host.bus import HostBus
 from u3v.host.conformance import packets
 from u3v.host.conformance.declare import Failed, Skipped
-from u3v.host.conformance.endpoint0 import Requests
+from u3v.host.conformance.endpoint0 import Evidence, Requests
 from u3v.host.conformance.journal import Exchange, Journal
 from u3v.host.conformance.packets import HEAD_BYTES, Ack
 from u3v.host.conformance.route import Route
@@ -72,7 +72,9 @@ class Control(Requests):
         """A bulk OUT with these bytes. Raises Failed where the camera does not take them."""
         self._need_channel()
         reply = self.bulk_out(self.control_out, packet)
-        if not reply.ok:
+        if reply.ok:
+            self.page.evidence[-1] = Evidence("command", bytes(packet), packets.describe_command(packet))
+        else:
             if reply.stalled:
                 self.journal.stalls.append((self.check, self.control_out))
             raise Failed(f"{packets.describe_command(packet)}: {reply.error}")
@@ -83,7 +85,9 @@ class Control(Requests):
         sent_ns = self.now_ns()
         reply = self.bulk_in(self.control_in, room or self.max_ack_bytes, timeout_ms or self._patience_ms)
         if reply.ok:
-            return Ack(reply.data, sent_ns, self.now_ns())
+            ack = Ack(reply.data, sent_ns, self.now_ns())
+            self.page.evidence[-1] = Evidence("answer", ack.raw, str(ack))
+            return ack
         if reply.error == "no answer":
             return None
         if reply.stalled:
@@ -99,7 +103,6 @@ class Control(Requests):
         made = Exchange(packet, self.check, self.now_ns(), due)
         self.journal.exchanges.append(made)
         self.send(packet)
-        self.show("command", packet, packets.describe_command(packet))
         request_id = int.from_bytes(packet[10:12], "little") if len(packet) >= HEAD_BYTES else -1
         pending: tuple[Ack, ...] = ()
         while len(pending) < MAX_PENDING and len(made.strays) < MAX_STRAYS:
@@ -110,7 +113,6 @@ class Control(Requests):
                 raise
             if came is None:
                 return None
-            self.show("answer", came.raw, str(came))
             if came.whole and request_id >= 0 and came.request_id != request_id:
                 made.strays += (came,)
             elif came.whole and came.command == packets.PENDING_ACK and came.status == 0:
