@@ -99,6 +99,7 @@ class Port:
         for at_ns, action in due:
             self._serve(at_ns, now_ns)  # however late the loop comes, what was due before happens before
             action(now_ns)
+            self._serve(at_ns, now_ns)
         self._serve(now_ns, now_ns)
 
     def _serve(self, due_ns: int, now_ns: int) -> None:

@@ -45,7 +45,8 @@ BESIDES: dict[str, set[str]] = {
 }
 """Checks that are run with those that see a fault: some time has to pass first."""
 UNSEEN = {
-    "slow-link": "200 frames fit into the memory of the camera: its losses are honest, and only figures change"
+    "slow-link": "200 frames fit into the memory of the camera, so its losses are honest and only figures change",
+    "slow-frames": "a period above the response time is legal, and only figures change",
 }
 """Faults that no check fails for, and why that is right."""
 VANISHING = ("yank", "fall-back", "brown-out")

@@ -121,3 +121,32 @@ def test_a_camera_is_not_plugged_into_a_supply_that_does_not_carry_it() -> None:
     one.port.power.surround(time.now_ns, supply_v=5.0)
     one.port.replug(time.now_ns)
     assert one.port.on_bus
+
+
+@pytest.mark.parametrize("late_ns", [0, SECOND])
+def test_a_short_sag_drops_a_camera_however_late_the_loop_comes(late_ns: int) -> None:
+    """What was planned for two instants is done in their order, with what follows from the first in between."""
+    time, (one,) = rig([MODEL], "5gbps")
+    time.advance(SECOND)
+    power, port = one.port.power, one.port
+    port.at(time.now_ns + 10, lambda now_ns: power.surround(now_ns, supply_v=3.0))
+    port.at(time.now_ns + 50_000_000, lambda now_ns: power.surround(now_ns, supply_v=5.0))
+    if late_ns:
+        time.now_ns += late_ns
+        port.service(time.now_ns)
+    else:
+        time.advance(100_000_000)
+    assert (port.drops, port.on_bus) == (1, False)
+    time.advance(BACK_NS)
+    assert port.on_bus
+
+
+def test_a_cable_that_keeps_its_power_keeps_the_settings() -> None:
+    time, (one,) = rig([MODEL], "5gbps", Gain=6.0)
+    one.port.unplug(time.now_ns, keeps_power=True)
+    assert not one.port.on_bus
+    one.port.replug(time.now_ns)
+    assert one.port.on_bus and one.camera.features.get("Gain") == 6.0
+    one.port.unplug(time.now_ns)
+    one.port.replug(time.now_ns)
+    assert one.camera.features.get("Gain") == 0.0
