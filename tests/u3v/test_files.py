@@ -15,7 +15,7 @@ from u3v.firmware import build_firmware, read_firmware
 FILES = {
     ACE: "UserData UserSet1 UserSet2 UserSet3 FirmwareUpdate",
     IDS: "FirmwareUpdate",
-    VCX: "UserSet1 UserSet2 UserSet3",
+    VCX: "LUTLuminance UserSet1 UserSet2 UserSet3",
     GENERIC: "UserFile UserSet0 UserSet1",
 }
 
