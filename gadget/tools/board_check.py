@@ -15,7 +15,6 @@ from u3v.wire.usb import Speed
 
 MODEL = "acA4096-40um"
 """Whose descriptors are tried; all models have the same."""
-PARAMETER = Path("/sys/module/usb_f_fs/parameters/class_specific")
 BOARD = Path("/proc/device-tree/model")
 THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
 ENDPOINTS = "3 IN, 1 OUT"

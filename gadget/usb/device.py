@@ -2,8 +2,8 @@
 
 Every transport talks to this object in requests (URBs): `submit`, `cancel`, and answers through the
 `on_complete` callback, each exactly once. `service(now_ns)` is called after every event and at
-`next_wakeup_ns()`. Not thread safe: one loop owns it. A transport whose kernel answers endpoint 0 itself does
-not use it: such a one talks to the `Function` directly.
+`next_wakeup_ns()`. Not thread safe: one loop owns it. Where a kernel answers endpoint 0 itself, the
+places in its queues are the requests (`gadget.udc.queues`).
 
 `observers` hear of each request: `("S", urb, now_ns)` when it comes, `("C", urb, now_ns)` when it has ended.
 `wrappers` stand between the transport and the device and may end a request themselves (see `faults`).
