@@ -77,7 +77,7 @@ class Check:
     """A check's declaration. `clause` is what it rests on; `needs` are keys of NEEDS.
 
     `at_start` runs before all checks; what it returns is in `Context.kept` under the check's id.
-    `body` is None where the check is not built, and `unbuilt` says why.
+    `body` is None where the check is not built, and `unbuilt` says why. `withheld`: why this run leaves it out.
     """
 
     id: str
@@ -91,6 +91,7 @@ class Check:
     body: Body | None
     at_start: AtStart | None = None
     unbuilt: str = ""
+    withheld: str = ""
 
     @property
     def family(self) -> str:

@@ -7,7 +7,7 @@ skipped with that reason.
 
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from u3v.did_you_mean import hint
@@ -19,6 +19,7 @@ from u3v.host.conformance.endpoint0 import Evidence, Page
 
 PASS, FAIL, SKIP, ERROR = "pass", "fail", "skip", "error"
 GONE = "the device vanished"
+LASTING = "changes something for good, or resets the camera: only with --destructive"
 QUICK_FAMILIES = ("USB-DESC", "USB-CFG", "USB-BOS", "USB-STR", "U3V-DESC")
 QUICK_PREFIX = "BOOT-"
 
@@ -85,6 +86,8 @@ class Run:
         context.page, context.check = Page(), each.id
         if each.body is None:
             return Outcome(each, SKIP, f"not built: {each.unbuilt}")
+        if each.withheld:
+            return Outcome(each, SKIP, each.withheld)
         if self.vanished:
             return Outcome(each, SKIP, GONE)
         started_ns = context.now_ns()
@@ -143,7 +146,7 @@ class Run:
 def select(
     checks: Iterable[Check], level: Level, only: Iterable[str] = (), *, destructive: bool = False
 ) -> list[Check]:
-    """The checks of a level, of these patterns (such as GENCP-*), lasting ones only where that is wanted.
+    """The checks of a level, of these patterns (such as GENCP-*); lasting ones are withheld where not wanted.
 
     Raises Mistake for a pattern that fits no check.
     """
@@ -157,9 +160,10 @@ def select(
             )
     return [
         each
+        if destructive or each.trace is not Trace.LASTING
+        else replace(each, withheld=LASTING, at_start=None)
         for each in known
         if (not patterns or any(fnmatchcase(each.id, pattern) for pattern in patterns))
-        and (destructive or each.trace is not Trace.LASTING)
         and (level is not Level.QUICK or patterns or is_quick(each))
     ]
 
