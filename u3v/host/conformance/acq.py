@@ -351,7 +351,7 @@ def too_early(camera: Camera) -> None:
 def delay(camera: Camera) -> None:
     camera.need("TriggerDelay")
     with triggered(camera):
-        delays = {}
+        delays, jitter_us = {}, 0.0
         for wanted_us in (0.0, 10_000.0):
             with camera.settings(TriggerDelay=wanted_us), streaming(camera) as stream:
                 late = []
@@ -360,9 +360,13 @@ def delay(camera: Camera) -> None:
                     shot = one_each(camera, stream, 1)[0]
                     late.append(shot.timestamp - before)
             delays[wanted_us] = min(late)  # the host was late with the others
+            jitter_us = max(jitter_us, (sorted(late)[2] - min(late)) / 1000)
         grown_us = (delays[10_000.0] - delays[0.0]) / 1000
         camera.run.note(f"10 ms of TriggerDelay delay the exposure by {grown_us / 1000:.3f} ms")
-        expect(abs(grown_us - 10_000) <= 1000, f"TriggerDelay 10 ms delays by {grown_us / 1000:.3f} ms")
+        expect(
+            abs(grown_us - 10_000) <= 1000 + jitter_us,
+            f"TriggerDelay 10 ms delays by {grown_us / 1000:.3f} ms",
+        )
 
 
 @camera_check(
