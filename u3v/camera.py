@@ -179,6 +179,7 @@ class Camera:
 
     def pixels_ready(self, ready: bool, now_ns: int) -> None:
         """Whoever renders needs time before the first frame: until then the sensor starts up, and exposes nothing."""
+        self.tick(now_ns)  # what was not exposed meanwhile is not made up for
         self._is_ready = ready
         self.tick(now_ns)
 

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from gadget.time.signals import woken_by_signals
 from gadget.time.slices import SHORT_NS, ask_for_slices
 from gadget.time.waiting import READ as READ
 from gadget.time.waiting import WRITE as WRITE
@@ -60,8 +61,9 @@ class Loop:
     def run(self) -> None:
         """Serve until `stop()`."""
         ask_for_slices(SHORT_NS)
-        while not self.stopping:
-            self.step()
+        with woken_by_signals(self._wake_write.fileno()):
+            while not self.stopping:
+                self.step()
         self.stopping = False
 
     def step(self, timeout_s: float | None = None) -> None:

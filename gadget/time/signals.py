@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 
 
@@ -21,3 +22,17 @@ def handled(numbers: Iterable[signal.Signals], handler: Callable[[int, object], 
     finally:
         for number, old in ours.items():
             signal.signal(number, old)
+
+
+@contextlib.contextmanager
+def woken_by_signals(descriptor: int) -> Iterator[None]:
+    """Have every signal write to this non-blocking descriptor. One that comes in the instant before the main thread
+    begins to wait, or to another thread, would else be looked at when something else happens, which may be never."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)

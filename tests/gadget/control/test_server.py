@@ -159,6 +159,8 @@ def test_nothing_that_arrives_ends_the_camera(raw: Raw, caplog: pytest.LogCaptur
 
 
 def test_supply_and_heat_and_cable(raw: Raw) -> None:
+    raw.result("unplug")  # whatever other tests have left: no reset is still to come
+    raw.result("replug")
     assert "brown-out" in raw.result("supply", volts=4)["fault"]
     assert raw.result("wait_for", what="unplugged", timeout_s=20) == {"what": "unplugged"}
     raw.result("supply", volts=5)
