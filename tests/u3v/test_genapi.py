@@ -165,6 +165,7 @@ SFNC = {
     "IInteger": "WidthMax Width Height OffsetX OffsetY SensorWidth SensorHeight HeightMax BinningHorizontal "
     "BinningVertical PixelDynamicRangeMin PixelDynamicRangeMax AcquisitionFrameCount AcquisitionBurstFrameCount "
     "DeviceSFNCVersionMajor DeviceSFNCVersionMinor DeviceSFNCVersionSubMinor DeviceLinkSpeed PayloadSize "
+    "DeviceTLVersionMajor DeviceTLVersionMinor DeviceGenCPVersionMajor DeviceGenCPVersionMinor "
     "DeviceLinkThroughputLimit DeviceLinkCurrentThroughput TimestampLatchValue TLParamsLocked EventTest "
     "EventExposureEnd EventExposureEndTimestamp EventExposureEndFrameID EventFrameTriggerMissed ChunkWidth "
     "ChunkHeight ChunkOffsetX ChunkOffsetY ChunkTimestamp ChunkFrameID ChunkLineStatusAll ChunkCounterValue "

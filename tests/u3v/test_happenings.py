@@ -48,6 +48,8 @@ def test_the_life_of_a_frame_in_order() -> None:
         Happening.ACQUISITION_START,
         Happening.FRAME_START,
         Happening.EXPOSURE_START,
+        Happening.TIMER1_START,  # its source, until a host says otherwise
+        Happening.TIMER1_END,
         Happening.EXPOSURE_END,
         Happening.FRAME_END,
         Happening.ACQUISITION_END,

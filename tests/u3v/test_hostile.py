@@ -83,6 +83,12 @@ def forget(urb: Urb) -> None:
     urb.take_chunks()
 
 
+PENDING_ACK = b"\x05\x08\x04\x00"
+"""Its id and the length of what follows: a refused command 0804 has that id, too."""
+RESPONSE_NS = 300 * MS
+"""Maximum_Device_Response_Time: until then an acknowledge comes, or a PENDING_ACK."""
+
+
 class Attacker:
     """One camera on a device, and everything a host can do to it."""
 
@@ -138,18 +144,24 @@ class Attacker:
             assert self.is_unchanged
             return
         assert status == OK
-        ack = Urb(CONTROL_IN, 1024)
         raw = bytearray()
 
         def keep(urb: Urb) -> None:
             raw.extend(b"".join(urb.take_chunks()) if urb is ack else b"")
 
-        self.device.on_complete = keep
-        status = self.submit(ack)
         due = len(packet) >= 12 and packet[:4] == b"U3VC" and bool(packet[5] & 0x40)
-        if status is None and due:
-            self.wait(25 * MS)  # saving takes 20 ms
-            status = None if ack.status == 1 else ack.status
+        self.device.on_complete = keep
+        patience_ns = RESPONSE_NS
+        while True:
+            raw.clear()
+            ack = Urb(CONTROL_IN, 1024)
+            status = self.submit(ack)
+            if status is None and due:
+                self.wait(patience_ns)
+                status = None if ack.status == 1 else ack.status
+            if raw[6:10] != PENDING_ACK:
+                break
+            patience_ns = int.from_bytes(raw[14:16], "little") * MS
         self.device.on_complete = forget
         if status == EPIPE:
             return
@@ -296,11 +308,15 @@ def assert_streams(function: UsbFunction) -> None:
     host = Host(function=function)
     camera = function.camera
     camera.frames.memory_bytes = 64 << 20
+    if camera.features.get("SequencerMode") == "On":  # while it is being configured it cannot be
+        host.set("SequencerMode", "Off")
     host.set("TriggerSelector", "FrameBurstStart")
     host.set("TriggerMode", "Off")
     host.set("TriggerSelector", "FrameStart")
     host.set("TriggerMode", "Off")
     for name, value in (
+        ("SequencerConfigurationMode", "Off"), ("ExposureAuto", "Off"), ("GainAuto", "Off"),
+        ("ExposureMode", "Timed"), ("ChunkModeActive", False),
         ("BinningHorizontal", 1), ("BinningVertical", 1), ("OffsetX", 0), ("OffsetY", 0), ("Width", 40),
         ("Height", 30), ("PixelFormat", "Mono8"), ("AcquisitionMode", "Continuous"), ("ExposureTime", 100.0),
         ("AcquisitionFrameRateEnable", False),
