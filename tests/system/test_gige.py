@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.programs import CLIENTS, SYSTEM_PYTHON, U3V, end, need, need_aravis, start
+from tests.system.programs import CLIENTS, SYSTEM_PYTHON, U3V, end, lacking, need, need_aravis, start
 
 BASLER, BAUMER = "127.0.0.1", "127.0.0.2"
 FRAMES = 50
@@ -92,10 +92,22 @@ def test_a_full_frame(cameras: subprocess.Popen[str]) -> None:
 def test_tshark_understands_the_control_channel(cameras: subprocess.Popen[str], tmp_path: Path) -> None:
     need("tcpdump", "tshark")
     file = tmp_path / "gvcp.pcap"
-    if os.geteuid() == 0:
-        dump = ["tcpdump", "-i", "lo", "-U", "-Z", "root", "-w", str(file), "udp", "port", "3956"]
-    else:
-        dump = ["unshare", "-Ur", "true"]
+    if os.geteuid() != 0:
+        lacking("root, which tcpdump needs")
+    dump = [
+        "tcpdump",
+        "-i",
+        "lo",
+        "--immediate-mode",
+        "-U",
+        "-Z",
+        "root",
+        "-w",
+        str(file),
+        "udp",
+        "port",
+        "3956",
+    ]
     capture = subprocess.Popen(dump, stderr=subprocess.PIPE, text=True)
     assert capture.stderr is not None and "listening" in capture.stderr.readline()
     client("--camera", BASLER, "--count", 2, "--size", 64, 48)
