@@ -212,7 +212,7 @@ def test_aravis_frames(guest: Guest, mode: str) -> None:
         assert (result["roi"], result["format"]) == (case["roi"], case["format"])
         check_aravis([result], case["count"])
         assert result["sizes"] == [result["payload"]]
-        assert result["different"] == 4
+        assert result["different"] == min(4, case["count"])
 
 
 def test_aravis_starts_and_stops_many_times(guest: Guest) -> None:
