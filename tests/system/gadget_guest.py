@@ -97,14 +97,13 @@ def streaming() -> Iterator["subprocess.Popen[str]"]:
 
 
 def body(times: int) -> Found:
-    """The test body of any transport: sizes and formats in both modes, starts and stops, clients that are killed."""
+    """The test body of any transport: sizes and formats, starts and stops, clients that are killed."""
     cases = os.environ["CASES"]
     return {
         "cameras": cameras(),
         "lsusb": ran(["lsusb", "-v", "-d", "2676:"]),
         "listed": ran(["arv-tool-0.8"]),
         "sync": ran(aravis("--mode", "sync", "--cases", cases), 3 * PATIENCE_S),
-        "async": ran(aravis("--mode", "async", "--cases", cases), 3 * PATIENCE_S),
         "streams": ran(aravis("--count", "2", *SMALL, "--runs", str(times)), 2 * PATIENCE_S),
         "restarts": ran(aravis("--count", "2", *SMALL, "--restarts", str(times)), 2 * PATIENCE_S),
         "killed": ran(
@@ -125,7 +124,6 @@ def gadgetfs(times: int) -> Found:
     before = len(kernel_messages())
     with gadget("--backend", "gadgetfs") as program:
         found = body(times)
-        found["events"] = ran([sys.executable, str(CLIENTS_DIR / "event_client.py")])
         found["ended"] = stopped(program, signal.SIGINT)
     return found | {"kernel": messages_since(before), "left": left()}
 
