@@ -109,6 +109,14 @@ def check_frames(results: list[Any], count: int) -> None:
     check_aravis([result | {"underruns": 0} for result in results], count)
 
 
+def check_frames_after(results: list[Any], count: int) -> None:
+    """After a host that ended in the middle of a frame: no kernel tells a gadget of it, so what is left of that frame
+    may come first. Aravis says that it is not whole, and never shows it."""
+    for result in results:
+        assert set(result["bad"]) <= {"missing-packets"} and result["failures"] <= 1, result
+        check_frames([result | {"bad": [], "failures": 0}], count)
+
+
 both = pytest.mark.parametrize("backend", ["functionfs", "gadgetfs"])
 SPEEDS = {"functionfs": ("5000", "3.20", "720mA"), "gadgetfs": ("480", "2.00", "500mA")}
 
@@ -161,7 +169,7 @@ def test_aravis_is_killed_and_opens_again(guests: Guests, backend: str) -> None:
     """No kernel tells a gadget of halts: who opens the camera anew finds nothing locked all the same."""
     results = objects(output(guests.found(backend)["killed"]))
     assert [result["killed"] for result in results[::2]] == [-9, -9]
-    check_frames(results[1::2], 10)
+    check_frames_after(results[1::2], 10)
 
 
 @both
@@ -179,12 +187,12 @@ def test_the_end_is_clean(guests: Guests, backend: str) -> None:
     ["after a reset", "after a clear-halt", "after a device reset", "after kill -9"],
 )
 def test_a_client_grabs_after(guests: Guests, backend: str, when: str) -> None:
-    check_frames([only(objects(output(guests.found(f"troubles_{backend}")[when])))], 10)
+    check_frames_after([only(objects(output(guests.found(f"troubles_{backend}")[when])))], 10)
 
 
 def test_a_client_grabs_after_a_rebind(guests: Guests) -> None:
     """Of a gadget in configfs; GadgetFS has nothing of the kind."""
-    check_frames([only(objects(output(guests.found("troubles_functionfs")["after a rebind"])))], 10)
+    check_frames_after([only(objects(output(guests.found("troubles_functionfs")["after a rebind"])))], 10)
 
 
 @both
