@@ -1,6 +1,9 @@
 """The camera as a USB gadget, on the kernel's dummy_hcd under User-Mode Linux: FunctionFS with scripts/f_fs's patch at
 SuperSpeed, GadgetFS as it comes at High-Speed. Two guests play the scenarios of gadget_guest.py at the same time; each
 test judges what one of them found.
+
+Not a part of the complete command yet, because one of several runs finds something new; run it by its name:
+`scripts/test tests/system/gadget_checks.py`.
 """
 
 import json
@@ -100,7 +103,10 @@ def only(results: list[Any]) -> Any:
 
 def warnings(kernel: list[str]) -> list[str]:
     """What the kernel says with urgency, apart from what a host says of cameras that go."""
-    return [line for line in kernel if int(line.split(",")[0]) & 7 <= 4]
+    ours = [
+        line for line in kernel if "(arv_uv_stream) did not claim interface" not in line
+    ]  # Aravis', after a reset
+    return [line for line in ours if int(line.split(",")[0]) & 7 <= 4]
 
 
 def check_frames(results: list[Any], count: int) -> None:
