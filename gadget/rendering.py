@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from frames.checksum import crc16
 from frames.metering import mean_share
 from frames.pool import FramePool
 from frames.scene_cache import SceneCache
@@ -121,11 +122,14 @@ class Renderer:
     def _render(self, exposure: Exposure, view: memoryview) -> None:
         failures: list[Exception] = []
         brightness: list[float] = []
+        checksums: list[int] = []
 
         def render() -> None:
             try:
                 self._render_into(view, exposure)
                 brightness.extend(measure(view, exposure.settings))
+                if exposure.tail is not None and exposure.tail.has_checksum:
+                    checksums.append(crc16(view[: exposure.settings.image_bytes]))
             except Exception as error:
                 failures.append(error)
 
@@ -134,7 +138,12 @@ class Renderer:
             for error in failures:
                 self._by.on_failure(error)
             self._camera.deliver(
-                exposure, view, now_ns, lost=bool(failures), brightness=next(iter(brightness), None)
+                exposure,
+                view,
+                now_ns,
+                lost=bool(failures),
+                brightness=next(iter(brightness), None),
+                pixels_crc=next(iter(checksums), None),
             )
             self._by.on_frame(now_ns)
             self._hand_out()

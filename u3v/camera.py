@@ -196,14 +196,16 @@ class Camera:
         *,
         lost: bool = False,
         brightness: float | None = None,
+        pixels_crc: int | None = None,
     ) -> None:
         """The bytes of a frame: `wire_bytes` of them, the image's filled, not to be changed while any view lives.
 
         `lost`: they could not be made, and are no image. `brightness`: their mean, 0 to 1, where `meter` asks for it.
+        `pixels_crc`: their CRC-16, where a tail has a checksum; None has it computed here.
         """
         self.at(now_ns)
         if exposure.tail is not None:
-            exposure.tail.write(data[: exposure.settings.wire_bytes])
+            exposure.tail.write(data[: exposure.settings.wire_bytes], pixels_crc)
         self.frames.fill(exposure, data.toreadonly(), now_ns, lost=lost)
         if brightness is not None and self.family.auto is not None:
             adjust(self, self.family.auto, exposure, brightness)

@@ -74,13 +74,15 @@ class ChunkTail:
     has_checksum: bool
     layout_id: int
 
-    def write(self, payload: memoryview) -> None:
-        """Fill the end of a frame's payload, whose pixels are there."""
+    def write(self, payload: memoryview, pixels_crc: int | None = None) -> None:
+        """Fill the end of a frame's payload, whose pixels are there. Megabytes of them take long: so their CRC can
+        come from elsewhere."""
         first = len(payload) - len(self.data)
         payload[first:] = self.data
         if self.has_checksum:
             at = len(payload) - _MARK_BYTES - 4
-            payload[at : at + 4] = struct.pack("<I", crc_hqx(payload[:at], 0))
+            begun = crc_hqx(payload[:first], 0) if pixels_crc is None else pixels_crc
+            payload[at : at + 4] = struct.pack("<I", crc_hqx(payload[first:at], begun))
 
 
 class ChunkData:

@@ -52,8 +52,15 @@ class WrittenTail(Protocol):
     def layout_id(self) -> int:
         """Changes with what the tail consists of."""
 
-    def write(self, payload: memoryview) -> None:
-        """Fill the end of a frame's payload (`wire_bytes`), once its pixels are there."""
+    @property
+    def has_checksum(self) -> bool:
+        """Whether it ends with a CRC-16 of all that is in front of it."""
+
+    def write(self, payload: memoryview, pixels_crc: int | None = None) -> None:
+        """Fill the end of a frame's payload (`wire_bytes`), once its pixels are there.
+
+        `pixels_crc`: the CRC-16 (polynomial 0x1021, from 0) of the pixels, where whoever made them has computed it.
+        """
 
 
 @dataclass(frozen=True, slots=True)

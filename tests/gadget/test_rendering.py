@@ -4,6 +4,8 @@ Who renders, where, and who hears of it is said when a renderer is made, and can
 """
 
 import hashlib
+import struct
+from binascii import crc_hqx
 
 import numpy as np
 import pytest
@@ -210,3 +212,26 @@ def test_repeated_frames_have_heads_of_their_own() -> None:
     assert len(set(stamps)) == 6 and stamps == sorted(stamps)
     pictures = [frame.pixels.tobytes() for frame in frames]
     assert pictures == pictures[:2] * 3 and pictures[0] != pictures[1]
+
+
+def test_the_checksum_of_the_pixels_comes_from_who_rendered_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Megabytes take long: in the camera's own thread only the chunks behind the pixels are left to do."""
+    seen = []
+
+    def counted(data: memoryview, start: int) -> int:
+        seen.append(len(data))
+        return crc_hqx(data, start)
+
+    monkeypatch.setattr("u3v.chunks.crc_hqx", counted)
+    camera = make_camera()
+    assert "PayloadCRC16" in {chunk.name for chunk in camera.chunks}
+    for name in ("Gain", "PayloadCRC16"):
+        camera.features.set("ChunkEnable", True, ChunkSelector=name)
+    camera.features.set("ChunkModeActive", True)
+    rig = Rig(camera)
+    rig.start()
+    rig.work()
+    payload = rig.frame().payload
+    (end,) = struct.unpack("<I", payload[-12:-8])
+    assert end == crc_hqx(payload[:-12], 0)
+    assert seen == [camera.settings.chunk_bytes - 12]

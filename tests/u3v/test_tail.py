@@ -26,8 +26,9 @@ class Counted:
 class Written:
     data: bytes
     layout_id: int = 1
+    has_checksum: bool = False
 
-    def write(self, payload: memoryview) -> None:
+    def write(self, payload: memoryview, pixels_crc: int | None = None) -> None:
         payload[IMAGE:] = self.data
 
 
