@@ -32,7 +32,7 @@ _TABLES.setflags(write=False)
 
 
 @kernel
-def _crc16(data: npt.NDArray[np.uint8], start: int, tables: npt.NDArray[np.uint16]) -> int:
+def _crc16(data: npt.NDArray[np.uint8], start: int, tables: npt.NDArray[np.uint16]) -> np.int64:
     """Eight bytes a step: their tables do not wait for each other."""
     crc = np.int64(start)
     whole = data.size & ~7
