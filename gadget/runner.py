@@ -7,7 +7,7 @@ several with their loop and the threads that render.
 import contextlib
 import logging
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -284,12 +284,12 @@ class LoopBench:
         self._wirings: list[Wiring] = []
         try:
             bus: Bus | None = None
-            self._load_engine(specs)
-            for index, spec in enumerate(specs):
-                serial = spec.serial or str(FIRST_SERIAL + index)
-                if bus is None and spec.bus is not None:
-                    bus = spec.bus.bus()
-                self._add(spec, serial, bus)
+            with _loaded_engine(specs):
+                for index, spec in enumerate(specs):
+                    serial = spec.serial or str(FIRST_SERIAL + index)
+                    if bus is None and spec.bus is not None:
+                        bus = spec.bus.bus()
+                    self._add(spec, serial, bus)
             if pcap is not None:
                 self._pcap = PcapWriter(pcap)
                 for index, built in enumerate(self.cameras):
@@ -388,23 +388,6 @@ class LoopBench:
             for c in self.cameras
         )
 
-    def _load_engine(self, specs: list[CameraSpec]) -> None:
-        """Have the sensor engine compiled before a host can ask for the first frame: once per machine, a minute."""
-        sizes = {(spec.model, spec.model_files) for spec in specs}
-        sensors = [find_model(name, files)[1] for name, files in sorted(sizes)]
-
-        def load() -> None:
-            for sensor in {sensor.colour: sensor for sensor in sensors}.values():
-                FrameSource(sensor, parse_scene("uniform"), seed=0, width=16, height=16).prepare()
-
-        with ThreadPoolExecutor(1, "load") as worker:
-            loading = worker.submit(load)
-            if wait([loading], PATIENCE_S).not_done:
-                print(
-                    "preparing the sensor engine (compiled once per machine) ...", file=sys.stderr, flush=True
-                )
-            loading.result()
-
     def _failed(self, error: Exception) -> None:
         """A frame could not be rendered: said once for each reason, and counted."""
         self.failures += 1
@@ -414,6 +397,25 @@ class LoopBench:
             print(f"u3v: a frame could not be rendered: {reason}", file=sys.stderr, flush=True)
             if not isinstance(error, SceneError):
                 log.error("a frame could not be rendered", exc_info=error)
+
+
+@contextlib.contextmanager
+def _loaded_engine(specs: list[CameraSpec]) -> Iterator[None]:
+    """Meanwhile load the sensor engine, so that it is there before a host can ask for the first frame. It is compiled
+    once per machine, which takes a minute."""
+    sizes = {(spec.model, spec.model_files) for spec in specs}
+    sensors = [find_model(name, files)[1] for name, files in sorted(sizes)]
+
+    def load() -> None:
+        for sensor in {sensor.colour: sensor for sensor in sensors}.values():
+            FrameSource(sensor, parse_scene("uniform"), seed=0, width=16, height=16).prepare()
+
+    with ThreadPoolExecutor(1, "load") as worker:
+        loading = worker.submit(load)
+        yield
+        if wait([loading], PATIENCE_S).not_done:
+            print("preparing the sensor engine (compiled once per machine) ...", file=sys.stderr, flush=True)
+        loading.result()
 
 
 def _nothing() -> None:

@@ -12,8 +12,8 @@ import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from uuid import UUID
-from xml.sax.saxutils import escape, quoteattr
 
 from u3v.chunks import Chunk
 from u3v.feature_set import FeatureSet
@@ -82,7 +82,7 @@ class _Register:
 
 
 def _tag(name: str, value: object) -> str:
-    return f"<{name}>{escape(str(value))}</{name}>"
+    return f"<{name}>{escape(str(value), quote=False)}</{name}>"
 
 
 def _number(value: float) -> str:
@@ -367,7 +367,7 @@ def build_xml(
         "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
         "xsi:schemaLocation": f"{NAMESPACE} {NAMESPACE}/GenApiSchema.xsd",
     }
-    opening = "\n  ".join(f"{key}={quoteattr(str(value))}" for key, value in attributes.items())
+    opening = "\n  ".join(f'{key}="{escape(str(value))}"' for key, value in attributes.items())
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f"<RegisterDescription\n  {opening}>\n{body}\n</RegisterDescription>\n"

@@ -21,6 +21,8 @@ from u3v.line_facts import LineFacts, read_lines
 from u3v.wire.pfnc import PIXEL_FORMATS
 from u3v.wire.usb import Identity
 
+_FOLDER = resources.files("u3v") / "models"
+
 FAMILIES = ("ace", "generic", "ids", "vcx")
 USB, GIGE = "USB3 Vision", "GigE Vision"
 WIRES = (USB, GIGE)
@@ -176,16 +178,18 @@ def _unique(maker: str, name: str, serial: str) -> int:
 
 def model_names() -> list[str]:
     """Names of the built-in models."""
-    return sorted(model.name for model in _built_in())
+    return sorted(_built_in(file_name).name for file_name in _file_names())
 
 
 def load_model(name: str, extra: Sequence[Model] = ()) -> Model:
     """A model by name, in any case: one of `extra`, or a built-in one. Raises Mistake with the nearest name."""
-    models = {model.name: model for model in _built_in()}
-    models |= {model.name: model for model in extra}
-    for known, model in models.items():
-        if known.lower() == name.lower():
+    for model in extra:
+        if model.name.lower() == name.lower():
             return model
+    file_name = name.lower().replace("-", "_") + ".toml"
+    if file_name in _file_names() and (model := _built_in(file_name)).name.lower() == name.lower():
+        return model
+    models = [*model_names(), *(model.name for model in extra)]
     raise Mistake(f"{name}: no such camera{hint(name, models)}; known: {', '.join(models)}")
 
 
@@ -326,12 +330,15 @@ _ORDERED = (
 )
 
 
-@lru_cache(maxsize=1)
-def _built_in() -> tuple[Model, ...]:
-    """The models that come with the package, in the order of their files."""
-    folder = resources.files("u3v") / "models"
-    texts = sorted((f.name, f.read_text("utf-8")) for f in folder.iterdir() if f.name.endswith(".toml"))
-    return tuple(load_text(text, path) for path, text in texts)
+def _file_names() -> list[str]:
+    """The models that come with the package. A file is named as its model: in small letters, hyphens as underscores."""
+    return [file.name for file in _FOLDER.iterdir() if file.name.endswith(".toml")]
+
+
+@lru_cache(maxsize=64)
+def _built_in(file_name: str) -> Model:
+    """One of them; reading them all takes a tenth of a second."""
+    return load_text((_FOLDER / file_name).read_text("utf-8"), file_name)
 
 
 def _text(path: str, key: str, value: object) -> str:

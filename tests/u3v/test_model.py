@@ -33,6 +33,13 @@ def refusal(text: str) -> str:
     return message.removeprefix("my.toml: ")
 
 
+def test_a_file_is_named_as_its_model() -> None:
+    """So that one model is found without reading all of them."""
+    files = (file.name for file in (resources.files("u3v") / "models").iterdir())
+    named = (name.lower().replace("-", "_") + ".toml" for name in model_names())
+    assert sorted(named) == sorted(files)
+
+
 def test_the_printed_facts() -> None:
     """Basler's data sheet: 4112 x 2176 pixels (default 4096 x 2168), 42.7 fps, 3.6 W."""
     model = load_model("acA4096-40um")
