@@ -2,36 +2,37 @@
 
     Mutant("any index answered", "USB-CFG-005", answer((0x80, 6, ...), lambda data, urb: data or CONFIGURATION))
 
-Wrappers stand where faults stand: `describe` changes descriptors, `answer` what endpoint 0 answers, `Acks` commands
-and acknowledges, `Frames` leaders, payloads and trailers, `Events` event messages. The camera knows nothing of it.
+Wrappers stand where faults stand: `describe` changes descriptors, `answer` what endpoint 0 answers (`usb_rig`), `Acks`
+commands and acknowledges, `Frames` leaders, payloads and trailers, `Events` event messages. The camera knows nothing
+of it.
 """
 
-import dataclasses
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
+from frames.source import FrameSource
 from gadget.faults.declaration import Fault, Kind
 from gadget.faults.registers import find_register, xml_patches, zipped
 from gadget.faults.wrappers import (
     FunctionWrapper,
-    PassThrough,
     QueueFault,
     StreamFault,
     Strikes,
     Victim,
     changed,
 )
-from gadget.runner import BuiltCamera, CameraSpec
-from gadget.usb.descriptors import walk
-from gadget.usb.in_pipe import EPIPE, OK, Urb
+from gadget.runner import FIRST_SERIAL, BuiltCamera, CameraSpec, build
+from gadget.tools.conformance.routes import InProcess, in_process
 from u3v.errors import Malformed
 from u3v.function import Function, InTransfer
 from u3v.usb3v.bootstrap import xml_text
 from u3v.wire import bootstrap as boot
 from u3v.wire import gencp
-from u3v.wire.usb import CONTROL_IN, CONTROL_OUT, EVENT_IN, Descriptors, Speed
+from u3v.wire.usb import CONTROL_IN, CONTROL_OUT, EVENT_IN, Speed
 
 Spoil = Callable[[BuiltCamera], None]
 ALWAYS = Kind("", "", object, "", times=0)
@@ -56,6 +57,24 @@ class Mutant:
         return CameraSpec("acA4096-40um", speed=self.speed, settings=self.settings)
 
 
+@cache
+def _source(model: str) -> FrameSource:
+    return build(CameraSpec(model), str(FIRST_SERIAL)).pixels.source
+
+
+@contextmanager
+def bench(spec: CameraSpec) -> Iterator[InProcess]:
+    """A camera in this process. The scene and the maps of the sensor, which cost more than most runs, are drawn once
+    for all cameras of a model: a frame is a function of number and settings, whoever renders it."""
+    with in_process(spec) as route:
+        pixels = route.built.pixels
+        own, pixels.source = pixels.source, _source(spec.model)
+        try:
+            yield route
+        finally:
+            pixels.source = own
+
+
 def always() -> Strikes:
     return Strikes(Fault("mutant"), ALWAYS, 0)
 
@@ -74,133 +93,8 @@ def several(*spoils: Spoil) -> Spoil:
     return spoil
 
 
-# -- descriptors ------------------------------------------------------------------------------------------------
-
-
-class Described(FunctionWrapper):
-    def __init__(self, inner: Function, change: Callable[[Descriptors], Descriptors]) -> None:
-        super().__init__(inner)
-        self._change = change
-
-    def descriptors(self, speed: Speed) -> Descriptors:
-        return self._change(self.inner.descriptors(speed))
-
-
-def describe(change: Callable[[Descriptors], Descriptors]) -> Spoil:
-    def spoil(built: BuiltCamera) -> None:
-        wrap(built, lambda inner: Described(inner, change))
-        built.device.bus_reset(0)
-
-    return spoil
-
-
-def device_bytes(at: int, new: bytes) -> Spoil:
-    return describe(lambda d: dataclasses.replace(d, device=put(d.device, at, new)))
-
-
-def bos_bytes(at: int, new: bytes) -> Spoil:
-    return describe(lambda d: dataclasses.replace(d, bos=put(d.bos, at, new)))
-
-
-def conf(change: Callable[[list[bytearray]], None], *, whole: bool = True) -> Spoil:
-    """Change the list of descriptors of the configuration; `whole`: its total length is made to fit."""
-
-    def changed_configuration(d: Descriptors) -> Descriptors:
-        parts = [bytearray(raw) for raw in walk(d.configuration)]
-        change(parts)
-        made = bytearray(b"".join(parts))
-        if whole:
-            made[2:4] = len(made).to_bytes(2, "little")
-        return dataclasses.replace(d, configuration=bytes(made))
-
-    return describe(changed_configuration)
-
-
-def part(kind: int, nth: int, at: int, value: int) -> Spoil:
-    """One byte of the nth descriptor of a type in the configuration."""
-
-    def change(parts: list[bytearray]) -> None:
-        of_kind(parts, kind)[nth][at] = value
-
-    return conf(change, whole=kind != 2 or at not in (2, 3))
-
-
-def of_kind(parts: list[bytearray], kind: int) -> list[bytearray]:
-    return [raw for raw in parts if raw[1] == kind]
-
-
-def strings(change: Callable[[dict[int, str]], None]) -> Spoil:
-    def changed_strings(d: Descriptors) -> Descriptors:
-        table = dict(d.strings)
-        change(table)
-        return dataclasses.replace(d, strings=table)
-
-    return describe(changed_strings)
-
-
 def put(raw: bytes, at: int, new: bytes) -> bytes:
     return raw[:at] + new + raw[at + len(new) :]
-
-
-# -- endpoint 0 -------------------------------------------------------------------------------------------------
-
-Match = tuple[int | None, int | None, int | None, int | None]
-
-
-class Answer(PassThrough):
-    """Requests that match get `change(data, urb)`: other data, or None for a STALL; `data` is None where it stalled."""
-
-    def __init__(self, match: Match, change: Callable[[bytes | None, Urb], bytes | None]) -> None:
-        self._match, self._change = match, change
-
-    def completed(self, urb: Urb, now_ns: int) -> None:
-        if len(urb.setup) != 8 or urb.status not in (OK, EPIPE):
-            return
-        kind, request, value, index, _length = struct.unpack("<BBHHH", urb.setup)
-        fields = (kind, request, value, index)
-        if any(want is not None and want != have for want, have in zip(self._match, fields, strict=True)):
-            return
-        before = b"".join(urb.chunks) if urb.status == OK else None
-        after = self._change(before, urb)
-        if after is None:
-            urb.chunks.clear()
-            urb.actual, urb.status = 0, EPIPE
-        else:
-            data = after[: urb.length] if kind & 0x80 else b""
-            urb.chunks[:] = [memoryview(data)] if data else []
-            urb.actual, urb.status = (len(data) if kind & 0x80 else len(urb.data)), OK
-
-
-def answer(match: Match, change: Callable[[bytes | None, Urb], bytes | None]) -> Spoil:
-    def spoil(built: BuiltCamera) -> None:
-        built.device.wrappers.append(Answer(match, change))
-
-    return spoil
-
-
-def descriptor_answer(
-    kind: int, number: int | None, change: Callable[[bytes | None, Urb], bytes | None]
-) -> Spoil:
-    """As `answer`, for GET_DESCRIPTOR of a type; any index where `number` is None."""
-
-    def only(data: bytes | None, urb: Urb) -> bytes | None:
-        if urb.setup[3] != kind or (number is not None and urb.setup[2] != number):
-            return data
-        return change(data, urb)
-
-    return answer((0x80, 6, None, None), only)
-
-
-def accepted(kind: int, request: int, value: int | None = None, index: int | None = None) -> Spoil:
-    """A request that should stall succeeds; what it asks for is zeros."""
-    return answer(
-        (kind, request, value, index), lambda data, urb: bytes(urb.length) if data is None else data
-    )
-
-
-def stalled(kind: int, request: int, value: int | None = None, index: int | None = None) -> Spoil:
-    """A request that should succeed stalls."""
-    return answer((kind, request, value, index), lambda data, urb: None)
 
 
 # -- the control channel ----------------------------------------------------------------------------------------

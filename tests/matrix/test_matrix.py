@@ -12,11 +12,10 @@ import pytest
 
 from gadget.faults.catalogue import FAULTS, parse_fault
 from gadget.runner import CameraSpec
-from gadget.tools.conformance.routes import in_process
 from tests.matrix import MUTANTS
 from tests.matrix.examples import BESIDES, EXAMPLES, UNSEEN, VANISHING
 from tests.matrix.page import IDS, page, uncovered
-from tests.matrix.rig import Mutant
+from tests.matrix.rig import Mutant, bench
 from u3v.host.conformance.context import Context
 from u3v.host.conformance.declare import CATALOGUE, Check, Phase, Severity
 from u3v.host.conformance.families import all_checks
@@ -29,7 +28,7 @@ BUILT = {check.id for check in all_checks() if check.body is not None}
 def outcomes(mutant: Mutant, ids: Iterable[str]) -> dict[str, Outcome]:
     """What these checks say of a camera. They are chosen before, so that the rest costs nothing."""
     wanted = with_traffic(ids)
-    with in_process(mutant.spec()) as route:
+    with bench(mutant.spec()) as route:
         mutant.spoil(route.built)
         return {outcome.check.id: outcome for outcome in Run(Context(route), wanted).outcomes()}
 
@@ -78,7 +77,7 @@ def test_a_fault_is_seen_by_a_check(name: str) -> None:
     for text in texts:
         fault = parse_fault(text)
         spec = CameraSpec("acA4096-40um", faults=(fault,))
-        with in_process(spec) as route:
+        with bench(spec) as route:
             run = Run(Context(route), with_traffic(wanted | BESIDES.get(name, set())))
             results = list(run.outcomes())
             struck = route.built.faults.struck()

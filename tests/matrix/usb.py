@@ -6,8 +6,8 @@ from itertools import count
 from gadget.faults.wrappers import FunctionWrapper
 from gadget.runner import BuiltCamera
 from gadget.usb.in_pipe import Urb
-from tests.matrix.rig import (
-    Mutant,
+from tests.matrix.rig import Mutant, several, wrap
+from tests.matrix.usb_rig import (
     accepted,
     answer,
     bos_bytes,
@@ -17,10 +17,8 @@ from tests.matrix.rig import (
     device_bytes,
     of_kind,
     part,
-    several,
     stalled,
     strings,
-    wrap,
 )
 from u3v.function import Function, InTransfer
 from u3v.wire.usb import CONTROL_IN, Speed
