@@ -22,7 +22,7 @@ from gadget.faults.scenario import parse_faults
 from gadget.feature_text import parse_value
 from gadget.front_door.camera_history import History
 from gadget.front_door.camera_verbs import CameraError, NoSuchFeature
-from gadget.front_door.live_lines import LINE_VERBS, LineVerbs, check_number
+from gadget.front_door.live_lines import LINE_VERBS, Connections, LineVerbs, check_number
 from gadget.runner import BuiltCamera, CameraSpec
 from u3v.did_you_mean import hint
 from u3v.errors import GenCPError
@@ -68,6 +68,7 @@ class Kept:
     settings: Mapping[str, Value]
     user_sets: Mapping[str, Mapping[str, Value]]
     counters: Mapping[str, int]
+    connections: Connections
 
 
 class LiveCamera(LineVerbs):
@@ -88,6 +89,7 @@ class LiveCamera(LineVerbs):
         self._seen: Any = built.spec.scene
         self._old_scenes: list[Scene] = []
         self._lost = 0
+        self._hangs = {}
         self._counted_before: Mapping[str, int] = {}
         self.history = History(built, now_ns)
         built.camera.happenings.listen(self._count_lost, Happening.FRAME_BUFFER_OVERRUN, Happening.FRAME_LOST)
@@ -178,6 +180,7 @@ class LiveCamera(LineVerbs):
             camera.features.snapshot(),
             camera.user_sets,
             self._counters(),
+            self.connections(),
         )
 
     def restore(self, kept: Kept) -> None:

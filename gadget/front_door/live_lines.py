@@ -6,7 +6,8 @@ the same nanosecond, however late the loop is. It is a service of the clock: wha
 that one's device has to send.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gadget.front_door.camera_verbs import CameraError
@@ -29,6 +30,15 @@ LINE_VERBS = {
 }
 HIGH_V = 24.0
 """What a signal has where nobody says otherwise, if the line stands it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """What hangs on a camera's lines, for another camera to take over. `verbs`: by what it is about, the verb and its
+    parameters that connect it; the last one counts. `damaged`: lines."""
+
+    verbs: Mapping[tuple[str, ...], tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
+    damaged: tuple[str, ...] = ()
 
 
 class Services(Protocol):
@@ -93,12 +103,26 @@ class Harness:
 
 
 class LineVerbs:
-    """`harness`: what this camera's lines are wired with; None where it is alone and has no clock of a bench."""
+    """`harness`: what this camera's lines are wired with; None where it is alone and has no clock of a bench.
+    `_hangs`: what has been connected, so that it can be connected again."""
 
     built: BuiltCamera
     now_ns: "Callable[[], int]"
     harness: Harness | None = None
     _on_line: Encoder | None = None
+    _hangs: dict[tuple[str, ...], tuple[str, Mapping[str, Any]]]
+
+    def connections(self) -> Connections:
+        """What hangs on the lines. Pulses that are still to come are not among it."""
+        lines = self.built.camera.lines.all
+        return Connections(dict(self._hangs), tuple(name for name in lines if lines[name].is_damaged))
+
+    def connect(self, connections: Connections) -> None:
+        """Connect all that again, to lines that nobody has touched."""
+        for name in connections.damaged:
+            self.built.camera.lines.all[name].is_damaged = True
+        for verb, parameters in connections.verbs.values():
+            getattr(self, f"_{verb}")(**parameters)
 
     def _lines(self) -> dict[str, Any]:
         lines = self.built.camera.lines
@@ -119,6 +143,7 @@ class LineVerbs:
         check_number("volts", volts, -1000, 1000)
         now_ns = self.now_ns()
         self.built.camera.inputs.apply(line, volts, now_ns, now_ns)
+        self._hangs["volts", line] = "apply", {"line": line, "volts": volts}
 
     def _pulse(
         self,
@@ -143,15 +168,18 @@ class LineVerbs:
             on_ns = now_ns + round((after_us + number * period_us) * 1000)
             inputs.apply(line, high_v, on_ns, now_ns)
             inputs.apply(line, 0.0, on_ns + round(us * 1000), now_ns)
+        self._hangs["volts", line] = "apply", {"line": line, "volts": 0.0}
 
     def _load(self, line: str, ma: float) -> None:
         self._line(line)
         check_number("ma", ma, 0, 100_000)
         self.built.camera.lines.load(line, float(ma), self.now_ns())
+        self._hangs["load", line] = "load", {"line": line, "ma": ma}
 
     def _repair(self, line: str) -> None:
         self._line(line)
         self.built.camera.lines.repair(line)
+        self._hangs.pop(("volts", line), None)
 
     def _wire(self, line: str, to: str, of: Any = None, volts: float | None = None) -> None:
         if self.harness is None:
@@ -164,12 +192,16 @@ class LineVerbs:
             raise CameraError(f"{to} is an output: a wire leads to an input")
         check_number("volts", volts, 0, 1000)
         self.harness.wire(self, line, sink, to, high_of(end) if volts is None else volts)
+        serial = sink.built.camera.options.serial
+        wire = {"line": line, "to": to, "of": serial, "volts": volts}
+        self._hangs["wire", line, serial, to] = "wire", wire
 
     def _encoder(self, line: str | None = None, every_px: float = 1.0, px_per_s: float | None = None) -> None:
         instants = self.built.camera.instants
         if self._on_line is not None:
             instants.parts.remove(self._on_line)
             self._on_line = None
+            del self._hangs["encoder",]
         if line is None:
             return
         check_number("every_px", every_px, 0.001, 1e6)
@@ -185,6 +217,7 @@ class LineVerbs:
 
         self._on_line = Encoder(speed, every_px, apply, self.now_ns())
         instants.parts.insert(0, self._on_line)
+        self._hangs["encoder",] = "encoder", {"line": line, "every_px": every_px, "px_per_s": px_per_s}
 
     def _line(self, name: Any) -> Line:
         lines = self.built.camera.lines.all

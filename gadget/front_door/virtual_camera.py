@@ -7,7 +7,7 @@
 A camera lives in a *place*: in this process on a simulated clock, where `grab` is a pure function of settings and
 seed and takes no real time, or, after `serve`, `environment` or `run`, on a loop in a thread of its own, where
 other programs use it. State of a `Bench`: its cameras' place. Always true: a camera is in one place at a time;
-when it moves it is powered anew, and keeps its settings, scene, supply and counters.
+when it moves it is powered anew, and keeps its settings, scene, supply, counters and what hangs on its lines.
 """
 
 import contextlib
@@ -151,6 +151,8 @@ class Bench:
         self._place = kind(self._specs, self._scenes)
         for live, each in zip(self._place.lives, kept, strict=True):
             live.restore(each)
+        for live, each in zip(self._place.lives, kept, strict=True):
+            live.connect(each.connections)  # after all of them: wires lead to others
 
     @contextlib.contextmanager
     def _served(self, offer: "Callable[[OnLoop], contextlib.AbstractContextManager[T]]") -> Iterator[T]:

@@ -33,10 +33,11 @@ class Port(genapi.AbstractPort):  # type: ignore[misc]
 
 
 class Nodes:
-    """A node map of the camera's XML. The objects refer to each other: keep this one while any is in use."""
+    """A node map of the camera's XML, on its registers or on a `port` to them. The objects refer to each other: keep
+    this one while any is in use."""
 
-    def __init__(self, camera: Camera) -> None:
-        self.port = Port(camera.memory.host_read, camera.memory.host_write)
+    def __init__(self, camera: Camera, port: Port | None = None) -> None:
+        self.port = port or Port(camera.memory.host_read, camera.memory.host_write)
         self.map = genapi.NodeMap()
         self.map.load_xml_from_string(xml_text(camera))
         self.map.connect(self.port, "Device")
@@ -53,4 +54,4 @@ class Nodes:
         return int(self[name].get_access_mode())
 
 
-__all__ = ["Access", "Nodes", "genapi"]
+__all__ = ["Access", "Nodes", "Port", "genapi"]

@@ -135,3 +135,42 @@ def test_the_same_over_the_control_socket(tmp_path: Path) -> None:
         assert vcx.lines["Line0"].state["direction"] == "input"
         with pytest.raises(gadget.CameraError, match="no line 'Lime1'"):
             camera.lines["Lime1"].pulse(us=5)
+
+
+def test_what_hangs_on_the_lines_goes_where_the_cameras_go() -> None:
+    """In this process, served, and in this process again: volts, loads, damage, wires and the encoder."""
+    second = {**SMALL, "TriggerMode": "On", "TriggerSource": "Line0"}
+    first = {**SMALL, "TriggerMode": "On", "TriggerSource": "Line3"}
+    specs = [
+        CameraSpec(model, settings={name: str(value) for name, value in settings.items()})
+        for model, settings in (("acA4096-40um", first), ("VCXG-124M", second))
+    ]
+
+    def check(bench: Bench) -> None:
+        (ace, vcx) = bench
+        with vcx.acquire() as triggered, ace.acquire() as frames:
+            stamps = []
+            for _ in range(3):
+                began, followed = frames.next(), triggered.next()
+                assert followed.timestamp_ns == (began.timestamp_ns + 97_700) // 8 * 8
+                stamps.append(began.timestamp_ns)
+            assert [b - a for a, b in zip(stamps, stamps[1:], strict=False)] == [10_000_000] * 2
+        assert (ace.lines["Line1"].damaged, ace.lines["Line1"].volts) == (True, 5.0)
+        assert ace.lines["Line2"].state["load_ma"] == 20.0
+
+    with Bench(*specs) as bench:
+        ace, vcx = bench
+        ace.features.set("LineSource", "ExposureActive", LineSelector="Line2")
+        ace.lines["Line2"].wire(vcx.lines["Line0"])
+        ace.lines["Line2"].load(20)
+        ace.lines["Line1"].volts = 35
+        ace.lines["Line1"].volts = 5
+        ace.encoder("Line3", every_px=100, px_per_s=10_000)
+        check(bench)
+        with bench.serve():
+            assert ace.lines["Line1"].damaged
+        check(bench)
+        ace.encoder(None)
+        with bench.serve():
+            pass
+        assert ace.lines["Line3"].volts is None
