@@ -3,10 +3,9 @@
 import dataclasses
 from itertools import count
 
-from gadget.faults.wrappers import FunctionWrapper
 from gadget.runner import BuiltCamera
 from gadget.usb.in_pipe import Urb
-from tests.matrix.rig import Mutant, several, wrap
+from tests.matrix.rig import Mutant, several
 from tests.matrix.usb_rig import (
     accepted,
     answer,
@@ -20,8 +19,7 @@ from tests.matrix.usb_rig import (
     stalled,
     strings,
 )
-from u3v.function import Function, InTransfer
-from u3v.wire.usb import CONTROL_IN, Speed
+from u3v.wire.usb import Speed
 
 HS = Speed.HIGH
 IFACE, ENDPOINT, IAD, INFO, COMPANION = 4, 5, 0x0B, 0x24, 0x30
@@ -69,27 +67,6 @@ def double(kind: int, nth: int):  # type: ignore[no-untyped-def]
         parts.insert(at, bytearray(wanted))
 
     return conf(change)
-
-
-class Surviving(FunctionWrapper):
-    """An acknowledge that nobody has read comes first, whatever was cleared."""
-
-    def __init__(self, inner: Function) -> None:
-        super().__init__(inner)
-        self._kept: list[InTransfer] = []
-
-    def set_halt(self, endpoint: int, now_ns: int) -> None:
-        transfer = self.inner.transfer_in(CONTROL_IN, now_ns) if endpoint == CONTROL_IN else None
-        if transfer is not None:
-            self._kept.append(
-                dataclasses.replace(transfer, data=memoryview(bytes(transfer.data)), lease=None)
-            )
-        self.inner.set_halt(endpoint, now_ns)
-
-    def transfer_in(self, endpoint: int, now_ns: int) -> InTransfer | None:
-        if endpoint == CONTROL_IN and self._kept:
-            return self._kept.pop(0)
-        return self.inner.transfer_in(endpoint, now_ns)
 
 
 def second_configuration_stalls(built: BuiltCamera) -> None:
@@ -251,7 +228,6 @@ MUTANTS = [
     Mutant("HALT refused", "USB-EP-001", stalled(2, 3, 0)),
     Mutant("phantom endpoint", "USB-EP-013", several(accepted(2, 3, 0, 0x8F), accepted(2, 1, 0, 0x8F))),
     Mutant("clear halt stalls", "USB-EP-008", stalled(2, 1, 0)),
-    Mutant("pending ack survives", "USB-EP-007", lambda built: wrap(built, Surviving)),
     Mutant("association missing", "U3V-DESC-001", drop(IAD, 0), also="USB-STR-005"),
     Mutant("association of another class", "U3V-DESC-001", part(IAD, 0, 4, 0x0E)),
     Mutant(

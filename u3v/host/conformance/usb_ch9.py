@@ -124,9 +124,10 @@ def no_life_before(c: Context) -> None:
         if reply.ok:
             reply = c.bulk_in(c.control_in, c.max_ack_bytes, 200)
         c.expect(not reply.ok, f"an unconfigured device answers: {reply}")
-    c.send(readmem(c.next_id(), 0, 4))
+    wanted = c.next_id()
+    c.send(readmem(wanted, 0, 4))
     ack = c.receive()
-    c.expect(ack is not None and ack.ok and ack.request_id != lost, f"first acknowledge: {ack or 'none'}")
+    c.expect(ack is not None and ack.ok and ack.request_id == wanted, f"first acknowledge: {ack or 'none'}")
 
 
 @check(

@@ -108,7 +108,9 @@ def no_data_stage(c: Context) -> None:
     "USB-DESC-011", "GET_DESCRIPTOR(device), index 1", "STALL, or the descriptor (noted)", "USB 3.2 9.4.3", INFO,
 )  # fmt: skip
 def foreign_index(c: Context) -> None:
-    c.note(str(c.descriptor(DEVICE, 1, 18)))
+    reply = c.descriptor(DEVICE, 1, 18)
+    c.note(str(reply))
+    c.expect(reply.stalled or reply.data == c.device, f"{reply}: {reply.data.hex(' ')}")
 
 
 @check(
