@@ -20,7 +20,7 @@ from gadget.budget.bus import Bus, BusSpec
 from gadget.budget.power import PowerModel, Supply
 from gadget.catalogue import find_model
 from gadget.faults.declaration import Fault
-from gadget.faults.live import LiveFaults
+from gadget.faults.live import EthernetFaults, LiveFaults
 from gadget.feature_text import parse_value
 from gadget.gige.server import GigeServer
 from gadget.gpio import Wire, Wiring
@@ -200,7 +200,10 @@ def plug_gige(core: Core, loop: Loop, address: Address) -> GigeServer:
         raise Mistake(
             f"{core.model.name} has {core.model.wire}, no Ethernet: it is served without --wire gige"
         )
-    server = GigeServer(loop, GevFunction(core.camera, address))
+    function = GevFunction(core.camera, address)
+    faults = EthernetFaults(function, core.spec.faults)
+    server = GigeServer(loop, function, faults.datagrams)
+    faults.attach(server.move_soon)
     core.wake = server.service
     return server
 

@@ -3,6 +3,7 @@
 from gadget.faults import control, registers, requests, stream, surroundings
 from gadget.faults import descriptors as described
 from gadget.faults.declaration import Fault, Kind, Parameter, fault_from_text
+from gadget.faults.ethernet import ETHERNET
 from u3v.wire.usb import STREAM_IN
 
 _COMMAND = Parameter("command", "any", "which commands it is about", ("any", "read", "write"))
@@ -411,8 +412,14 @@ SECTIONS = {
     "The stream": STREAM,
     "Requests, endpoints, descriptors": USB,
     "Cable, supply, air, inputs": WORLD,
+    "Ethernet": ETHERNET,
 }
-FAULTS: dict[str, Kind] = CONTROL | STREAM | USB | WORLD
+FAULTS: dict[str, Kind] = CONTROL | STREAM | USB | WORLD | ETHERNET
+
+
+def on_wire(wire: str) -> dict[str, Kind]:
+    """Those that can strike a camera on USB or on Ethernet (`gadget.faults.wrappers`)."""
+    return {name: kind for name, kind in FAULTS.items() if kind.make.wire in ("", wire)}
 
 
 def parse_fault(text: str) -> Fault:

@@ -1,22 +1,34 @@
 """The faults of one camera: added and taken away while it runs, listed with how often each has struck.
 
-State: the faults, in the order they were added, each with its wrapper. Always true: `function` stays the same
+State: the faults, in the order they were added, each with its wrapper. Always true: `front` stays the same
 object, so whoever holds it need not know what is done behind it; the first fault is next to the camera, the last
 one next to the host; a fault whose count is full passes everything on.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from gadget.faults.catalogue import FAULTS
+from gadget.faults.catalogue import FAULTS, on_wire
 from gadget.faults.declaration import Fault
-from gadget.faults.wrappers import FunctionFault, FunctionWrapper, RequestFault, Strikes, Victim
+from gadget.faults.packets import PacketFault, PacketWrapper
+from gadget.faults.wrappers import (
+    ETHERNET,
+    USB,
+    CameraFault,
+    FunctionFault,
+    FunctionWrapper,
+    RequestFault,
+    Strikes,
+    Victim,
+)
 from gadget.usb.device import UsbDevice
 from gadget.usb.port import Port
 from u3v.camera import Camera
+from u3v.did_you_mean import hint
 from u3v.errors import Mistake
 from u3v.function import Function
+from u3v.gev.function import GevFunction
 
 
 @dataclass(slots=True, eq=False)
@@ -26,7 +38,7 @@ class Active:
     number: int
     fault: Fault
     strikes: Strikes
-    wrapper: FunctionFault | RequestFault
+    wrapper: FunctionFault | RequestFault | PacketFault | CameraFault
 
     def told(self) -> dict[str, Any]:
         """For people and programs: `struck` of `chances`; `over`: it will not strike again."""
@@ -39,23 +51,20 @@ class Active:
         }
 
 
-class LiveFaults:
-    """`function` behind faults that can change. `attach` it to its device and port, where there are any."""
+class FaultList:
+    """The faults of one camera, whatever its wire. `front`: the wrapper that stays, behind which they come and go."""
+
+    wire: str
 
     def __init__(
-        self, function: Function, camera: Camera | None = None, faults: Iterable[Fault] = ()
+        self, front: FunctionWrapper | PacketWrapper, victim: Victim, faults: Iterable[Fault]
     ) -> None:
-        self.function = FunctionWrapper(function)
-        self._victim = Victim(function, camera)
+        self._front = front
+        self._victim = victim
         self._active: list[Active] = []
         self._next_number = 1
         for fault in faults:
             self._add(fault, None)
-
-    def attach(self, device: UsbDevice, port: Port | None = None) -> None:
-        """The device in front of `function`, and the port it is plugged into."""
-        self._victim.device_or_none, self._victim.port_or_none = device, port
-        device.wrappers += [a.wrapper for a in self._active if isinstance(a.wrapper, RequestFault)]
 
     def add(self, fault: Fault, now_ns: int) -> dict[str, Any]:
         """One more, from now on. Raises Mistake where it has to be there from the start."""
@@ -100,21 +109,61 @@ class LiveFaults:
 
     def _add(self, fault: Fault, now_ns: int | None) -> Active:
         kind = FAULTS[fault.name]
-        strikes = Strikes(fault, kind, now_ns)
+        if kind.make.wire not in ("", self.wire):
+            right = on_wire(self.wire)
+            raise Mistake(
+                f"fault {fault.name}: it is about {kind.make.wire}, and this camera is on {self.wire}"
+                f"{hint(fault.name, right)}; u3v faults says which ones are"
+            )
+        strikes, values = Strikes(fault, kind, now_ns), fault.values(kind)
+        wrapper: Any
         if issubclass(kind.make, RequestFault):
-            wrapper = kind.make(strikes, fault.values(kind))
+            wrapper = kind.make(strikes, values)
+        elif issubclass(kind.make, CameraFault):
+            wrapper = kind.make(strikes, values, self._victim)
         else:
-            wrapper = kind.make(self.function.inner, strikes, fault.values(kind), self._victim)
-            self.function.inner = wrapper
+            wrapper = kind.make(self._front.inner, strikes, values, self._victim)
+            self._front.inner = wrapper
         active = Active(self._next_number, fault, strikes, wrapper)
         self._next_number += 1
         self._active.append(active)
         return active
 
     def _chain(self) -> None:
-        inner = self._victim.function
+        inner: Any = self._victim.function
         for active in self._active:
-            if isinstance(active.wrapper, FunctionFault):
+            if isinstance(active.wrapper, FunctionFault | PacketFault):
                 active.wrapper.inner = inner
                 inner = active.wrapper
-        self.function.inner = inner
+        self._front.inner = inner
+
+
+class LiveFaults(FaultList):
+    """`function` behind faults that can change. `attach` it to its device and port, where there are any."""
+
+    wire = USB
+
+    def __init__(
+        self, function: Function, camera: Camera | None = None, faults: Iterable[Fault] = ()
+    ) -> None:
+        self.function = FunctionWrapper(function)
+        super().__init__(self.function, Victim(function, camera), faults)
+
+    def attach(self, device: UsbDevice, port: Port | None = None) -> None:
+        """The device in front of `function`, and the port it is plugged into."""
+        self._victim.device_or_none, self._victim.port_or_none = device, port
+        device.wrappers += [a.wrapper for a in self._active if isinstance(a.wrapper, RequestFault)]
+
+
+class EthernetFaults(FaultList):
+    """The datagrams of `function` behind faults that can change."""
+
+    wire = ETHERNET
+
+    def __init__(self, function: GevFunction, faults: Iterable[Fault] = ()) -> None:
+        self.datagrams = PacketWrapper(function)
+        super().__init__(self.datagrams, Victim(function, function.camera), faults)
+
+    def attach(self, move: Callable[[str], None]) -> None:
+        """How the camera gets another address."""
+        self._victim.move = move

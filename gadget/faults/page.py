@@ -36,7 +36,9 @@ with VirtualCamera("acA4096-40um", Width=64, Height=32) as camera:
     camera.faults.clear()
 ```
 
-A fault is a wrapper between camera and host: neither of them knows. How often each has struck is in `u3v ctl faults`,
+A fault is a wrapper between camera and host: neither of them knows. Those of the section Ethernet are for cameras on
+GigE Vision (`u3v serve acA4096-11gm --wire gige --fault lost-packets:p=0.01,times=0`), all others but `lost-triggers`
+for cameras on USB3 Vision. How often each has struck is in `u3v ctl faults`,
 in the counter `fault_strikes` and in the file of `--report`.
 
 ## When it strikes

@@ -6,7 +6,7 @@ done by the camera's port, outside of the call that it was noticed in.
 
 from typing import Any
 
-from gadget.faults.wrappers import MS, FunctionFault, changed, part_of
+from gadget.faults.wrappers import MS, CameraFault, FunctionFault, changed, part_of
 from gadget.usb.device import UsbDevice
 from u3v.function import InTransfer
 from u3v.wire.usb import STREAM_IN, Speed
@@ -132,7 +132,7 @@ class SlowLink(FunctionFault):
         return changed(transfer, transfer.data, ready_ns=start_ns, bytes_per_s=slowest)
 
 
-class LostTriggers(FunctionFault):
+class LostTriggers(CameraFault):
     """A trigger that comes in has no effect."""
 
     def __init__(self, *arguments: Any) -> None:

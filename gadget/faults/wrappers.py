@@ -1,9 +1,9 @@
 """What stands between a camera and its host and passes everything on but what it spoils.
 
-There are two places. Between the function and the device (`FunctionWrapper`) a fault sees what the camera sends:
-leaders, payload, trailers, acknowledges, descriptors. Between the device and the transport (`PassThrough`, a
-`RequestWrapper` of `gadget.usb.device`) it sees the host's requests (URBs) and their answers. `StreamFault` and
-`ControlFault` know what passes, and ask `strikes` whether to spoil it.
+On USB there are two places (the one on Ethernet is in `gadget.faults.packets`). Between the function and the device
+(`FunctionWrapper`) a fault sees what the camera sends: leaders, payload, trailers, acknowledges, descriptors. Between
+the device and the transport (`PassThrough`, a `RequestWrapper` of `gadget.usb.device`) it sees the host's requests
+(URBs) and their answers. `StreamFault` and `ControlFault` know what passes, and ask `strikes` whether to spoil it.
 
 State of a wrapper: what it has counted, and transfers that it still has to send. Always true: a fault strikes by
 what it counts, by the camera's time and by chances drawn from a seed, so the same run fails the same way again.
@@ -12,8 +12,8 @@ what it counts, by the camera's time and by chances drawn from a seed, so the sa
 import random
 import struct
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gadget.faults.declaration import Fault, Kind
@@ -23,11 +23,14 @@ from gadget.usb.port import Port
 from u3v.camera import Camera
 from u3v.errors import Malformed, Mistake
 from u3v.function import Function, InTransfer
+from u3v.gev.function import Datagrams
 from u3v.wire import gencp
 from u3v.wire.stream import LEADER_MAGIC, TRAILER_MAGIC
 from u3v.wire.usb import CONTROL_IN, CONTROL_OUT, STREAM_IN, Descriptors, Speed
 
 MS = 1_000_000
+USB, ETHERNET = "USB", "Ethernet"
+"""What a fault stands on. One without is about the camera, whatever its wire is."""
 _HEAD = struct.Struct("<IHHQ")
 """Of a leader or trailer: magic, reserved, size, block id."""
 
@@ -78,12 +81,14 @@ class Strikes:
 
 @dataclass(slots=True)
 class Victim:
-    """Whom faults are done to. A bare function has no camera, no device and no port."""
+    """Whom faults are done to. A bare function has no camera, no device and no port; only on Ethernet can a camera
+    `move` to another address."""
 
-    function: Function
+    function: Function | Datagrams
     camera_or_none: Camera | None = None
     device_or_none: UsbDevice | None = None
     port_or_none: Port | None = None
+    move: Callable[[str], None] = field(default=lambda _ip: None)
 
     @property
     def camera(self) -> Camera:
@@ -148,6 +153,8 @@ class PassThrough:
 class FunctionFault(FunctionWrapper):
     """A fault between function and device. `values`: its own parameters."""
 
+    wire = USB
+
     def __init__(self, inner: Function, strikes: Strikes, values: dict[str, Any], victim: Victim) -> None:
         super().__init__(inner)
         self.strikes = strikes
@@ -161,9 +168,25 @@ class FunctionFault(FunctionWrapper):
 class RequestFault(PassThrough):
     """A fault between device and transport. `values`: its own parameters."""
 
+    wire = USB
+
     def __init__(self, strikes: Strikes, values: dict[str, Any]) -> None:
         self.strikes = strikes
         self.values = values
+
+
+class CameraFault:
+    """A fault of the camera itself, on any wire. `values`: its own parameters."""
+
+    wire = ""
+
+    def __init__(self, strikes: Strikes, values: dict[str, Any], victim: Victim) -> None:
+        self.strikes = strikes
+        self.values = values
+        self.victim = victim
+
+    def end(self, now_ns: int) -> None:
+        """The fault is taken away: whatever it changed elsewhere is put back."""
 
 
 class QueueFault(FunctionFault):

@@ -1,9 +1,10 @@
 """Sockets around one GigE Vision camera, in a `Loop`: commands on port 3956, stream and events from ports of their own.
 
 Broadcasts are heard on sockets of their own, which all cameras of a machine share, and answered from the camera's
-address. Pixels go from the renderer's buffer to `sendmsg` without a copy. With segmentation offload (`gso`) the kernel
-cuts up to 64 packets out of one call; a program that reads packet sockets (Aravis as root) then sees one giant
-packet, so it is off unless asked for.
+address. Pixels go from the renderer's buffer to `sendmsg` without a copy. Where the kernel can, it cuts dozens of
+packets out of one call (UDP segmentation offload): that takes a quarter of the processor time. A program that reads
+packet sockets of this machine (Aravis as root, tcpdump) would see one giant packet then, so as long as there is such
+a socket, packets are sent one by one.
 """
 
 import errno
@@ -11,14 +12,16 @@ import ipaddress
 import logging
 import socket
 import struct
-from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from gadget.time.loop import READ, WRITE, Loop
 from u3v.errors import Mistake
 from u3v.gev.bootstrap import Address
-from u3v.gev.control import Datagram
-from u3v.gev.function import GevFunction
+from u3v.gev.control import Datagram, Peer
+from u3v.gev.function import Datagrams, GevFunction
 from u3v.gev.stream import Packet
 from u3v.wire import gvcp
 
@@ -30,37 +33,43 @@ SEND_BUFFER_BYTES = 4 << 20
 _SOL_UDP, _UDP_SEGMENT = 17, 103
 _SEGMENTS, _SEGMENT_BYTES = 64, 65_000
 _IP_MTU_DISCOVER, _PMTUDISC_DONT, _PMTUDISC_DO = 10, 0, 2
+_PACKET_SOCKETS = Path("/proc/net/packet")
+_LOOK_EACH_NS = 20_000_000
+_LOST = (errno.ECONNREFUSED, errno.EMSGSIZE, errno.ENETUNREACH, errno.EHOSTUNREACH)
+_NO_OFFLOAD = (errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.EOPNOTSUPP)
+"""A packet that is larger than the interface takes, or an interface without checksums: then one by one."""
+
+Observer = Callable[[Peer, Peer, Sequence[bytes | memoryview], int], None]
+"""From, to, the parts of the datagram one behind the other, when (ns)."""
 
 
 class GigeServer:
-    """One camera at the address that its registers name, until `close`. Raises Mistake where it cannot be there."""
+    """One camera at the address that its registers name, until `close`. Raises Mistake where it cannot be there.
 
-    def __init__(self, loop: Loop, function: GevFunction, *, gso: bool = False) -> None:
+    `through`: what its datagrams go through on their way, such as faults. `observers` hear of each one that comes or
+    goes. `offload`: whether the kernel may cut packets.
+    """
+
+    def __init__(
+        self, loop: Loop, function: GevFunction, through: Datagrams | None = None, *, offload: bool = True
+    ) -> None:
         self.function = function
+        self.through: Datagrams = through or function
+        self.observers: list[Observer] = []
         self.sent_packets = 0
         self._loop = loop
-        self._gso = gso
+        self._offload = offload and _kernel_cuts()
+        self._looked_ns = self._served_ns = 0
+        self._packet_socket = False
         self._sockets: list[socket.socket] = []
-        self._waiting: deque[Packet] = deque()
+        self._waiting: list[Packet] = []
         self._is_blocked = False
         address = function.bootstrap.address
-        net = ipaddress.IPv4Network(f"{address.ip}/{address.mask}", strict=False)
         try:
-            self._control = self._bind(address.ip, gvcp.PORT)
-            self._broadcasts = [self._bind("255.255.255.255", gvcp.PORT, shared=True)]
-            self._broadcasts.append(self._bind(str(net.broadcast_address), gvcp.PORT, shared=True))
-            self._stream = self._bind(address.ip, 0)
-            self._message = self._bind(address.ip, 0)
+            self._open(address)
         except OSError as error:
-            self.close()
             raise Mistake(_cannot_be_there(address.ip, error)) from None
-        self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        self._stream.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_DONT)
-        function.use_ports(self._stream.getsockname()[1], self._message.getsockname()[1])
-        for one in (self._control, *self._broadcasts):
-            loop.watch(one, READ, partial(self._commands, one))
-        loop.watch(self._stream, READ, self._stream_ready)
-        loop.watch(self._message, READ, self._acknowledges)
+        function.control.moved = self._forced
         loop.services.append(self)
 
     def __enter__(self) -> "GigeServer":
@@ -72,29 +81,79 @@ class GigeServer:
     def close(self) -> None:
         if self in self._loop.services:
             self._loop.services.remove(self)
-        for one in self._sockets:
-            self._loop.unwatch(one)
-            one.close()
-        self._sockets.clear()
+        self._shut(self._sockets)
+        self._sockets = []
+
+    def move(self, address: Address) -> bool:
+        """Be somewhere else from now on: whoever had the camera has lost it. False where it cannot be there."""
+        before = self._sockets
+        try:
+            self._open(address)
+        except OSError as error:
+            self._sockets = before
+            log.warning(_cannot_be_there(address.ip, error))
+            return False
+        self._shut(before)
+        self.function.control.release()
+        return True
+
+    def move_soon(self, ip: str) -> None:
+        """Another address of the same net, once what is being done now is done."""
+
+        def move() -> None:
+            self.move(replace(self.function.bootstrap.address, ip=ip))
+
+        self._loop.call_threadsafe(move)
 
     def next_wakeup_ns(self) -> int | None:
-        now_ns = self._loop.now_ns()
-        due_ns = self.function.next_wakeup_ns(now_ns)
+        due_ns = self.through.next_wakeup_ns()
         if self._is_blocked and due_ns is not None:  # packets wait for the socket: its readiness wakes us
-            return max(due_ns, now_ns + 1_000_000)
+            return max(due_ns, self._served_ns + 1_000_000)
         return due_ns
 
     def service(self, now_ns: int) -> None:
         """Let everything happen that is due, and send what may be sent."""
-        for answer in self.function.tick(now_ns):
-            _send(self._control, answer)
-        for event in self.function.events(now_ns):
-            _send(self._message, event)
+        self._served_ns = now_ns
+        for answer in self.through.tick(now_ns):
+            self._send(self._control, answer, now_ns)
+        for event in self.through.events(now_ns):
+            self._send(self._message, event, now_ns)
         if self._is_blocked:
             return
         if not self._waiting:
-            self._waiting.extend(self.function.packets(now_ns, PACKETS_AT_ONCE))
-        self._flush()
+            self._waiting = self.through.packets(now_ns, PACKETS_AT_ONCE)
+        self._flush(now_ns)
+
+    # -- sockets ------------------------------------------------------------------------------------------
+
+    def _open(self, address: Address) -> None:
+        """Sockets at an address, instead of those that are there. Raises OSError, and has changed nothing then but
+        `_sockets`."""
+        net = ipaddress.IPv4Network(f"{address.ip}/{address.mask}", strict=False)
+        self._sockets = []
+        try:
+            control = self._bind(address.ip, gvcp.PORT)
+            broadcasts = [self._bind("255.255.255.255", gvcp.PORT, shared=True)]
+            broadcasts.append(self._bind(str(net.broadcast_address), gvcp.PORT, shared=True))
+            stream, message = self._bind(address.ip, 0), self._bind(address.ip, 0)
+        except OSError:
+            self._shut(self._sockets)
+            raise
+        self._control, self._stream, self._message = control, stream, message
+        self._is_blocked = False
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        stream.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_DONT)
+        self.function.bootstrap.address = address
+        self.function.use_ports(stream.getsockname()[1], message.getsockname()[1])
+        for one in (control, *broadcasts):
+            self._loop.watch(one, READ, partial(self._commands, one))
+        self._loop.watch(stream, READ, self._stream_ready)
+        self._loop.watch(message, READ, self._acknowledges)
+
+    def _shut(self, sockets: list[socket.socket]) -> None:
+        for one in sockets:
+            self._loop.unwatch(one)
+            one.close()
 
     def _bind(self, ip: str, port: int, *, shared: bool = False) -> socket.socket:
         made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -104,6 +163,12 @@ class GigeServer:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((ip, port))
         return made
+
+    def _forced(self, ip: bytes, mask: bytes, gateway: bytes) -> bool:
+        """FORCEIP."""
+        return self.move(Address(*(socket.inet_ntoa(each) for each in (ip, mask, gateway))))
+
+    # -- commands -----------------------------------------------------------------------------------------
 
     def _commands(self, source: socket.socket, _mask: int) -> None:
         waiting = []
@@ -116,49 +181,69 @@ class GigeServer:
                 continue
             waiting.append(Datagram(data, peer))
         now_ns = self._loop.now_ns()
-        for answer in self.function.datagrams(waiting, now_ns):
-            _send(self._control, answer)
+        for one in waiting if self.observers else ():
+            self._tell(one.peer, source.getsockname(), (one.data,), now_ns)
+        for answer in self.through.datagrams(waiting, now_ns):
+            self._send(self._control, answer, now_ns)
         self.service(now_ns)
 
+    def _send(self, source: socket.socket, datagram: Datagram, now_ns: int) -> None:
+        """What cannot be sent is lost, as on any network: hosts ask again."""
+        try:
+            source.sendto(datagram.data, datagram.peer)
+        except OSError as error:
+            log.info("to %s port %d: %s", *datagram.peer, error)
+            return
+        if self.observers:
+            self._tell(source.getsockname(), datagram.peer, (datagram.data,), now_ns)
+
+    def _tell(self, source: Peer, to: Peer, parts: Sequence[bytes | memoryview], now_ns: int) -> None:
+        for observer in self.observers:
+            observer(source, to, parts, now_ns)
+
     def _acknowledges(self, _mask: int) -> None:
-        for data in _drain(self._message):
-            self.function.event.acknowledged(data)
+        for one in _drain(self._message):
+            if self.observers:
+                self._tell(one.peer, self._message.getsockname(), (one.data,), self._loop.now_ns())
+            self.function.event.acknowledged(one.data)
 
     # -- the stream ---------------------------------------------------------------------------------------
 
-    def _flush(self) -> None:
+    def _flush(self, now_ns: int) -> None:
+        waiting, sent = self._waiting, 0
         destination = self.function.destination
-        while self._waiting:
-            count = self._run() if self._gso else 1
-            run = [self._waiting[k] for k in range(count)]
+        if not destination[1]:  # the host has closed its port
+            waiting.clear()
+            return
+        cuts = self._cuts(now_ns)
+        while sent < len(waiting):
+            count = _run(waiting, sent) if cuts else 1
+            run = waiting[sent : sent + count]
             try:
                 self._send_packets(run, destination)
             except BlockingIOError:
                 self._is_blocked = True
                 self._loop.watch(self._stream, READ | WRITE, self._stream_ready)
-                return
+                break
             except OSError as error:
-                if error.errno not in (
-                    errno.ECONNREFUSED,
-                    errno.EMSGSIZE,
-                    errno.ENETUNREACH,
-                    errno.EHOSTUNREACH,
-                ):
+                if count > 1 and error.errno in _NO_OFFLOAD:
+                    self._offload = cuts = False
+                    continue
+                if error.errno not in _LOST:
                     log.warning("stream to %s port %d: %s", *destination, error)
-            for _ in range(count):
-                self._waiting.popleft()
-            self.sent_packets += count
+            else:
+                for packet in run if self.observers else ():
+                    self._tell(self._stream.getsockname(), destination, (packet.header, packet.data), now_ns)
+            sent += count
+        del waiting[:sent]
+        self.sent_packets += sent
 
-    def _run(self) -> int:
-        """How many of the waiting packets go in one call: all of one size, the last one may be shorter."""
-        size, total = len(self._waiting[0]), 0
-        for index, packet in enumerate(self._waiting):
-            total += len(packet)
-            if index == _SEGMENTS or total > _SEGMENT_BYTES or len(packet) > size or packet.whole:
-                return max(index, 1)
-            if len(packet) < size:
-                return index + 1
-        return len(self._waiting)
+    def _cuts(self, now_ns: int) -> bool:
+        """Whether the kernel is to cut packets now. Whether somebody reads packet sockets is looked up now and then."""
+        if self._offload and now_ns - self._looked_ns >= _LOOK_EACH_NS:
+            self._looked_ns = now_ns
+            self._packet_socket = _is_watched()
+        return self._offload and not self._packet_socket
 
     def _send_packets(self, run: list[Packet], destination: tuple[str, int]) -> None:
         first = run[0]
@@ -176,12 +261,15 @@ class GigeServer:
                 self._stream.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_DONT)
 
     def _stream_ready(self, mask: int) -> None:
+        now_ns = self._loop.now_ns()
         if mask & READ:
-            _drain(self._stream)
+            for one in _drain(self._stream):
+                if self.observers:
+                    self._tell(one.peer, self._stream.getsockname(), (one.data,), now_ns)
         if mask & WRITE:
             self._is_blocked = False
             self._loop.watch(self._stream, READ, self._stream_ready)
-            self._flush()
+            self._flush(now_ns)
 
 
 def addresses(first: str, count: int) -> list[Address]:
@@ -194,20 +282,44 @@ def addresses(first: str, count: int) -> list[Address]:
     return [Address(str(start + index), str(net.netmask)) for index in range(count)]
 
 
-def _send(source: socket.socket, datagram: Datagram) -> None:
-    """What cannot be sent is lost, as on any network: hosts ask again."""
+def _run(waiting: Sequence[Packet], first: int) -> int:
+    """How many of the waiting packets go in one call: all of one size, the last one may be shorter."""
+    size = len(waiting[first])
+    most = max(1, min(_SEGMENTS, _SEGMENT_BYTES // size, len(waiting) - first))
+    for index in range(most):
+        packet = waiting[first + index]
+        length = len(packet)
+        if length > size or packet.whole:
+            return max(index, 1)
+        if length < size:
+            return index + 1
+    return most
+
+
+def _kernel_cuts() -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.getsockopt(_SOL_UDP, _UDP_SEGMENT)
+        except OSError:
+            return False
+    return True
+
+
+def _is_watched() -> bool:
+    """Whether a packet socket of this network namespace hears the loopback interface, or all interfaces."""
     try:
-        source.sendto(datagram.data, datagram.peer)
-    except OSError as error:
-        log.info("to %s port %d: %s", *datagram.peer, error)
+        lines = _PACKET_SOCKETS.read_text().splitlines()[1:]
+    except OSError:
+        return False
+    return any(line.split()[4] in ("0", "1") for line in lines)
 
 
-def _drain(source: socket.socket) -> list[bytes]:
+def _drain(source: socket.socket) -> list[Datagram]:
     """What has come, read: pylon opens firewalls with a datagram to the stream's port."""
-    got: list[bytes] = []
+    got: list[Datagram] = []
     while len(got) < COMMANDS_AT_ONCE:
         try:
-            got.append(source.recv(2048))
+            got.append(Datagram(*source.recvfrom(2048)))
         except BlockingIOError:
             break
         except OSError:

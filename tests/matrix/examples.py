@@ -1,6 +1,7 @@
 """For each fault, words with which it strikes during a conformance run."""
 
-from gadget.faults.catalogue import FAULTS
+from gadget.faults.catalogue import on_wire
+from gadget.faults.wrappers import USB
 
 _OTHERS = {
     "stale-ack": ["stale-ack:nth=10,times=0"],
@@ -38,7 +39,7 @@ _OTHERS = {
     "slow-link": ["slow-link:mb_per_s=1"],
     "over-temperature": ["over-temperature:at_ms=0"],
 }
-EXAMPLES = {name: _OTHERS.get(name, [f"{name}:times=0"]) for name in FAULTS}
+EXAMPLES = {name: _OTHERS.get(name, [f"{name}:times=0"]) for name in on_wire(USB)}
 BESIDES: dict[str, set[str]] = {
     "timestamp-restart": {"GENCP-ID-006"},
     **{key: {"STREAM-007"} for key in ("eproto", "yank", "fall-back", "bus-reset", "brown-out")},

@@ -109,6 +109,7 @@ class Bootstrap:
             self._added[name] = self._region.add(
                 Register(name, at.address, at.size, at.access, refresh, check, written)
             )
+        self.on_size: Callable[[], None] = lambda: None
         self.on_test_packet: Callable[[int, bool], None] = lambda _size, _whole: None
         self._add_xml()
         self.power_up()
@@ -214,6 +215,7 @@ class Bootstrap:
         size = min(max(asked & 0xFFFF, low), high)
         size -= (size - low) % step
         self.set("SCPS", (asked & gev.DO_NOT_FRAGMENT) | size)
+        self.on_size()
         if asked & gev.FIRE_TEST_PACKET:
             self.on_test_packet(size, bool(asked & gev.DO_NOT_FRAGMENT))
 

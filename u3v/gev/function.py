@@ -3,6 +3,7 @@ handed in with its peer, what goes out is handed over with its destination.
 """
 
 from collections.abc import Iterable
+from typing import Protocol
 
 from u3v.camera import Camera
 from u3v.gev.bootstrap import Address, Bootstrap, WireOptions, ip_text
@@ -12,8 +13,27 @@ from u3v.gev.stream import Packet, StreamChannel
 from u3v.happenings import Happening
 
 
+class Datagrams(Protocol):
+    """What goes between a camera and its sockets: the seam where faults stand."""
+
+    def datagrams(self, waiting: Iterable[Datagram], now_ns: int) -> list[Datagram]:
+        """Answers to all commands that waited in the control socket."""
+
+    def tick(self, now_ns: int) -> list[Datagram]:
+        """Let everything happen that is due; acknowledges that were late."""
+
+    def events(self, now_ns: int) -> list[Datagram]:
+        """Events to be sent from the message socket now."""
+
+    def packets(self, now_ns: int, most: int) -> list[Packet]:
+        """Packets to be sent from the stream socket now, about so many."""
+
+    def next_wakeup_ns(self) -> int | None:
+        """When any of these has something; that may be past already."""
+
+
 class GevFunction:
-    """`camera` on a GigE Vision wire, at `address`."""
+    """`camera` on a GigE Vision wire, at `address`; what crosses the wire goes through `Datagrams`."""
 
     def __init__(
         self, camera: Camera, address: Address | None = None, options: WireOptions | None = None
@@ -44,30 +64,26 @@ class GevFunction:
         self.bootstrap.show_address()
 
     def datagrams(self, waiting: Iterable[Datagram], now_ns: int) -> list[Datagram]:
-        """Answers to all commands that waited in the control socket."""
         self.camera.at(now_ns)
         return list(self.control.datagrams(waiting, now_ns))
 
     def tick(self, now_ns: int) -> list[Datagram]:
-        """Let everything happen that is due; acknowledges that were late."""
         self.camera.tick(now_ns)
         return list(self.control.tick(now_ns))
 
     def events(self, now_ns: int) -> list[Datagram]:
-        """Events to be sent from the message socket now."""
         return self.event.take(now_ns)
 
     def packets(self, now_ns: int, most: int) -> list[Packet]:
-        """Packets to be sent from the stream socket to `destination` now."""
         self.camera.at(now_ns)
         return self.stream.take(now_ns, most)
 
-    def next_wakeup_ns(self, now_ns: int) -> int | None:
+    def next_wakeup_ns(self) -> int | None:
         instants = (
             self.camera.next_wakeup_ns(),
             self.control.next_wakeup_ns(),
             self.event.next_wakeup_ns(),
-            self.stream.next_wakeup_ns(now_ns),
+            self.stream.next_wakeup_ns(),
         )
         return min((at for at in instants if at is not None), default=None)
 
@@ -80,3 +96,4 @@ class GevFunction:
     def _reset(self, _what: Happening, _at_ns: int, _block_id: int) -> None:
         self.control.release()
         self.bootstrap.power_up()
+        self.stream.use_link()

@@ -6,7 +6,9 @@ packets that a host asked for again. Always true: blocks are numbered without ga
 has been handed to the socket.
 
 Packets leave in small bursts: nobody can sleep for the 12 us between two packets of 1500 bytes. After a stall what was
-missed is not made up for, for a host's socket buffer would run over.
+missed is not made up for, for a host's socket buffer would run over. How much of the link is payload depends on the
+packet size, and on the delay between packets that a host asks for; the camera hears of both, so that it exposes no
+more than it can send.
 """
 
 from collections import deque
@@ -20,12 +22,14 @@ from u3v.wire import gvsp
 from u3v.wire.gvcp import Resend
 from u3v.wire.gvsp import Layout
 from u3v.wire.pfnc import PIXEL_FORMATS
+from u3v.wire_traits import Link
 
-QUANTUM_NS = 1_000_000
-"""Packets of so much time leave together."""
+QUANTUM_NS = 500_000
+"""Packets of so much time leave together at most, and no sooner than half of it after others: sockets of hosts take 90
+packets of 1500 bytes, unless asked for more."""
 MAX_CREDIT_NS = 2_000_000
+"""So much of what was missed is made up for."""
 MAX_RESENDS = 4096
-UNPACED_PACKETS = 256
 _NOTHING = memoryview(b"")
 
 
@@ -54,7 +58,7 @@ class _Block:
         self.block_id = block_id
         self.data = frame.data
         self._layout = layout
-        self._size = data_bytes
+        self.data_bytes = data_bytes
         self.count = -(-len(self.data) // data_bytes)
         self._leader = gvsp.image_leader(
             timestamp,
@@ -74,17 +78,24 @@ class _Block:
         """Id of the trailer."""
         return self.count + 1
 
-    def packet(self, packet_id: int, status: int = gvsp.SUCCESS) -> Packet:
-        header = self._layout.header
-        if packet_id == 0:
-            head = header(status, self.block_id, 0, gvsp.LEADER)
-            return Packet(head, memoryview(self._leader))
-        if packet_id == self.last:
-            head = header(status, self.block_id, packet_id, gvsp.TRAILER)
-            return Packet(head, memoryview(self._trailer))
-        at = (packet_id - 1) * self._size
-        head = header(status, self.block_id, packet_id, gvsp.PAYLOAD)
-        return Packet(head, self.data[at : at + self._size])
+    def packets(self, first: int, most: int, status: int = gvsp.SUCCESS) -> list[Packet]:
+        """Packets from `first` on, at most so many."""
+        headers, size, last = self._layout.headers, self.data_bytes, self.last
+        end = min(first + most, last + 1)
+        made = []
+        if first == 0:
+            (head,) = headers(status, self.block_id, gvsp.LEADER, range(1))
+            made.append(Packet(head, memoryview(self._leader)))
+        ids = range(max(first, 1), min(end, last))
+        data = self.data
+        at = (ids.start - 1) * size
+        for head in headers(status, self.block_id, gvsp.PAYLOAD, ids):
+            made.append(Packet(head, data[at : at + size]))
+            at += size
+        if end > last:
+            (head,) = headers(status, self.block_id, gvsp.TRAILER, range(last, last + 1))
+            made.append(Packet(head, memoryview(self._trailer)))
+        return made
 
 
 class StreamChannel:
@@ -93,17 +104,26 @@ class StreamChannel:
     def __init__(self, camera: Camera, bootstrap: Bootstrap) -> None:
         self._camera = camera
         self._bootstrap = bootstrap
+        self._own_link = camera.link
         self._blocks = 0
         self._sending: _Block | None = None
         self._next = 0
         self._ready_ns = 0
         """When the next packet may leave."""
+        self._burst_ns = -QUANTUM_NS
+        """When the last packets left."""
+        self._is_idle = True
+        """Whether the link had nothing to carry before the next frame: time that passed then is no credit."""
         self._kept: deque[_Block] = deque(maxlen=max(1, bootstrap.options.resend_blocks))
         self._wanted: deque[tuple[int, int]] = deque()
         self._tests: deque[Packet] = deque()
         self.resent = 0
         bootstrap.when_written("SCP", written=self._port_written)
+        bootstrap.when_written("SCPD", written=self.use_link)
+        bootstrap.when_written("GVSP_Configuration", written=self.use_link)
+        bootstrap.on_size = self.use_link
         bootstrap.on_test_packet = self._test
+        self.use_link()
 
     @property
     def is_open(self) -> bool:
@@ -128,31 +148,58 @@ class StreamChannel:
         taken: list[Packet] = []
         while self._tests and len(taken) < most:
             taken.append(self._tests.popleft())
-        paced = self._camera.is_paced
-        if paced:
+        if self._camera.is_paced:
+            if now_ns < self._burst_ns + QUANTUM_NS // 2:
+                return taken
             self._ready_ns = max(self._ready_ns, now_ns - MAX_CREDIT_NS)
-        while len(taken) < most and (not paced or self._ready_ns <= now_ns):
-            packet = self._again() or self._go_on(now_ns)
-            if packet is None:
+            most = min(most, max(1, int(QUANTUM_NS / self._packet_ns())))
+        while len(taken) < most and (self._wanted or self._begin(now_ns)):
+            room = self._allowed(now_ns, most - len(taken))
+            if not room:
                 break
-            taken.append(packet)
-            self._ready_ns += self._takes_ns(len(packet.data))
+            packets = self._again(room) if self._wanted else self._go_on(now_ns, room)
+            self._ready_ns += int(sum(len(packet.data) for packet in packets) * self._ns_per_byte())
+            self._burst_ns = now_ns
+            taken += packets
         return taken
 
-    def next_wakeup_ns(self, now_ns: int) -> int | None:
-        """When `take` has something."""
+    def use_link(self) -> None:
+        """Tell the camera how much payload its link carries with packets of this size and this delay between them."""
+        own, bootstrap = self._own_link, self._bootstrap
+        size = bootstrap.packet_size
+        data = bootstrap.layout.data_bytes(size)
+        least_ns = max(
+            data * 1e9 / own.payload_bytes_per_s, (size + gvsp.ETHERNET_BYTES) * 8e9 / own.bits_per_s
+        )
+        packet_ns = least_ns + bootstrap.get("SCPD") * 1_000_000_000 / TICKS_PER_S
+        self._camera.use_link(Link(own.bits_per_s, data * 1e9 / packet_ns))
+
+    def next_wakeup_ns(self) -> int | None:
+        """When `take` has something; 0: at once."""
         if self._tests:
-            return now_ns
+            return 0
         if not (self._wanted or self._sending is not None or self._has_frame()):
             return None
         if not self._camera.is_paced:
-            return now_ns
-        return max(now_ns, self._ready_ns + QUANTUM_NS if self._sending is not None else self._ready_ns)
+            return 0
+        soon_ns = self._ready_ns if self._sending is None else self._ready_ns + QUANTUM_NS
+        return max(soon_ns, self._burst_ns + QUANTUM_NS // 2)
 
-    def _takes_ns(self, size: int) -> int:
-        """Time of one packet on the link: its part of what the camera may send, and the delay a host asked for."""
-        delay_ns = self._bootstrap.get("SCPD") * 1_000_000_000 // TICKS_PER_S
-        return int(size * 1e9 / self._camera.throughput_bytes_per_s) + delay_ns
+    def _ns_per_byte(self) -> float:
+        """Time of a byte of payload on the link."""
+        return 1e9 / self._camera.throughput_bytes_per_s
+
+    def _packet_ns(self) -> float:
+        """Time of a data packet on the link."""
+        return self._bootstrap.layout.data_bytes(self._bootstrap.packet_size) * self._ns_per_byte()
+
+    def _allowed(self, now_ns: int, most: int) -> int:
+        """How many data packets may leave now."""
+        if not self._camera.is_paced:
+            return most
+        if self._ready_ns > now_ns:
+            return 0
+        return min(most, 1 + int((now_ns - self._ready_ns) / self._packet_ns()))
 
     def _has_frame(self) -> bool:
         frames = self._camera.frames
@@ -160,56 +207,61 @@ class StreamChannel:
             frames.enabled and frames.in_flight > 0 and not frames.waits_for_pixels and self._sending is None
         )
 
-    def _go_on(self, now_ns: int) -> Packet | None:
-        """The next packet of the frame being sent, or of the next frame."""
-        block = self._sending
-        if block is not None and block.frame.lease.ended:
-            block = self._sending = None
-        if block is None:
-            block = self._begin(now_ns)
-            if block is None:
-                return None
-        packet = block.packet(self._next)
-        self._next += 1
-        if self._next > block.last:
-            self._sending = None
-            sent = len(block.data)
-            self._camera.frames.finish(block.frame, sent, whole=not block.frame.is_cut, now_ns=now_ns)
-        return packet
-
-    def _begin(self, now_ns: int) -> _Block | None:
+    def _begin(self, now_ns: int) -> bool:
+        """Whether there is a frame to be sent: the one that has begun, or else the next one."""
+        if self._sending is not None:
+            if not self._sending.frame.lease.ended:
+                return True
+            self._sending, self._is_idle = None, True
         camera = self._camera
         frame = camera.frames.next_frame()
         if frame is None:
             camera.frame_wanted()
             frame = camera.frames.next_frame()
             if frame is None:
-                return None
+                self._is_idle = True
+                return False
         layout = self._bootstrap.layout
         size = layout.data_bytes(self._bootstrap.packet_size)
-        block = _Block(frame, layout.block_id(self._blocks), layout, size)
+        self._sending = _Block(frame, layout.block_id(self._blocks), layout, size)
+        self._next = 0
         self._blocks += 1
-        self._sending, self._next = block, 0
-        self._kept.append(block)
-        if camera.is_paced:
+        self._kept.append(self._sending)
+        if self._is_idle:
             self._ready_ns = max(self._ready_ns, now_ns)
-        return block
+        return True
 
-    def _again(self) -> Packet | None:
-        """The next packet that a host has asked for again; where it is not kept any more, a word that it is not."""
-        if not self._wanted:
-            return None
-        block_id, packet_id = self._wanted.popleft()
-        self.resent += 1
+    def _go_on(self, now_ns: int, most: int) -> list[Packet]:
+        """The next packets of the frame being sent."""
+        block = self._sending
+        assert block is not None
+        packets = block.packets(self._next, most)
+        self._next += len(packets)
+        if self._next > block.last:
+            self._sending = None
+            sent = len(block.data)
+            self._camera.frames.finish(block.frame, sent, whole=not block.frame.is_cut, now_ns=now_ns)
+            self._is_idle = not self._has_frame()
+        return packets
+
+    def _again(self, most: int) -> list[Packet]:
+        """What a host has asked for again; of packets that are not kept any more, a word that they are not."""
+        wanted = [self._wanted.popleft() for _ in range(min(most, len(self._wanted)))]
+        self.resent += len(wanted)
+        return [self._once_more(*one) for one in wanted]
+
+    def _once_more(self, block_id: int, packet_id: int) -> Packet:
         block = self._block(block_id)
-        layout = self._bootstrap.layout
         if block is None or packet_id > block.last:
-            head = layout.header(gvsp.PACKET_UNAVAILABLE, block_id, packet_id, gvsp.PAYLOAD)
-            return Packet(head, _NOTHING)
+            return self._absent(gvsp.PACKET_UNAVAILABLE, block_id, packet_id)
         if block is self._sending and packet_id >= self._next:
-            head = layout.header(gvsp.PACKET_NOT_YET_AVAILABLE, block_id, packet_id, gvsp.PAYLOAD)
-            return Packet(head, _NOTHING)
-        return block.packet(packet_id, gvsp.PACKET_RESEND)
+            return self._absent(gvsp.PACKET_NOT_YET_AVAILABLE, block_id, packet_id)
+        return block.packets(packet_id, 1, gvsp.PACKET_RESEND)[0]
+
+    def _absent(self, status: int, block_id: int, packet_id: int) -> Packet:
+        ids = range(packet_id, packet_id + 1)
+        (head,) = self._bootstrap.layout.headers(status, block_id, gvsp.PAYLOAD, ids)
+        return Packet(head, _NOTHING)
 
     def _block(self, block_id: int) -> _Block | None:
         if not self._bootstrap.options.resend_blocks:
@@ -224,7 +276,7 @@ class StreamChannel:
         camera, is_open = self._camera, bool(self._bootstrap.get("SCP") & 0xFFFF)
         if is_open == camera.frames.enabled:
             return
-        self._sending = None
+        self._sending, self._is_idle = None, True
         self._kept.clear()
         self._wanted.clear()
         self._blocks = 0

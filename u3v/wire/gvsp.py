@@ -12,6 +12,8 @@ IMAGE = 0x0001
 WITH_CHUNKS = 0x4000
 IP_UDP_BYTES = 28
 """What SCPS counts beside the GVSP header: IPv4 20, UDP 8."""
+ETHERNET_BYTES = 38
+"""What a packet takes on Ethernet beside itself: MAC header 14, checksum 4, preamble 8, gap 12."""
 SUCCESS, PACKET_RESEND = 0x0000, 0x0100
 PACKET_UNAVAILABLE = 0x800C
 PACKET_NOT_YET_AVAILABLE = 0x8010
@@ -39,10 +41,13 @@ class Layout:
         """The id of the `count`th block (from 0): 0 is never one, and 16 bits wrap to 1."""
         return count + 1 if self.extended else count % 0xFFFF + 1
 
-    def header(self, status: int, block_id: int, packet_id: int, kind: int) -> bytes:
+    def headers(self, status: int, block_id: int, kind: int, ids: range) -> list[bytes]:
+        """One for each packet id."""
         if self.extended:
-            return _EXTENDED_HEADER.pack(status, 0, kind | _EXTENDED, block_id, packet_id)
-        return _STANDARD_HEADER.pack(status, block_id, kind << 24 | packet_id)
+            pack, kind = _EXTENDED_HEADER.pack, kind | _EXTENDED
+            return [pack(status, 0, kind, block_id, packet_id) for packet_id in ids]
+        pack, kind = _STANDARD_HEADER.pack, kind << 24
+        return [pack(status, block_id, kind | packet_id) for packet_id in ids]
 
 
 def image_leader(

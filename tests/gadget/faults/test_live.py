@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from gadget import VirtualCamera
-from gadget.faults.catalogue import FAULTS, parse_fault
+from gadget.faults.catalogue import on_wire, parse_fault
+from gadget.faults.wrappers import USB
 from gadget.front_door.camera_verbs import CameraError
 from u3v.errors import U3VError
 from u3v.host.client import U3VClient
@@ -49,6 +50,8 @@ def test_what_cannot_be_added(camera: VirtualCamera) -> None:
         camera.faults.add("no-stream-interface")
     with pytest.raises(CameraError, match="did you mean 'ExposureTime'"):
         camera.faults.add("refused:register=ExposureTme")
+    with pytest.raises(CameraError, match="it is about Ethernet, and this camera is on USB"):
+        camera.faults.add("lost-packets")
     with pytest.raises(CameraError, match="no such fault"):
         camera.faults.add("yankk")
     with pytest.raises(CameraError, match="a text, such as"):
@@ -157,7 +160,7 @@ def look_around(camera: VirtualCamera) -> None:
     client.write(camera._bench._live(0).address_of("Width"), (64).to_bytes(4, "little"))
 
 
-@pytest.mark.parametrize("name", [name for name in FAULTS if name not in QUIET])
+@pytest.mark.parametrize("name", [name for name in on_wire(USB) if name not in QUIET])
 def test_every_fault_strikes(name: str) -> None:
     """A session of our own host, whatever becomes of it: the fault has struck, and nothing hangs or breaks."""
     fault = parse_fault(f"{name}:{PARAMETERS.get(name, '')}".rstrip(":"))

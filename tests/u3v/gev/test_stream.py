@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from tests.u3v.gev.host import HOST, SCPS, STRANGER, STREAM_PORT, Host, Packet
+from tests.u3v.gev.host import HOST, SCPD, SCPS, STRANGER, STREAM_PORT, Host, Packet
 from tests.u3v.rig import MS, picture
 from u3v.wire.gvsp import Layout
 
@@ -101,12 +101,62 @@ def test_g42_g43_packets_are_paced_and_a_stall_is_not_made_up_for() -> None:
     host.camera.features.host_set("DeviceLinkThroughputLimitMode", "Off")
     host.wait(20 * MS)
     rate = host.camera.throughput_bytes_per_s
-    most = rate * 0.002 / DATA + 2
-    assert 1 <= len(host.packets()) <= most
+    assert 1 <= sent_bytes(host) <= rate * 0.002 + 2 * DATA
     host.wait(400 * MS)
-    assert len(host.packets()) <= most
+    assert sent_bytes(host) <= rate * 0.002 + 2 * DATA
     host.wait(MS // 100)
-    assert len(host.packets()) <= rate * 1e-5 / DATA + 2
+    assert sent_bytes(host) <= rate * 1e-5 + 2 * DATA
+
+
+def sent_bytes(host: Host) -> int:
+    return sum(len(packet.data) for packet in host.packets())
+
+
+@pytest.mark.parametrize(("size", "share"), [(1500, 1452 / 1538), (8192, 8144 / 8230), (576, 528 / 614)])
+def test_small_packets_carry_less(size: int, share: float) -> None:
+    """Each packet takes 38 bytes more on Ethernet; the frame rate follows from what is left."""
+    host = started("VCXG-124M", paced=True)
+    host.write(SCPS, size)
+    assert host.camera.throughput_bytes_per_s == pytest.approx(125e6 * share, rel=1e-4)
+
+
+def test_the_delay_that_a_host_asks_for_slows_the_camera_down() -> None:
+    host = started(paced=True)
+    before_ns = DATA * 1e9 / host.camera.throughput_bytes_per_s
+    assert host.write(SCPD, 30_000) == 0
+    assert DATA * 1e9 / host.camera.throughput_bytes_per_s == pytest.approx(before_ns + 30_000)
+
+
+def test_frames_back_to_back_lose_nothing_when_the_loop_comes_late() -> None:
+    """At the link's own rate each millisecond that is lost between two frames would fill up the memory."""
+    host = Host(paced=True)
+    for name, value in (("Width", 2048), ("Height", 1024), ("DeviceLinkThroughputLimitMode", "Off")):
+        host.camera.features.host_set(name, value)
+    host.start()
+    sent, late_ns = 0, MS // 5
+    while host.now_ns < 350 * MS:
+        sent += sent_bytes(host)
+        due_ns = host.function.next_wakeup_ns()
+        assert due_ns is not None
+        host.wait(max(0, due_ns - host.now_ns) + late_ns)
+    assert sent == pytest.approx(0.35 * host.camera.throughput_bytes_per_s, rel=0.05)
+    frames = host.camera.frames
+    assert (frames.discarded, frames.delivered) == (0, pytest.approx(0.35 * 116e6 / (2048 * 1024), abs=2))
+
+
+def test_bursts_are_short_even_when_there_is_much_to_make_up_for() -> None:
+    host = Host(paced=True)
+    host.camera.features.host_set("DeviceLinkThroughputLimitMode", "Off")
+    for name, value in (("Width", 2048), ("Height", 1024)):
+        host.camera.features.host_set(name, value)
+    host.start()
+    while not host.packets():
+        host.wait(MS)
+    host.wait(20 * MS)
+    burst, then = len(host.packets()), len(host.packets())
+    assert 35 < burst <= 45 and then == 0
+    host.wait(MS // 4)
+    assert 35 < len(host.packets()) <= 45
 
 
 def test_a_host_that_closes_its_port_ends_the_stream() -> None:
