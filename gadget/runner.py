@@ -200,7 +200,8 @@ def plug_gige(core: Core, loop: Loop, address: Address) -> GigeServer:
         raise Mistake(
             f"{core.model.name} has {core.model.wire}, no Ethernet: it is served without --wire gige"
         )
-    function = GevFunction(core.camera, address)
+    neighbours = (one.function.clock.domain for one in loop.services if isinstance(one, GigeServer))
+    function = GevFunction(core.camera, address, domain=next(neighbours, None))
     faults = EthernetFaults(function, core.spec.faults)
     server = GigeServer(loop, function, faults.datagrams)
     faults.attach(server.move_soon)

@@ -320,6 +320,10 @@ class Acquisition:
         """Whether a line's level triggers one frame after the other now."""
         return self._rules().frame_by_level and self._camera.holds_trigger(FRAME)
 
+    def forget_timestamp(self) -> None:
+        """The camera's clock was set: the next timestamp may be an earlier one."""
+        self._last_timestamp_ns = None
+
     def _runs_freely(self) -> bool:
         return self._may_start() and (not self.triggered(FRAME) or self._is_held())
 

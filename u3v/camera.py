@@ -75,7 +75,7 @@ class Camera:
         tail: Tail | None = None,
     ) -> None:
         self.model = model
-        self.family = sfnc.family(model)
+        self.family = sfnc.family(model, wire)
         self.options = options or Options()
         self.wire = wire
         self.surroundings = surroundings
@@ -88,6 +88,8 @@ class Camera:
         self._link = _own_link(model, self.options.slow_link)
         self._link_version = 0
         self._latched_ns = 0
+        self.clock_offset_ns = 0
+        """What the camera's clock is ahead of the instants."""
         self._tick_ns = model.integer("timestamp_increment_ns", 1)
         self._pixels: PixelSource | None = None
         self._is_ready = True
@@ -262,7 +264,13 @@ class Camera:
 
     def stamp(self, at_ns: int) -> int:
         """An instant as the camera's clock shows it: in ns, in steps of its increment."""
-        return at_ns - at_ns % self._tick_ns
+        shown_ns = at_ns + self.clock_offset_ns
+        return shown_ns - shown_ns % self._tick_ns
+
+    def set_clock(self, shows_ns: int, at_ns: int) -> None:
+        """A wire sets the camera's clock: at this instant it shows that time."""
+        self.clock_offset_ns = shows_ns - at_ns
+        self.acquisition.forget_timestamp()
 
     @property
     def latched_timestamp_ns(self) -> int:

@@ -287,7 +287,7 @@ class FeatureSet:
             register.refresh = refresh
         if "W" in access:
             register.check = lambda raw: self._check(feature, raw)
-            register.written = lambda: self._written(feature, at)
+            register.written = lambda: self._written(feature, at, selected)
         return register
 
     def _check(self, feature: Feature, raw: bytes) -> None:
@@ -300,7 +300,7 @@ class FeatureSet:
             feature.check_raw(raw)
         feature.check(camera, feature.decode(raw))
 
-    def _written(self, feature: Feature, at: int) -> None:
+    def _written(self, feature: Feature, at: int, selected: Mapping[str, str | int]) -> None:
         if feature.locked is while_acquiring:
             self._camera.acquisition.forget_suspended()
         if isinstance(feature, Command):
@@ -313,7 +313,8 @@ class FeatureSet:
             value = feature.decode(self._memory.device_read(at, feature.size))
             self._memory.device_write(at, feature.encode(round(value // feature.inc * feature.inc, 9)))
         if feature.store is not None:
-            feature.store(self._camera, feature.decode(self._memory.device_read(at, feature.size)))
+            with self._selecting(selected):
+                feature.store(self._camera, feature.decode(self._memory.device_read(at, feature.size)))
         if feature.written is not None:
             feature.written(self._camera)
         if feature.keeps:

@@ -45,6 +45,7 @@ class Feature:
     `busy_ms`: for how long a write of this value keeps the control channel busy.
     `defaults`: values at power-up of instances that differ from the others, by their selectors' values joined with
     commas.
+    `hidden`: the camera works with it, but hosts have no node for it.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Feature:
     may_differ: bool = False
     volatile: bool = False
     defaults: Mapping[str, Value] = field(default_factory=dict)
+    hidden: bool = False
 
     def initial_of(self, labels: tuple[str | int, ...]) -> Value:
         """The value at power-up of the instance with these selector values."""

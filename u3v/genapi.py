@@ -59,6 +59,7 @@ _BIG = "<Endianess>BigEndian</Endianess>"
 _SIGNED = _Coding("IntReg", ("<Sign>Signed</Sign>", _LITTLE))
 _UNSIGNED = _Coding("IntReg", ("<Sign>Unsigned</Sign>", _LITTLE))
 _UNSIGNED_BIG = _Coding("IntReg", ("<Sign>Unsigned</Sign>", _BIG))
+_SIGNED_BIG = _Coding("IntReg", ("<Sign>Signed</Sign>", _BIG))
 _FLOAT = _Coding("FloatReg", (_LITTLE,))
 _TEXT = _Coding("StringReg")
 _BYTES = _Coding("Register")
@@ -104,6 +105,7 @@ def _entries(entries: Mapping[str, int], standard: bool) -> list[str]:
 class _Document:
     def __init__(self, features: FeatureSet, chunks: Sequence[Chunk]) -> None:
         self._features = features
+        self.shown = [feature for feature in features if not feature.hidden]
         values = [value for chunk in chunks for value in chunk.values]
         self.chunk_values: list[Feature] = []
         for value in values:
@@ -145,7 +147,7 @@ class _Document:
         if feature.persistent:
             head.append(_tag("Streamable", "Yes"))
         value = _tag("pValue", f"{name}_Reg")
-        known = (*self._features, *self.chunk_values)
+        known = (*self.shown, *self.chunk_values)
         selected = [_tag("pSelected", f.name) for f in known if name in f.selectors]
         standard = name in STANDARD_FEATURES
         kind, coding, children = "Integer", _UNSIGNED, [*head, value]
@@ -227,7 +229,7 @@ class _Document:
         elif node.kind == "Command":
             children.append(_tag("CommandValue", node.command))
         self.node(node.kind, node.name, children, standard=standard)
-        coding = _TEXT if node.kind == "String" else _UNSIGNED_BIG
+        coding = _TEXT if node.kind == "String" else _SIGNED_BIG if node.signed else _UNSIGNED_BIG
         if node.bits is not None:  # GenApi counts bits of big-endian registers from the most significant one
             least, most = (8 * node.length - 1 - bit for bit in node.bits)
             bits = (_tag("Bit", least),) if least == most else (_tag("LSB", least), _tag("MSB", most))
@@ -256,7 +258,9 @@ class _Document:
                     for name, stride in zip(feature.selectors, features.strides[feature.name], strict=True)
                 ),
                 cachable="NoCache" if volatile else "WriteAround" if rounds else "WriteThrough",
-                invalidators=tuple(i for i in invalidators if i in features),
+                invalidators=tuple(
+                    i for i in invalidators if i in features and not features.declared[i].hidden
+                ),
             ),
             head,
             standard=standard,
@@ -307,7 +311,7 @@ def build_xml(
     """
     document = _Document(features, chunks)
     categories: dict[str, list[str]] = {}
-    for feature in features:
+    for feature in document.shown:
         if feature.category:
             categories.setdefault(feature.category, []).append(feature.name)
     for value in document.chunk_values:
@@ -325,7 +329,7 @@ def build_xml(
             members += [c for c in categories if c.startswith("Event") and c.endswith("Data")]
         standard = category in STANDARD_CATEGORIES
         document.node("Category", category, [_tag("pFeature", n) for n in members], standard=standard)
-    for feature in features:
+    for feature in document.shown:
         document.feature(feature)
     document.node(
         "Integer",

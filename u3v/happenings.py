@@ -61,6 +61,9 @@ class Happening(Enum):
     STREAM_END = "StreamEnd"
     DEVICE_CONFIGURED = "DeviceConfigured"
     DEVICE_UNCONFIGURED = "DeviceUnconfigured"
+    ACTION_LATE = "ActionLate"
+    HEARTBEAT_TIMEOUT = "HeartbeatTimeout"
+    PRIMARY_APPLICATION_SWITCH = "PrimaryApplicationSwitch"
     DEVICE_RESET = "DeviceReset"
     TEST = "Test"
 

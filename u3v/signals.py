@@ -19,7 +19,7 @@ EXPOSURE, READOUT, READY, BURST_READY = (
     "TriggerReady",
     "FrameBurstTriggerWait",
 )
-_ALIASES = {READY: "FrameTriggerWait"}
+_ALIASES = {READY: "FrameTriggerWait", BURST_READY: "AcquisitionTriggerWait"}
 _LEVELS = {
     Happening.EXPOSURE_START: ((EXPOSURE, True),),
     Happening.EXPOSURE_END: ((EXPOSURE, False), (READOUT, True)),

@@ -56,11 +56,24 @@ _FILES = """
     FileSelector FileOperationSelector FileOperationExecute FileOpenMode FileAccessBuffer FileAccessOffset
     FileAccessLength FileOperationStatus FileOperationResult FileSize
 """
+_GEV = """
+    GevVersionMajor GevVersionMinor GevDeviceModeIsBigEndian GevDeviceModeCharacterSet GevMACAddress
+    GevSupportedIPConfigurationLLA GevSupportedIPConfigurationDHCP GevSupportedIPConfigurationPersistentIP
+    GevCurrentIPConfigurationLLA GevCurrentIPConfigurationDHCP GevCurrentIPConfigurationPersistentIP
+    GevCurrentIPAddress GevCurrentSubnetMask GevCurrentDefaultGateway GevFirstURL GevSecondURL GevNumberOfInterfaces
+    GevPersistentIPAddress GevPersistentSubnetMask GevPersistentDefaultGateway GevLinkSpeed GevMessageChannelCount
+    GevStreamChannelCount GevHeartbeatTimeout GevTimestampTickFrequency GevTimestampControlLatch
+    GevTimestampControlReset GevTimestampValue GevSupportedOptionalCommandsEVENTDATA GevSupportedOptionalCommandsEVENT
+    GevSupportedOptionalCommandsPACKETRESEND GevSupportedOptionalCommandsWRITEMEM
+    GevSupportedOptionalCommandsConcatenation GevCCP GevPrimaryApplicationSwitchoverKey GevPrimaryApplicationSocket
+    GevPrimaryApplicationIPAddress GevSCPHostPort GevSCPSFireTestPacket GevSCPSDoNotFragment GevSCPSPacketSize GevSCPD
+    GevSCDA GevSCSP GevMCPHostPort GevMCDA GevMCTT GevMCRC GevMCSP GevSupportedIEEE1588 GevIEEE1588 GevIEEE1588Status
+"""
 _EVENTS = "ExposureStart ExposureEnd FrameBurstStart FrameStart FrameEnd FrameTriggerMissed Test"
 _EVENTS += "".join(f" Line{n}{edge}Edge" for n in range(5) for edge in ("Rising", "Falling"))
 
 STANDARD_EVENTS = frozenset(_EVENTS.split())
 STANDARD_CATEGORIES = frozenset(_CATEGORIES.split()) | {f"Event{name}Data" for name in STANDARD_EVENTS}
 STANDARD_FEATURES = frozenset(
-    f"{_DEVICE} {_IMAGE_FORMAT} {_ANALOG} {_ACQUISITION} {_IO} {_OTHERS} {_CHUNKS} {_FILES} {_SEQUENCER}".split()
+    f"{_DEVICE} {_IMAGE_FORMAT} {_ANALOG} {_ACQUISITION} {_IO} {_OTHERS} {_CHUNKS} {_FILES} {_SEQUENCER} {_GEV}".split()
 )

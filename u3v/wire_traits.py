@@ -32,7 +32,8 @@ class WireNode:
 
     `kind`: "Integer", "Boolean", "Enumeration", "Command" or "String". `bits`: (least, most significant) bit of the
     value in its register, counted from the register's least significant bit; None: all of it. `entries` of an
-    enumeration; `limits`: least, most, step of an integer; `command`: what is written to run a command.
+    enumeration; `limits`: least, most, step of an integer; `command`: what is written to run a command. `signed`: an
+    integer below 0 is one.
     """
 
     name: str
@@ -48,6 +49,7 @@ class WireNode:
     representation: str = "PureNumber"
     visibility: str = "Expert"
     command: int = 1
+    signed: bool = False
 
 
 U3V_EVENTS = EventLayout(event_id=(2, 2), fields={"Timestamp": (4, 8), "FrameID": (12, 8)})
@@ -61,6 +63,7 @@ class WireTraits:
     `features_address`: where the feature registers begin. `identity`: (address, size in bytes) of the registers
     that hold the identity features, by feature name; what is missing there is a register of the camera's own.
     `events`: how its events reach the XML's nodes. `chunk_marks`: struct's format of a chunk's id and length.
+    `older_names`: makers who have named features on this wire since before SFNC 2 still do.
     `versions`: (major, minor) of the standards it follows, by their name in SFNC's Device...VersionMajor.
     """
 
@@ -71,3 +74,4 @@ class WireTraits:
     events: EventLayout = U3V_EVENTS
     chunk_marks: str = "<II"
     versions: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    older_names: bool = False

@@ -69,7 +69,7 @@ class GigeServer:
             self._open(address)
         except OSError as error:
             raise Mistake(_cannot_be_there(address.ip, error)) from None
-        function.control.moved = self._forced
+        function.moved = self.move
         loop.services.append(self)
 
     def __enter__(self) -> "GigeServer":
@@ -81,6 +81,7 @@ class GigeServer:
     def close(self) -> None:
         if self in self._loop.services:
             self._loop.services.remove(self)
+            self.function.clock.leave(self._loop.now_ns())
         self._shut(self._sockets)
         self._sockets = []
 
@@ -89,9 +90,9 @@ class GigeServer:
         before = self._sockets
         try:
             self._open(address)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a mask that is none
             self._sockets = before
-            log.warning(_cannot_be_there(address.ip, error))
+            log.warning("%s: %s", address.ip, error)
             return False
         self._shut(before)
         self.function.control.release()
@@ -143,6 +144,8 @@ class GigeServer:
         self._is_blocked = False
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         stream.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_DONT)
+        for one in (stream, message):  # a multicast leaves where the camera is, not by the default route
+            one.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address.ip))
         self.function.bootstrap.address = address
         self.function.use_ports(stream.getsockname()[1], message.getsockname()[1])
         for one in (control, *broadcasts):
@@ -163,10 +166,6 @@ class GigeServer:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((ip, port))
         return made
-
-    def _forced(self, ip: bytes, mask: bytes, gateway: bytes) -> bool:
-        """FORCEIP."""
-        return self.move(Address(*(socket.inet_ntoa(each) for each in (ip, mask, gateway))))
 
     # -- commands -----------------------------------------------------------------------------------------
 

@@ -6,9 +6,24 @@ from typing import Any
 import genicam.genapi as genapi  # type: ignore[import-untyped]
 
 from u3v.camera import Camera
-from u3v.usb3v.bootstrap import xml_text
+from u3v.features import Feature
+from u3v.gev.bootstrap import WireOptions
+from u3v.gev.bootstrap import xml_text as gige_xml
+from u3v.usb3v.bootstrap import xml_text as usb_xml
 
 Access = genapi.EAccessMode
+
+
+def document(camera: Camera) -> str:
+    """The XML that hosts read from it."""
+    if camera.wire.name_space == "GEV":
+        return gige_xml(camera, WireOptions.of(camera.model))
+    return usb_xml(camera)
+
+
+def shown(camera: Camera) -> list[Feature]:
+    """Its features that hosts have nodes for."""
+    return [feature for feature in camera.features if not feature.hidden]
 
 
 class Port(genapi.AbstractPort):  # type: ignore[misc]
@@ -39,7 +54,7 @@ class Nodes:
     def __init__(self, camera: Camera, port: Port | None = None) -> None:
         self.port = port or Port(camera.memory.host_read, camera.memory.host_write)
         self.map = genapi.NodeMap()
-        self.map.load_xml_from_string(xml_text(camera))
+        self.map.load_xml_from_string(document(camera))
         self.map.connect(self.port, "Device")
 
     def __getitem__(self, name: str) -> Any:
@@ -54,4 +69,4 @@ class Nodes:
         return int(self[name].get_access_mode())
 
 
-__all__ = ["Access", "Nodes", "Port", "genapi"]
+__all__ = ["Access", "Nodes", "Port", "document", "genapi", "shown"]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.u3v.genicam_nodes import Access, Nodes, genapi
+from tests.u3v.genicam_nodes import Access, Nodes, document, genapi, shown
 from tests.u3v.rig import MODEL, PlainTiming, Room, make_camera, on_usb
 from u3v.camera import FEATURE_BYTES, Camera
 from u3v.errors import GenCPError
@@ -28,7 +28,9 @@ from u3v.features import (
     while_acquiring,
 )
 from u3v.genapi import build_xml, zip_xml
-from u3v.model import load_model, model_names
+from u3v.gev.bootstrap import GIGE_VISION
+from u3v.gev.function import GevFunction
+from u3v.model import GIGE, load_model, model_names
 from u3v.usb3v.bootstrap import USB3_VISION, xml_text
 
 NAMESPACE = "{http://www.genicam.org/GenApi/Version_1_1}"
@@ -44,10 +46,23 @@ def nodes(camera: Camera) -> Nodes:
     return Nodes(camera)
 
 
-@pytest.fixture(params=model_names())
+def camera_on(name: str) -> Camera:
+    """A camera of this model; "model on gige": on its own wire."""
+    model, _, wire = name.partition(" on ")
+    if wire:
+        camera = Camera(load_model(model), PlainTiming(), Room(), GIGE_VISION)
+        GevFunction(camera)
+        return camera
+    return on_usb(Camera(load_model(model), PlainTiming(), Room(), USB3_VISION))
+
+
+EACH = [*model_names(), *(f"{name} on gige" for name in model_names() if load_model(name).wire == GIGE)]
+
+
+@pytest.fixture(params=EACH)
 def each(request: pytest.FixtureRequest) -> Camera:
-    """A camera of each model."""
-    return on_usb(Camera(load_model(request.param), PlainTiming(), Room(), USB3_VISION))
+    """A camera of each model, on each of its wires."""
+    return camera_on(request.param)
 
 
 def children(element: ElementTree.Element) -> list[str]:
@@ -55,7 +70,7 @@ def children(element: ElementTree.Element) -> list[str]:
 
 
 def elements(camera: Camera) -> Iterator[tuple[str, ElementTree.Element]]:
-    for element in ElementTree.fromstring(xml_text(camera)):
+    for element in ElementTree.fromstring(document(camera)):
         yield element.tag.removeprefix(NAMESPACE), element
 
 
@@ -80,6 +95,7 @@ ORDER = {
     "String": f"{HEAD} Streamable Value|pValue",
     "StringReg": REGISTER,
     "IntReg": f"{REGISTER} Sign Endianess Unit Representation pSelected",
+    "MaskedIntReg": f"{REGISTER} Bit LSB MSB Sign Endianess Unit Representation pSelected",
     "FloatReg": f"{REGISTER} Endianess Unit Representation",
     "IntSwissKnife": f"{HEAD} Streamable pVariable Constant Expression Formula Unit Representation",
     "Port": f"{HEAD} ChunkID SwapEndianess",
@@ -99,7 +115,7 @@ SEVERAL = {"pFeature", "pInvalidator", "pSelected", "EnumEntry", "pVariable", "p
 def test_element_order(each: Camera) -> None:
     todo = [*elements(each)]
     todo += [("EnumEntry", e) for _, element in todo for e in element.findall(f"{NAMESPACE}EnumEntry")]
-    assert {kind for kind, _ in todo} == set(ORDER)
+    assert {kind for kind, _ in todo} | {"MaskedIntReg"} == set(ORDER)
     for kind, element in todo:
         order = [names.split("|") for names in ORDER[kind].split()]
         at = 0
@@ -136,7 +152,7 @@ def test_every_feature_is_reached_from_the_root(each: Camera) -> None:
         assert name not in seen, f"{name} is in two categories"
         seen.add(name)
         todo += [str(child) for child in features.get(name, [])]
-    assert {f.name for f in each.features} | {"TLParamsLocked"} <= seen
+    assert {f.name for f in shown(each)} | {"TLParamsLocked"} <= seen
     assert set(features) <= seen
 
 
@@ -217,7 +233,23 @@ AUTO = {
     "IInteger": "ActionDeviceKey ActionSelector ActionGroupKey ActionGroupMask",
     "ICategory": "ActionControl",
 }
-MORE_SFNC = (FILES, LUT, SEQUENCER, AUTO)
+GEV = {
+    "IInteger": "GevVersionMajor GevVersionMinor GevMACAddress GevCurrentIPAddress GevCurrentSubnetMask "
+    "GevCurrentDefaultGateway GevNumberOfInterfaces GevPersistentIPAddress GevPersistentSubnetMask "
+    "GevPersistentDefaultGateway GevLinkSpeed GevMessageChannelCount GevStreamChannelCount GevHeartbeatTimeout "
+    "GevTimestampTickFrequency GevTimestampValue GevPrimaryApplicationSwitchoverKey GevPrimaryApplicationSocket "
+    "GevPrimaryApplicationIPAddress GevSCPHostPort GevSCPSPacketSize GevSCPD GevSCDA GevSCSP GevMCPHostPort GevMCDA "
+    "GevMCTT GevMCRC GevMCSP",
+    "IBoolean": "GevDeviceModeIsBigEndian GevSupportedIPConfigurationLLA GevSupportedIPConfigurationDHCP "
+    "GevSupportedIPConfigurationPersistentIP GevCurrentIPConfigurationLLA GevCurrentIPConfigurationDHCP "
+    "GevCurrentIPConfigurationPersistentIP GevSupportedOptionalCommandsEVENTDATA GevSupportedOptionalCommandsEVENT "
+    "GevSupportedOptionalCommandsPACKETRESEND GevSupportedOptionalCommandsWRITEMEM "
+    "GevSupportedOptionalCommandsConcatenation GevSCPSDoNotFragment GevSupportedIEEE1588 GevIEEE1588",
+    "IEnumeration": "GevDeviceModeCharacterSet GevCCP GevIEEE1588Status",
+    "ICommand": "GevSCPSFireTestPacket GevTimestampControlLatch GevTimestampControlReset",
+    "IString": "GevFirstURL GevSecondURL",
+}
+MORE_SFNC = (FILES, LUT, SEQUENCER, AUTO, GEV)
 """Interfaces of SFNC 2.7's features, as its tables print them."""
 MAKERS = (
     "ResultingFrameRate SensorReadoutTime TestImageSelector DeviceTemperatureStatus ReadoutMode VirtualWire "
@@ -237,7 +269,7 @@ def test_standard_names_have_the_standards_meaning(each: Camera) -> None:
         assert seen.get(name, (kinds[interface], "Standard")) == (kinds[interface], "Standard"), name
     for name in MAKERS.split():
         assert seen.get(name, ("", "Custom"))[1] == "Custom", name
-    features = {feature.name for feature in each.features}
+    features = {feature.name for feature in shown(each)}
     standard = {name for name, (_, space) in seen.items() if space == "Standard" and name in features}
     assert standard <= set(known)
 
@@ -277,7 +309,7 @@ def test_every_register_answers(each: Camera) -> None:
     registers = 0
     for kind, element in elements(each):
         port = element.findtext(f"{NAMESPACE}pPort")
-        if not kind.endswith("Reg") or port != "Device":
+        if not kind.endswith("Reg") or port != "Device" or element.findtext(f"{NAMESPACE}AccessMode") == "WO":
             continue
         address = int(str(element.findtext(f"{NAMESPACE}Address")), 0)
         length = int(str(element.findtext(f"{NAMESPACE}Length")), 0)
@@ -291,7 +323,7 @@ def test_every_register_answers(each: Camera) -> None:
 
 def test_values_agree(each: Camera) -> None:
     nodes = Nodes(each)
-    for feature in each.features:
+    for feature in shown(each):
         if not isinstance(feature, Command | ByteArray):
             assert nodes[feature.name].value == each.features.get(feature.name), feature.name
 
@@ -305,7 +337,7 @@ def expected_access(camera: Camera, feature: Feature) -> int:
 
 
 def assert_access_agrees(camera: Camera, nodes: Nodes) -> None:
-    for feature in camera.features:
+    for feature in shown(camera):
         assert nodes.access(feature.name) == expected_access(camera, feature), feature.name
 
 
@@ -325,7 +357,7 @@ def test_access_modes_agree_with_the_device(camera: Camera, nodes: Nodes) -> Non
 def test_the_transport_layer_lock(each: Camera) -> None:
     nodes = Nodes(each)
     nodes["TLParamsLocked"].value = 1
-    for feature in each.features:
+    for feature in shown(each):
         locked = feature.locked is while_acquiring and feature.available is None
         expected = Access.RO if locked else expected_access(each, feature)
         assert nodes.access(feature.name) == expected, feature.name
@@ -337,7 +369,7 @@ def test_the_transport_layer_lock(each: Camera) -> None:
 
 
 def assert_limits_agree(camera: Camera, nodes: Nodes) -> None:
-    for feature in camera.features:
+    for feature in shown(camera):
         node = nodes[feature.name]
         if int(node.get_access_mode()) not in (Access.RO, Access.RW):
             continue
@@ -366,7 +398,7 @@ def test_limits_agree(camera: Camera, nodes: Nodes) -> None:
 
 
 def test_selectors(camera: Camera, nodes: Nodes) -> None:
-    for feature in camera.features:
+    for feature in shown(camera):
         selecting = {n.node.name for n in nodes[feature.name].node.selecting_features}
         assert selecting == set(feature.selectors), feature.name
     nodes["TriggerSelector"].value = "FrameBurstStart"
@@ -380,14 +412,15 @@ def test_selectors(camera: Camera, nodes: Nodes) -> None:
     assert nodes["AcquisitionStatus"].value is True
 
 
-ALL = {name: on_usb(Camera(load_model(name), PlainTiming(), Room(), USB3_VISION)) for name in model_names()}
-AS_MADE = {name: camera.memory.device_read(0x200000, FEATURE_BYTES) for name, camera in ALL.items()}
+ALL = {name: camera_on(name) for name in EACH}
+AS_MADE = {
+    name: camera.memory.device_read(camera.wire.features_address, FEATURE_BYTES)
+    for name, camera in ALL.items()
+}
 
 
 def settable(camera: Camera) -> list[Feature]:
-    return [
-        f for f in camera.features if f.access == "RW" and not isinstance(f, Command | String | ByteArray)
-    ]
+    return [f for f in shown(camera) if f.access == "RW" and not isinstance(f, Command | String | ByteArray)]
 
 
 def values(feature: Feature) -> st.SearchStrategy[Any]:
@@ -411,7 +444,7 @@ def test_genapi_and_the_device_take_the_same_values(model: str, data: st.DataObj
     """What GenApi lets through, the device takes; what GenApi refuses, the device would refuse. After each
     write GenApi's caches hold what the device holds."""
     camera = ALL[model]
-    camera.memory.device_write(0x200000, AS_MADE[model])
+    camera.memory.device_write(camera.wire.features_address, AS_MADE[model])
     nodes = Nodes(camera)
     for _ in range(data.draw(st.integers(1, 8))):
         feature = data.draw(st.sampled_from(settable(camera)))

@@ -7,15 +7,16 @@ what: a packet size out of range is clamped, as hosts that probe for one expect,
 import hashlib
 import ipaddress
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from zlib import crc32
 
 from u3v import sfnc
 from u3v.camera import USER_ID, Camera
 from u3v.errors import GenCPError, Status
 from u3v.genapi import build_xml, zip_xml
-from u3v.gev.nodes import nodes
+from u3v.gev.nodes import ieee1588, nodes
 from u3v.memory import Check, Hook, Refresh, Register
 from u3v.model import Model
 from u3v.wire import gev
@@ -43,15 +44,23 @@ GIGE_VISION = WireTraits(
     identity={name: (gev.REGISTERS[key].address, gev.REGISTERS[key].size) for name, key in _IDENTITY.items()},
     events=EventLayout(event_id=(2, 2), fields={"Timestamp": (8, 8), "FrameID": (6, 2)}, big_endian=True),
     chunk_marks=">II",
+    older_names=True,
 )
 """A camera that is served over GigE Vision."""
 
-_EVENT_BITS = 1 << 3
+_EVENT_BITS = 1 << 3 | 1 << 4
 _RESEND_BIT = 1 << 2
-_ACTION_BIT = 1 << 6
-_CAPABILITY = 0xF8A00023
-"""User name, serial, heartbeat disable, link speed, application port, extended status, pending ack, WRITEMEM,
-concatenation."""
+_ACTION_BITS = 1 << 6 | 1 << 20
+_SCHEDULED_BIT = 1 << 17
+_IEEE1588_BIT = 1 << 19
+_EXTENDED_STATUS_2_BIT = 1 << 18
+_CAPABILITY = 0xF8600023
+"""User name, serial, heartbeat disable, link speed, application port, extended status of 1.1, switch-over, pending ack,
+WRITEMEM, concatenation."""
+NETWORK = "Network"
+"""Under which name the address for the next power-up is kept, beside the user sets."""
+_KEPT = ("IP_Configuration", "Persistent_IP", "Persistent_Subnet_Mask", "Persistent_Gateway")
+_CONFIGURATION = 0x7 | gev.UNCONDITIONAL_ACTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +69,8 @@ class WireOptions:
 
     `version`: (major, minor) of the standard. `extended_ids`: 64-bit block ids from the start on, and no others.
     `packet_size`: SCPS at power-up; `packet_sizes`: its range and step. `mac_prefix`: the maker's.
-    `resend_blocks`: how many blocks are kept for resends; 0: none, and hosts are told so.
+    `resend_blocks`: how many blocks are kept for resends; 0: none, and hosts are told so. `ieee1588`: whether its
+    clock can follow another one (PTP). `scheduled_actions`: how many actions may wait for their time.
     """
 
     version: tuple[int, int] = (1, 2)
@@ -69,12 +79,22 @@ class WireOptions:
     packet_sizes: tuple[int, int, int] = (220, 9014, 2)
     mac_prefix: int = 0x003053
     resend_blocks: int = 2
+    ieee1588: bool = True
+    scheduled_actions: int = 10
 
     @staticmethod
     def of(model: Model) -> "WireOptions":
         if model.features == "vcx":
-            return WireOptions((2, 0), True, 1500, (576, 9000, 4), 0x0006BE, 1)
+            return WireOptions((2, 0), True, 1500, (576, 9000, 4), 0x0006BE, 1, False, 0)
         return WireOptions()
+
+    @property
+    def events(self) -> EventLayout:
+        """Where hosts find the fields of an event: they count from the start of its item in the command."""
+        if self.extended_ids:
+            fields = {"Timestamp": (16, 8), "FrameID": (8, 8)}
+            return EventLayout(event_id=(2, 2), fields=fields, big_endian=True)
+        return GIGE_VISION.events
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +122,8 @@ class Bootstrap:
             "User_Defined_Name": (None, _check_text, lambda: camera.rename(self.text("User_Defined_Name"))),
             "Heartbeat_Timeout": (None, None, self._heartbeat_written),
             "GVSP_Configuration": (None, self._check_ids, None),
+            "GVCP_Configuration": (None, None, self._configuration_written),
+            **dict.fromkeys(_KEPT, (None, None, self._keep_network)),
         }
         self._added: dict[str, Register] = {}
         for name, at in gev.REGISTERS.items():
@@ -111,6 +133,7 @@ class Bootstrap:
             )
         self.on_size: Callable[[], None] = lambda: None
         self.on_test_packet: Callable[[int, bool], None] = lambda _size, _whole: None
+        self.on_ieee1588: Callable[[bool], None] = lambda _enabled: None
         self._add_xml()
         self.power_up()
 
@@ -119,6 +142,11 @@ class Bootstrap:
         register = self._added[name]
         register.check = check or register.check
         register.written = written or register.written
+
+    def when_read(self, name: str, refresh: Callable[[], int]) -> None:
+        """A register that shows what a part of the wire knows."""
+        size = gev.REGISTERS[name].size
+        self._added[name].refresh = lambda: (refresh() % (1 << 8 * size)).to_bytes(size, "big")
 
     def get(self, name: str) -> int:
         at = gev.REGISTERS[name]
@@ -164,6 +192,11 @@ class Bootstrap:
         capability = _CAPABILITY
         capability |= _EVENT_BITS if camera.family.events else 0
         capability |= _RESEND_BIT if options.resend_blocks else 0
+        capability |= _ACTION_BITS if self.actions else 0
+        capability |= _SCHEDULED_BIT if self.actions and options.scheduled_actions else 0
+        capability |= _IEEE1588_BIT if options.ieee1588 else 0
+        capability |= _EXTENDED_STATUS_2_BIT if options.version >= (2, 0) else 0
+        kept: Mapping[str, Any] = camera.user_sets.get(NETWORK, {})
         values: dict[str, int | str] = {
             "Version": options.version[0] << 16 | options.version[1],
             "Device_Mode": 0x80000001,
@@ -171,6 +204,7 @@ class Bootstrap:
             "MAC_Low": self.mac & 0xFFFFFFFF,
             "IP_Configuration_Supported": gev.IP_PERSISTENT | gev.IP_DHCP | gev.IP_LLA,
             "IP_Configuration": gev.IP_PERSISTENT | gev.IP_LLA,
+            **{name: kept[name] for name in _KEPT if isinstance(kept.get(name), int)},
             "Manufacturer_Name": model.maker,
             "Model_Name": model.name,
             "Device_Version": model.device_version,
@@ -182,6 +216,7 @@ class Bootstrap:
             "Link_Speed": camera.link_bits_per_s // 1_000_000,
             "Message_Channels": 1 if camera.family.events else 0,
             "Stream_Channels": 1,
+            "Action_Signals": self.actions,
             "Active_Links": 1,
             "Stream_Capability": 0x80000000 if options.extended_ids else 0xC0000000,
             "Message_Capability": 0x80000000,
@@ -191,15 +226,28 @@ class Bootstrap:
             "Pending_Timeout": PENDING_MS,
             "GVSP_Configuration": gev.EXTENDED_BLOCK_IDS if options.extended_ids else 0,
             "Link_Capability": 1,
+            "Scheduled_Action_Queue_Size": options.scheduled_actions if self.actions else 0,
             "SCPS": options.packet_size,
         }
         for name, value in values.items():
             self.set(name, value)
         self.show_address()
 
-    def show_address(self) -> None:
-        """The address and the ports, which sockets decide."""
-        address = self.address
+    @property
+    def actions(self) -> int:
+        """How many action signals the camera has."""
+        return 1 if "ActionDeviceKey" in self._camera.features else 0
+
+    @property
+    def persistent_address(self) -> Address | None:
+        """Where the camera is to be after the next power-up, if a host has said so."""
+        if not self.get("IP_Configuration") & gev.IP_PERSISTENT or not self.get("Persistent_IP"):
+            return None
+        return Address(*(ip_text(self.get(name)) for name in _KEPT[1:]))
+
+    def show_address(self, address: Address | None = None) -> None:
+        """The address, where it is a new one, and the ports: sockets decide them."""
+        address = self.address = address or self.address
         for name, text in (
             ("Current_IP", address.ip),
             ("Current_Subnet_Mask", address.mask),
@@ -229,7 +277,29 @@ class Bootstrap:
         if not wanted and self.options.extended_ids:
             raise GenCPError(Status.INVALID_PARAMETER, "this camera has 64-bit block ids only")
 
+    def _configuration_written(self) -> None:
+        """What the camera cannot do stays off."""
+        options = self.options
+        known = _CONFIGURATION
+        known |= gev.IEEE1588 if options.ieee1588 else 0
+        known |= gev.EXTENDED_STATUS_2 if options.version >= (2, 0) else 0
+        wanted = self.get("GVCP_Configuration") & known
+        self.set("GVCP_Configuration", wanted)
+        self.on_ieee1588(bool(wanted & gev.IEEE1588))
+
+    def _keep_network(self) -> None:
+        """For the next power-up. Link-local addresses cannot be switched off."""
+        supported = gev.IP_PERSISTENT | gev.IP_DHCP
+        self.set("IP_Configuration", self.get("IP_Configuration") & supported | gev.IP_LLA)
+        self._camera.store_user_set(NETWORK, {name: self.get(name) for name in _KEPT})
+
     def _timestamp_control(self) -> None:
+        """A clock that follows others (PTP) is not reset."""
+        camera = self._camera
+        if self.get("Timestamp_Control") & gev.TIMESTAMP_RESET and not (
+            self.get("GVCP_Configuration") & gev.IEEE1588
+        ):
+            camera.set_clock(0, camera.now_ns)
         if self.get("Timestamp_Control") & gev.TIMESTAMP_LATCH:
             self._camera.latch_timestamp()
             high, low = divmod(self._camera.latched_timestamp_ns, 1 << 32)
@@ -273,8 +343,8 @@ def xml_text(camera: Camera, options: WireOptions) -> str:
         events=sfnc.event_nodes(camera.family),
         chunks=camera.chunks,
         name_space=GIGE_VISION.name_space,
-        wire_nodes=nodes(options.packet_sizes),
-        event_layout=GIGE_VISION.events,
+        wire_nodes=(*nodes(options.packet_sizes), *(ieee1588() if options.ieee1588 else ())),
+        event_layout=options.events,
     )
 
 

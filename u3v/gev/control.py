@@ -10,10 +10,12 @@ in the socket and answers equal neighbours once.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 from u3v.camera import Camera
 from u3v.errors import GenCPError, Malformed, Status
-from u3v.gev.bootstrap import Bootstrap
+from u3v.gev.bootstrap import Address, Bootstrap
+from u3v.happenings import Happening
 from u3v.wire import gev, gvcp
 from u3v.wire.gvcp import Ack, Code, Command
 
@@ -21,7 +23,7 @@ Peer = tuple[str, int]
 """IPv4 address and port."""
 _LATE_MS = 200
 """A command that takes longer gets a PENDING_ACK: hosts wait 500 ms (Aravis) or 1 s (pylon)."""
-_HEARTBEAT_OFF = 1
+_CONTROLS = gev.CCP_EXCLUSIVE | gev.CCP_CONTROL
 _REGISTERS_AT_ONCE = gvcp.MAX_PAYLOAD // 4
 
 
@@ -34,9 +36,10 @@ class Datagram:
 
 
 class ControlChannel:
-    """`resend`: what to do with a PACKETRESEND. `taken`, `released`: a host has come, or is gone.
+    """`resend`: what to do with a PACKETRESEND; `act`: with an ACTION. `taken`, `released`: a host has come, or is
+    gone.
 
-    `moved(ip, mask, gateway)`: FORCEIP; False where the camera cannot have that address.
+    `move(address)`: FORCEIP; None: as at power-up. False where the camera cannot be there.
     """
 
     def __init__(
@@ -45,17 +48,21 @@ class ControlChannel:
         bootstrap: Bootstrap,
         *,
         resend: Callable[[gvcp.Resend], None],
+        act: Callable[[Command, bool, int], int | None],
+        move: Callable[[Address | None], bool],
         taken: Callable[[], None],
         released: Callable[[], None],
     ) -> None:
         self._camera = camera
         self._bootstrap = bootstrap
         self._resend = resend
+        self._act = act
+        self._move = move
         self._taken = taken
         self._released = released
-        self.moved: Callable[[bytes, bytes, bytes], bool] = lambda _ip, _mask, _gateway: False
         self.owner: Peer | None = None
-        self._is_exclusive = False
+        self._is_exclusive = self._is_open = False
+        """Open: another host may take over with the key."""
         self._heard_ns = 0
         self._peer: Peer = ("", 0)
         self._late: tuple[int, Datagram] | None = None
@@ -82,6 +89,7 @@ class ControlChannel:
             yield late
         expires_ns = self._expires_ns()
         if expires_ns is not None and now_ns >= expires_ns:
+            self._camera.happened(Happening.HEARTBEAT_TIMEOUT, expires_ns)
             self.release()
 
     def next_wakeup_ns(self) -> int | None:
@@ -93,12 +101,13 @@ class ControlChannel:
         if self.owner is None:
             return
         self.owner = None
+        self._is_exclusive = self._is_open = False
         for name in ("CCP", "Primary_Application_Port", "Primary_Application_IP"):
             self._bootstrap.set(name, 0)
         self._released()
 
     def _expires_ns(self) -> int | None:
-        if self.owner is None or self._bootstrap.get("GVCP_Configuration") & _HEARTBEAT_OFF:
+        if self.owner is None or self._bootstrap.get("GVCP_Configuration") & gev.HEARTBEAT_OFF:
             return None
         return self._heard_ns + self._bootstrap.get("Heartbeat_Timeout") * 1_000_000
 
@@ -119,7 +128,9 @@ class ControlChannel:
             yield from self._force_ip(command, asked.peer)
             return
         if command.code == Code.ACTION:
-            yield from self._act(command, asked.peer, now_ns)
+            status = self._act(command, self.owner is not None, now_ns)
+            if status is not None and command.wants_ack:
+                yield Datagram(Ack(status, command.code, command.request_id).pack(), asked.peer)
             return
         if self._late is not None:
             ack, busy_ms = Ack(Status.BUSY, command.code, command.request_id), 0
@@ -197,24 +208,33 @@ class ControlChannel:
 
     # -- control ------------------------------------------------------------------------------------------
 
-    def _check_ccp(self, _raw: bytes) -> None:
-        if self.owner is not None and self.owner != self._peer:
+    def _check_ccp(self, raw: bytes) -> None:
+        if self.owner is not None and self.owner != self._peer and not self._may_switch(raw):
             raise GenCPError(Status.ACCESS_DENIED, f"{self.owner[0]} is in control")
 
+    def _may_switch(self, raw: bytes) -> bool:
+        """Whether the host in control lets another one take over, and this one has the key."""
+        wanted = int.from_bytes(raw, "big")
+        key = self._bootstrap.get("Switchover_Key") & 0xFFFF
+        return self._is_open and bool(wanted & _CONTROLS) and wanted >> 16 == key
+
     def _ccp_written(self) -> None:
-        wanted = self._bootstrap.get("CCP") & (gev.CCP_EXCLUSIVE | gev.CCP_CONTROL)
-        if not wanted:
+        wanted = self._bootstrap.get("CCP")
+        if not wanted & _CONTROLS:
             self.release()
             return
-        is_new = self.owner is None
-        self.owner = self._peer
+        before, self.owner = self.owner, self._peer
         self._heard_ns = self._camera.now_ns
         self._is_exclusive = bool(wanted & gev.CCP_EXCLUSIVE)
+        self._is_open = bool(wanted & gev.CCP_SWITCHOVER) and not self._is_exclusive
+        self._bootstrap.set("CCP", wanted & (_CONTROLS | gev.CCP_SWITCHOVER))
         ip, port = self._peer
         self._bootstrap.set("Primary_Application_Port", port)
         self._bootstrap.set("Primary_Application_IP", int.from_bytes(bytes(map(int, ip.split("."))), "big"))
-        if is_new:
+        if before is None:
             self._taken()
+        elif before != self._peer:
+            self._camera.happened(Happening.PRIMARY_APPLICATION_SWITCH, self._camera.now_ns)
 
     # -- commands that anybody may send -------------------------------------------------------------------
 
@@ -234,23 +254,8 @@ class ControlChannel:
             or self.owner is not None
         ):
             return
-        moved = self.moved(payload[20:24], payload[36:40], payload[52:56])
+        wanted = [str(IPv4Address(payload[at : at + 4])) for at in (20, 36, 52)]
+        moved = self._move(None if wanted[0] == "0.0.0.0" else Address(*wanted))
         if command.wants_ack:
             status = Status.SUCCESS if moved else Status.ERROR
             yield Datagram(Ack(status, command.code, command.request_id).pack(), peer)
-
-    def _act(self, command: Command, peer: Peer, now_ns: int) -> Iterator[Datagram]:
-        """Who does not hold the keys hears nothing."""
-        try:
-            action = gvcp.parse_action(command)
-        except Malformed:
-            return
-        get = self._bootstrap.get
-        if (action.device_key, action.group_key) != (get("Action_Device_Key"), get("Action_Group_Key")):
-            return
-        if self.owner is None or not action.group_mask & get("Action_Group_Mask"):
-            return
-        self._camera.tick(now_ns)
-        self._camera.inputs.signal("Action1", now_ns)
-        if command.wants_ack:
-            yield Datagram(Ack(Status.SUCCESS, command.code, command.request_id).pack(), peer)

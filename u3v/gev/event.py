@@ -14,6 +14,7 @@ from u3v.gev.control import Datagram
 from u3v.wire import gvcp
 
 MAX_WAITING = 256
+_FRAME_ID_BYTES = 8
 
 
 @dataclass(slots=True)
@@ -32,6 +33,7 @@ class EventChannel:
         self._sent: dict[int, _Sent] = {}
         self._request_id = 0
         self.dropped = 0
+        bootstrap.when_written("MCP", written=self._port_written)
 
     @property
     def enabled(self) -> bool:
@@ -57,6 +59,7 @@ class EventChannel:
             self._request_id,
             extended=layout.extended,
             ack=bool(self._bootstrap.get("MCTT")),
+            data=data[_FRAME_ID_BYTES:],
         )
         peer = ip_text(self._bootstrap.get("MCDA")), self._bootstrap.get("MCP") & 0xFFFF
         self._outgoing.append((self._request_id, Datagram(command, peer)))
@@ -68,7 +71,7 @@ class EventChannel:
             ack = gvcp.parse_ack(datagram)
         except Malformed:
             return
-        if ack.code == gvcp.Code.EVENT:
+        if ack.code in (gvcp.Code.EVENT, gvcp.Code.EVENTDATA):
             self._sent.pop(ack.request_id, None)
 
     def take(self, now_ns: int) -> list[Datagram]:
@@ -96,5 +99,10 @@ class EventChannel:
         return min((one.again_ns for one in self._sent.values()), default=None)
 
     def stop(self) -> None:
-        self._outgoing.clear()
+        """The host is gone: what was to be sent is sent once, and nothing again."""
         self._sent.clear()
+
+    def _port_written(self) -> None:
+        if not self.enabled:
+            self._outgoing.clear()
+            self._sent.clear()

@@ -2,11 +2,13 @@
 handed in with its peer, what goes out is handed over with its destination.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from u3v.camera import Camera
+from u3v.gev.actions import Actions
 from u3v.gev.bootstrap import Address, Bootstrap, WireOptions, ip_text
+from u3v.gev.clock import Clock, Domain
 from u3v.gev.control import ControlChannel, Datagram, Peer
 from u3v.gev.event import EventChannel
 from u3v.gev.stream import Packet, StreamChannel
@@ -33,19 +35,32 @@ class Datagrams(Protocol):
 
 
 class GevFunction:
-    """`camera` on a GigE Vision wire, at `address`; what crosses the wire goes through `Datagrams`."""
+    """`camera` on a GigE Vision wire, at `address`; what crosses the wire goes through `Datagrams`. `domain`: the
+    clocks that its own may follow (PTP).
+
+    `moved(address)`, set by whoever has the sockets: the camera is to be at another address; False: it cannot.
+    """
 
     def __init__(
-        self, camera: Camera, address: Address | None = None, options: WireOptions | None = None
+        self,
+        camera: Camera,
+        address: Address | None = None,
+        options: WireOptions | None = None,
+        domain: Domain | None = None,
     ) -> None:
+        self.moved: Callable[[Address], bool] = lambda _address: False
         self.camera = camera
         self.bootstrap = Bootstrap(camera, options or WireOptions.of(camera.model), address or Address())
         self.stream = StreamChannel(camera, self.bootstrap)
         self.event = EventChannel(self.bootstrap)
+        self.actions = Actions(camera, self.bootstrap)
+        self.clock = Clock(camera, self.bootstrap, domain or Domain())
         self.control = ControlChannel(
             camera,
             self.bootstrap,
             resend=self.stream.resend,
+            act=self.actions.command,
+            move=self._move,
             taken=lambda: camera.configure(True, camera.now_ns),
             released=self._released,
         )
@@ -64,10 +79,11 @@ class GevFunction:
         self.bootstrap.show_address()
 
     def datagrams(self, waiting: Iterable[Datagram], now_ns: int) -> list[Datagram]:
-        self.camera.at(now_ns)
+        self._go_on(now_ns)
         return list(self.control.datagrams(waiting, now_ns))
 
     def tick(self, now_ns: int) -> list[Datagram]:
+        self._go_on(now_ns)
         self.camera.tick(now_ns)
         return list(self.control.tick(now_ns))
 
@@ -81,11 +97,27 @@ class GevFunction:
     def next_wakeup_ns(self) -> int | None:
         instants = (
             self.camera.next_wakeup_ns(),
+            self.clock.next_wakeup_ns(),
+            self.actions.next_wakeup_ns(),
             self.control.next_wakeup_ns(),
             self.event.next_wakeup_ns(),
             self.stream.next_wakeup_ns(),
         )
         return min((at for at in instants if at is not None), default=None)
+
+    def _go_on(self, now_ns: int) -> None:
+        """Clock and actions first: an action happens at its instant, before what is due later."""
+        self.clock.tick(now_ns)
+        self.actions.tick(now_ns)
+        self.camera.at(now_ns)
+
+    def _move(self, address: Address | None) -> bool:
+        """FORCEIP. None: to where a power-up would bring it."""
+        address = address or self.bootstrap.persistent_address or self.bootstrap.address
+        if address != self.bootstrap.address and not self.moved(address):
+            return False
+        self.bootstrap.show_address(address)
+        return True
 
     def _released(self) -> None:
         self.stream.close()
@@ -95,5 +127,8 @@ class GevFunction:
 
     def _reset(self, _what: Happening, _at_ns: int, _block_id: int) -> None:
         self.control.release()
+        self.actions.forget()
+        self.clock.enable(False, self.camera.now_ns)
         self.bootstrap.power_up()
         self.stream.use_link()
+        self._move(None)

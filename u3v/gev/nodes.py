@@ -10,13 +10,70 @@ def _at(register: str) -> int:
     return gev.REGISTERS[register].address
 
 
-def _bit(name: str, tooltip: str, register: str, bit: int) -> WireNode:
-    return WireNode(name, tooltip, _at(register), "Boolean", bits=(bit, bit))
+def _bit(name: str, tooltip: str, register: str, bit: int, access: str = "RO") -> WireNode:
+    return WireNode(name, tooltip, _at(register), "Boolean", access=access, bits=(bit, bit))
+
+
+def ieee1588() -> tuple[WireNode, ...]:
+    """The clock that follows others (PTP), in Basler's words: SFNC had none for it when these cameras came."""
+    states = {"Undefined": 0, "Initializing": 1, "Faulty": 2, "Disabled": 3, "Listening": 4, "PreMaster": 5}
+    states |= {"Master": 6, "Passive": 7, "Uncalibrated": 8, "Slave": 9}
+    hexadecimal = "HexNumber"
+    return (
+        _bit("GevSupportedIEEE1588", "Whether its clock can follow others.", "GVCP_Capability", 19),
+        _bit("GevIEEE1588", "Whether its clock follows others.", "GVCP_Configuration", 19, "RW"),
+        WireNode(
+            "GevIEEE1588Status",
+            "State of its clock now.",
+            _at("IEEE1588_Status"),
+            "Enumeration",
+            bits=(0, 3),
+            entries=states,
+        ),
+        WireNode(
+            "GevIEEE1588ClockId",
+            "Identity of its clock.",
+            _at("Clock_Identity"),
+            length=8,
+            representation=hexadecimal,
+        ),
+        WireNode(
+            "GevIEEE1588DataSetLatch",
+            "Keep what the next three tell, all of one instant.",
+            _at("Clock_Latch"),
+            "Command",
+            access="WO",
+        ),
+        WireNode(
+            "GevIEEE1588ParentClockId",
+            "Identity of the clock that it follows: its own, if none.",
+            _at("Clock_Parent"),
+            length=8,
+            representation=hexadecimal,
+        ),
+        WireNode(
+            "GevIEEE1588OffsetFromMaster",
+            "What its clock is ahead of that one.",
+            _at("Clock_Offset"),
+            length=8,
+            unit="ns",
+            signed=True,
+        ),
+        WireNode(
+            "GevIEEE1588StatusLatched",
+            "State of its clock at that instant.",
+            _at("Clock_State"),
+            "Enumeration",
+            bits=(0, 3),
+            entries=states,
+        ),
+    )
 
 
 def nodes(packet_sizes: tuple[int, int, int]) -> tuple[WireNode, ...]:
-    """All nodes. `packet_sizes`: least, most and step of SCPS, bytes."""
+    """All nodes of every camera. `packet_sizes`: least, most and step of SCPS, bytes."""
     supported, capability = "IP_Configuration_Supported", "GVCP_Capability"
+    configuration = "IP_Configuration"
     u32 = (0, 0xFFFFFFFF, 1)
     return (
         WireNode("GevVersionMajor", "Major version of the standard.", 0, bits=(16, 31)),
@@ -64,6 +121,15 @@ def nodes(packet_sizes: tuple[int, int, int]) -> tuple[WireNode, ...]:
             gev.URL_BYTES,
             visibility="Guru",
         ),
+        _bit("GevCurrentIPConfigurationLLA", "Link-local addresses: always on.", configuration, 2),
+        _bit("GevCurrentIPConfigurationDHCP", "Whether a DHCP server is asked.", configuration, 1, "RW"),
+        _bit(
+            "GevCurrentIPConfigurationPersistentIP",
+            "Whether the persistent address is used.",
+            configuration,
+            0,
+            "RW",
+        ),
         WireNode("GevNumberOfInterfaces", "Network interfaces.", _at("Number_of_Interfaces")),
         *(
             WireNode(
@@ -78,6 +144,7 @@ def nodes(packet_sizes: tuple[int, int, int]) -> tuple[WireNode, ...]:
         WireNode("GevLinkSpeed", "Speed of the link.", _at("Link_Speed"), unit="Mbps"),
         WireNode("GevMessageChannelCount", "Message channels.", _at("Message_Channels")),
         WireNode("GevStreamChannelCount", "Stream channels.", _at("Stream_Channels")),
+        _bit("GevSupportedOptionalCommandsEVENTDATA", "Whether events may have data.", capability, 4),
         _bit("GevSupportedOptionalCommandsEVENT", "Whether it sends events.", capability, 3),
         _bit("GevSupportedOptionalCommandsPACKETRESEND", "Whether it sends packets again.", capability, 2),
         _bit("GevSupportedOptionalCommandsWRITEMEM", "Whether blocks can be written.", capability, 1),
@@ -112,6 +179,14 @@ def nodes(packet_sizes: tuple[int, int, int]) -> tuple[WireNode, ...]:
             command=gev.TIMESTAMP_LATCH,
         ),
         WireNode(
+            "GevTimestampControlReset",
+            "Let the clock begin at 0; not while it follows others.",
+            _at("Timestamp_Control"),
+            "Command",
+            access="WO",
+            command=gev.TIMESTAMP_RESET,
+        ),
+        WireNode(
             "GevTimestampValue",
             "The clock's last latched reading.",
             _at("Timestamp_High"),
@@ -131,6 +206,23 @@ def nodes(packet_sizes: tuple[int, int, int]) -> tuple[WireNode, ...]:
                 "ControlAccessSwitchoverActive": 6,
             },
             visibility="Guru",
+        ),
+        WireNode(
+            "GevPrimaryApplicationSwitchoverKey",
+            "With it, another host may take over (if GevCCP allows it).",
+            _at("Switchover_Key"),
+            access="WO",
+            limits=(0, 0xFFFF, 1),
+            visibility="Guru",
+        ),
+        WireNode(
+            "GevPrimaryApplicationSocket", "Port of the host in control.", _at("Primary_Application_Port")
+        ),
+        WireNode(
+            "GevPrimaryApplicationIPAddress",
+            "Address of the host in control.",
+            _at("Primary_Application_IP"),
+            representation=_IP,
         ),
         WireNode(
             "GevSCPHostPort",

@@ -168,4 +168,4 @@ def _status(camera: Device) -> bool:
     selected = camera.features.get("AcquisitionStatusSelector")
     if selected == "AcquisitionActive":
         return acquisition.active
-    return acquisition.waits_for(BURST if selected == "FrameBurstTriggerWait" else FRAME, camera.now_ns)
+    return acquisition.waits_for(FRAME if selected == "FrameTriggerWait" else BURST, camera.now_ns)

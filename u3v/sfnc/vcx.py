@@ -88,7 +88,7 @@ EVENTS = {
     "FrameTransferSkipped": "The image buffer was full: a frame was not transferred.",
     **{f"{line}FallingEdge": f"{line} has become low." for line in LINES},
     **{f"{line}RisingEdge": f"{line} has become high." for line in LINES},
-    "GigEVisionError": "An error of the GigE Vision wire; over another wire it never comes.",
+    "GigEVisionError": "An error of the GigE Vision wire; it never comes.",
     "GigEVisionHeartbeatTimeout": "The heartbeat of the GigE Vision wire was missed; over another wire it never comes.",
     "PrimaryApplicationSwitch": "Another program has taken over; GigE Vision has that, other wires have not.",
     "TransferBufferFull": "The image buffer takes no further frame.",
@@ -308,6 +308,7 @@ FAMILY = Family(
     event_names={
         Happening.FRAME_START_OVERTRIGGER: "TriggerSkipped",
         Happening.FRAME_BUFFER_OVERRUN: "FrameTransferSkipped",
+        Happening.HEARTBEAT_TIMEOUT: "GigEVisionHeartbeatTimeout",
     },
     triggers={FRAME: "FrameStart"},
     user_sets=USER_SETS,

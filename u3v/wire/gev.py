@@ -5,9 +5,13 @@ Addresses and names as in Wireshark's GVCP dissector; access as in public regist
 
 from dataclasses import dataclass
 
-REGION_BYTES = 0xA000
+REGION_BYTES = 0xB000
 URL_BYTES = 512
-CCP_EXCLUSIVE, CCP_CONTROL = 1, 2
+CCP_EXCLUSIVE, CCP_CONTROL, CCP_SWITCHOVER = 1, 2, 4
+"""CCP: who controls, and whether a host with the switch-over key may take over. Upper 16 bits: the key it shows."""
+HEARTBEAT_OFF, UNCONDITIONAL_ACTION, IEEE1588 = 0x1, 0x8, 0x80000
+EXTENDED_STATUS_1, EXTENDED_STATUS_2 = 0x4, 0x40000
+"""GVCP_Configuration. Without the extended ones, no status above 0x800F is sent."""
 IP_PERSISTENT, IP_DHCP, IP_LLA = 1, 2, 4
 EXTENDED_BLOCK_IDS = 0x40000000
 """GVSP_Configuration: 64-bit block ids."""
@@ -86,4 +90,10 @@ REGISTERS: dict[str, At] = {
     "SCCFG": At(0x0D24, access="RW"),
     "Action_Group_Key": At(0x9800, access="RW"),
     "Action_Group_Mask": At(0x9804, access="RW"),
+    # from here on a maker's own
+    "Clock_Identity": At(0xA000, 8),
+    "Clock_Parent": At(0xA008, 8),
+    "Clock_Offset": At(0xA010, 8),
+    "Clock_State": At(0xA018),
+    "Clock_Latch": At(0xA01C, access="W"),
 }

@@ -14,6 +14,10 @@ KEY = 0x42
 ACK_REQUIRED = 0x01
 EXTENDED_IDS = 0x10
 """On PACKETRESEND, EVENT and EVENTDATA: block ids have 64 bits. On DISCOVERY: the answer may be a broadcast."""
+SCHEDULED = 0x80
+"""On ACTION: a time follows."""
+OVERFLOW, ACTION_LATE = 0x8015, 0x8016
+"""Statuses of scheduled actions, for hosts that know them (GVCP_Configuration)."""
 MAX_PAYLOAD = 540
 MAX_MEMORY = 536
 """Bytes that READMEM and WRITEMEM carry at most: a command fits a datagram of 576 bytes."""
@@ -142,27 +146,39 @@ def parse_resend(command: Command) -> Resend:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """ACTION: what is to be done by every device with this key in one of these groups."""
+    """ACTION: what is to be done by every device with this key in one of these groups.
+
+    `time`: when, in ticks of the device's clock; 0: now.
+    """
 
     device_key: int
     group_key: int
     group_mask: int
+    time: int = 0
 
 
 def parse_action(command: Command) -> Action:
-    """Raises Malformed. The time of a scheduled action is not looked at: no camera here announces those."""
-    if len(command.payload) < 12:
+    """Raises Malformed."""
+    layout = ">IIIQ" if command.flags & SCHEDULED else ">III"
+    if len(command.payload) != struct.calcsize(layout):
         raise Malformed("ACTION of a wrong length")
-    return Action(*struct.unpack_from(">III", command.payload))
+    return Action(*struct.unpack(layout, command.payload))
 
 
 def event(
-    event_id: int, block_id: int, timestamp: int, request_id: int, *, extended: bool, ack: bool
+    event_id: int,
+    block_id: int,
+    timestamp: int,
+    request_id: int,
+    *,
+    extended: bool,
+    ack: bool,
+    data: bytes = b"",
 ) -> bytes:
-    """An EVENT command of one item, from a camera to its host. `timestamp` in ticks."""
+    """An EVENT command of one item, from a camera to its host; EVENTDATA if `data` follows. `timestamp` in ticks."""
     if extended:
-        item = struct.pack(">HHHHQQ", 24, event_id, 0, 0, block_id, timestamp)
+        item = struct.pack(">HHHHQQ", 24 + len(data), event_id, 0, 0, block_id, timestamp)
     else:
         item = struct.pack(">HHHHQ", 0, event_id, 0, block_id & 0xFFFF, timestamp)
     flags = (ACK_REQUIRED if ack else 0) | (EXTENDED_IDS if extended else 0)
-    return Command(flags, Code.EVENT, request_id, item).pack()
+    return Command(flags, Code.EVENTDATA if data else Code.EVENT, request_id, item + data).pack()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tests.u3v.rig import MS, Painted, PlainTiming, Room
 from u3v.camera import Camera, Options
 from u3v.gev.bootstrap import GIGE_VISION, Address
+from u3v.gev.clock import Domain
 from u3v.gev.control import Datagram
 from u3v.gev.function import GevFunction
 from u3v.model import load_model
@@ -30,13 +31,20 @@ class Packet:
 class Host:
     """One host and one camera. `now_ns` goes on only by `wait`."""
 
-    def __init__(self, model: str = "acA4096-11gm", *, paced: bool = False) -> None:
-        options = Options(paced=paced)
+    def __init__(
+        self,
+        model: str = "acA4096-11gm",
+        *,
+        paced: bool = False,
+        domain: Domain | None = None,
+        serial: str = "40000001",
+    ) -> None:
+        options = Options(paced=paced, serial=serial)
         self.camera = Camera(load_model(model), PlainTiming(), Room(), GIGE_VISION, options)
         for name, value in (("Width", 64), ("Height", 30), ("ExposureTime", 100.0)):
             self.camera.features.host_set(name, value)
         Painted(self.camera)
-        self.function = GevFunction(self.camera, Address("10.0.0.9", "255.255.255.0"))
+        self.function = GevFunction(self.camera, Address("10.0.0.9", "255.255.255.0"), domain=domain)
         self.function.use_ports(41000, 41001)
         self.now_ns = 0
         self._id = 0
