@@ -18,9 +18,10 @@ from statistics import median
 
 import numpy as np
 
+from benchmarks import control as control_channel
 from benchmarks import gadgets, guests, hosts
 from benchmarks.figures import Bystanders, Figure, of, rss_mb, table
-from benchmarks.hosts import BenchError, Host, Pinger, Server, Window, host, quantile
+from benchmarks.hosts import BenchError, Host, Server, Window, host
 from frames.scene import parse_scene
 from frames.sensor import load_sensor
 from frames.source import FrameSettings, FrameSource
@@ -266,43 +267,7 @@ def gadget(effort: Effort) -> Iterator[Figure]:
 
 
 def control(effort: Effort) -> Iterator[Figure]:
-    """Reads of one register while frames stream at the camera's rate."""
-    others = Bystanders()
-    bare = hosts.bare_round_trips("tcp", 2000)
-    trips: list[list[float]] = []
-    with Server(True) as server, host(server) as camera:
-        address = camera.camera.features.address["Width"]
-        camera.start()
-        camera.skip(effort.skip)
-        for _ in range(effort.windows):
-            with Pinger(camera.client, address) as pinger:
-                camera.window(effort.frames)
-            trips.append(pinger.trips_ms)
-    yield from round_trips("USB/IP", trips, median(bare), quantile(bare, 0.99), others.cores())
-    others = Bystanders()
-    bare = hosts.bare_round_trips("unix", 2000)
-    with hosts.workshop() as folder:
-        address = hosts.reference({}).features.address["Width"]
-        arguments = hosts.client_arguments({}, effort.frames, effort.skip, "-r", f"{address:x}")
-        command = [str(hosts.compile_client(folder)), *arguments]
-        runs = [hosts.run_client(True, {}, command)[0] for _ in range(effort.windows)]
-    summary = [[run["ping_p50_ms"], run["ping_p99_ms"]] for run in runs]
-    cores = others.cores()
-    yield trip("local, paced: median", [s[0] for s in summary], median(bare), 0.0, cores)
-    yield trip("local, paced: 99 of 100", [s[1] for s in summary], quantile(bare, 0.99), 2.0, cores)
-
-
-def round_trips(
-    where: str, trips: list[list[float]], bare_p50: float, bare_p99: float, cores: float
-) -> Iterator[Figure]:
-    yield trip(f"{where}, paced: median", [median(t) for t in trips], bare_p50, 0.0, cores)
-    yield trip(f"{where}, paced: 99 of 100", [quantile(t, 0.99) for t in trips], bare_p99, 2.0, cores)
-
-
-def trip(what: str, samples: list[float], limit: float, at_most: float, cores: float) -> Figure:
-    return of(
-        "control", what, "ms", samples, limit=limit, limit_is="bare", at_most=at_most, others_cores=cores
-    )
+    yield from control_channel.control(effort.frames, effort.windows, effort.skip)
 
 
 def memory(effort: Effort) -> Iterator[Figure]:
