@@ -48,13 +48,14 @@ class Mutant:
     also: str = ""
     speed: Speed = Speed.SUPER
     settings: dict[str, str] = field(default_factory=dict)
+    strict: bool = False
 
     @property
     def ids(self) -> list[str]:
         return self.expected.split()
 
     def spec(self) -> CameraSpec:
-        return CameraSpec("acA4096-40um", speed=self.speed, settings=self.settings)
+        return CameraSpec("acA4096-40um", speed=self.speed, settings=self.settings, strict=self.strict)
 
 
 @cache
@@ -231,11 +232,19 @@ def overlay(patches: dict[int, bytes]) -> Spoil:
 def xml(old: str, new: str, count: int = 1) -> Spoil:
     """The GenICam file with some text replaced; size and SHA-1 in the manifest fit it."""
 
-    def spoil(built: BuiltCamera) -> None:
-        text = xml_text(built.camera)
+    def changed_text(text: str) -> str:
         if old not in text:
             raise ValueError(f"the XML has no {old!r}")
-        file = zipped(text.replace(old, new, count).encode(), built.model.name, "")
+        return text.replace(old, new, count)
+
+    return xml_text_changed(changed_text)
+
+
+def xml_text_changed(change: Callable[[str], str]) -> Spoil:
+    """As `xml`, with a function of the whole text."""
+
+    def spoil(built: BuiltCamera) -> None:
+        file = zipped(change(xml_text(built.camera)).encode(), built.model.name, "")
         form = struct.unpack("<I", built.camera.memory.device_read(boot.MANIFEST_ADDRESS + 12, 4))[0]
         overlay(xml_patches(file, form))(built)
 

@@ -21,6 +21,7 @@ from tests.matrix.rig import (
     rewriting,
     trailer_bytes,
 )
+from tests.matrix.seams import feature_ignored
 from u3v.function import InTransfer
 from u3v.wire import gencp
 
@@ -100,15 +101,6 @@ def stamped(change):  # type: ignore[no-untyped-def]
             put(raw, 20, struct.pack("<Q", change(struct.unpack_from("<Q", raw, 20)[0], w.frame)))
         ]
     )
-
-
-def feature_ignored(name: str) -> Spoil:
-    def spoil(built: BuiltCamera) -> None:
-        at, size = built.camera.features.address[name], built.camera.features.declared[name].size
-        span = 16 * size if built.camera.features.declared[name].selectors else size
-        answered(lambda c, p: 0 if is_write_to(at, span)(c) else None)(built)
-
-    return spoil
 
 
 def event_without_enable(built: BuiltCamera) -> None:

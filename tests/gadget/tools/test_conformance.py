@@ -20,7 +20,6 @@ IDS = (TOP / "tests/u3v/host/conformance_ids.txt").read_text("utf-8").split()
 DEVIATIONS = {
     "SI-016": "a plan that is too small gives frames with trailer status A101: --strict refuses it",
     "SI-019": "sizes that are not aligned are taken, as Aravis writes them: --strict refuses them",
-    "EVT-010": "event ids are in wireshark's range of devices, 0x9000 and up",
 }
 """Checks below `must` that our cameras do not pass, and why that is wanted."""
 

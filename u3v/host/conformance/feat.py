@@ -304,34 +304,6 @@ def both_orders(camera: Camera) -> None:
 
 
 @camera_check(
-    "FEAT-016", "features not available now (pIsAvailable 0): raw write", "refused (8006) or no effect",
-    "GenCP 1.3 table 6", SHOULD, needs="gapi", trace="r",
-)  # fmt: skip
-def hidden_features(camera: Camera) -> None:
-    seen = 0
-    for name in camera.nodes.names():
-        info = camera.info(name)
-        register = camera.description.register_behind(name)
-        if (
-            info.access != "NA"
-            or register is None
-            or camera.place(register) is None
-            or LEFT_ALONE.search(name)
-        ):
-            continue
-        if camera.description.text_of(register, "AccessMode") != "RW":
-            continue
-        seen += 1
-        address, length = camera.register(name)
-        ack = camera.run.read(address, length)
-        status = camera.write(address, ack.scd if ack.ok else bytes(length))
-        good = status in (ACCESS_DENIED, 0x8004) or (not status and ack.ok)
-        expect(good, f"{name} is not available: status {status:#06x} for a write")
-    if not seen:
-        skip("every feature is available, or read only")
-
-
-@camera_check(
     "FEAT-023", "two writes of different features 1 ms apart, read both", "both kept", "consistency of the camera",
     needs="gapi", trace="r",
 )  # fmt: skip

@@ -1,8 +1,9 @@
 """FEAT: what features and the stream owe each other: sizes that follow, locks while it runs, exposure that counts."""
 
 import math
+import struct
 
-from u3v.host.conformance.camera import Camera, camera_check, expect, skip
+from u3v.host.conformance.camera import LEFT_ALONE, Camera, camera_check, expect, skip
 from u3v.host.conformance.declare import INFO, SHOULD
 from u3v.host.conformance.sfnc import bits_per_pixel
 from u3v.host.conformance.streaming import expect_whole, expected, frames, streaming
@@ -133,6 +134,57 @@ def _regions(camera: Camera) -> list[tuple[int, int]]:
     return pairs
 
 
+def another_raw(camera: Camera, name: str, before: bytes) -> bytes:
+    """Bytes of another value than the present one, as far as the description tells of one."""
+    now, length = int.from_bytes(before, "little"), len(before)
+    kind = camera.description.kind(name)
+    if kind == "Enumeration":
+        entries = camera.description.entries(name).values()
+        return next((value for value in entries if value != now), now).to_bytes(length, "little")
+    if kind == "Boolean":
+        return (0 if now else 1).to_bytes(length, "little")
+    if kind == "Float" and length in (4, 8):
+        layout = "<d" if length == 8 else "<f"
+        ends = [float(camera.description.text_of(name, tag) or "0") for tag in ("Min", "Max")]
+        return struct.pack(layout, ends[struct.unpack(layout, before)[0] == ends[0]])
+    low, high, step = (camera.description.text_of(name, tag) for tag in ("Min", "Max", "Inc"))
+    other = int.from_bytes(before, "little", signed=True) + int(step or "1", 0)
+    if high is not None and other > int(high, 0):
+        other = int(low or "0", 0)
+    return other.to_bytes(length, "little", signed=True)
+
+
+@camera_check(
+    "FEAT-016", "features not available now (pIsAvailable 0): raw write", "refused (8006) or no effect",
+    "GenCP 1.3 table 6", SHOULD, needs="gapi", trace="r",
+)  # fmt: skip
+def hidden_features(camera: Camera) -> None:
+    with camera.settings(DeviceLinkThroughputLimitMode="Off"):  # what it limits is then not available
+        seen = [_refuses_hidden(camera, name) for name in camera.nodes.names()]
+    if not any(seen):
+        skip("every feature is available, or read only")
+
+
+def _refuses_hidden(camera: Camera, name: str) -> bool:
+    """Fails where a feature that is not available takes a value. False: it is available, or left alone."""
+    info, register = camera.info(name), camera.description.register_behind(name)
+    if info.access != "NA" or info.kind == "Command" or register is None or LEFT_ALONE.search(name):
+        return False
+    if camera.place(register) is None or camera.description.text_of(register, "AccessMode") != "RW":
+        return False
+    address, length = camera.register(name)
+    ack = camera.run.read(address, length)
+    before = ack.scd if ack.ok else bytes(length)
+    other = another_raw(camera, name, before)
+    status = camera.write(address, other)
+    after = camera.run.read(address, length)
+    if after.ok and after.scd != before:
+        camera.write(address, before)
+    good = status in (0x8006, 0x8004) or (not status and ack.ok and after.scd == before)
+    expect(good, f"{name} is not available: status {status:#06x} for a write of {other.hex()}")
+    return True
+
+
 def _write_while_streaming(camera: Camera) -> list[tuple[str, int]]:
     """Statuses of writes to what a running stream locks; the values are others than those in force."""
     found = []
@@ -141,22 +193,10 @@ def _write_while_streaming(camera: Camera) -> list[tuple[str, int]]:
             continue
         address, length = camera.register(name)
         before = camera.read(address, length)
-        now = int.from_bytes(before, "little")
-        other = _other_raw(camera, name, now)
-        if other is None:
-            continue
-        found.append((name, camera.write(address, other.to_bytes(length, "little"))))
+        other = another_raw(camera, name, before)
+        if other != before:
+            found.append((name, camera.write(address, other)))
     return found
-
-
-def _other_raw(camera: Camera, name: str, now: int) -> int | None:
-    kind = camera.description.kind(name)
-    if kind == "Enumeration":
-        return next((value for value in camera.description.entries(name).values() if value != now), None)
-    if kind == "Boolean":
-        return 1 - now if now in (0, 1) else None
-    step = int(camera.description.text_of(name, "Inc") or "1", 0)
-    return now + step
 
 
 @camera_check(
@@ -275,6 +315,8 @@ def exposure_counts(camera: Camera) -> None:
             levels[exposure] = sum(image) / len(image)
         (e0, dark), (e1, low), (e2, high) = levels.items()
         camera.run.note(f"mean grey {dark:.1f}, {low:.1f}, {high:.1f} at {e0:.0f}, {e1:.0f}, {e2:.0f} us")
+        flat = dark >= 5 and high <= 240 and high - dark < 0.1 * high
+        expect(not flat, f"the same grey whatever the exposure: {levels}")
         if high > 240 or low - dark < 2:
             skip(f"the scene has no usable light: {levels}")
         slope = (high - low) / (e2 - e1) / ((low - dark) / (e1 - e0))

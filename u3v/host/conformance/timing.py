@@ -15,6 +15,8 @@ from u3v.host.conformance.packets import HEAD_BYTES, writemem
 from u3v.host.conformance.stream_flow import period_ms
 from u3v.host.conformance.streaming import expect_whole, expected, streaming, usual_plan
 
+LINK_BYTES_PER_S = {"HS": 30_000_000, "SS": 200_000_000}
+"""What any link of this speed carries; no camera has to be faster (assumed)."""
 SLACK_NS = 5 * MS
 """What a host of several tasks adds to a measurement now and then."""
 
@@ -224,11 +226,17 @@ def first_frame(camera: Camera) -> None:
     "consistency of the camera", INFO, needs="str gapi", trace="r",
 )  # fmt: skip
 def time_of_a_frame(camera: Camera) -> None:
-    with camera.small(640, 488), streaming(camera, usual_plan(camera, 1 << 20)) as stream:
-        took = [shot.at_ns[1] - shot.at_ns[0] for shot in stream.shots(20)]
-    camera.run.note(
-        f"leader to trailer: median {statistics.median(took) / 1000:.1f} us, longest {max(took) / 1000:.1f} us"
-    )
+    with camera.small(640, 488):
+        limit = LINK_BYTES_PER_S[camera.run.speed]
+        if (
+            camera.has("DeviceLinkThroughputLimit")
+            and camera.info("DeviceLinkThroughputLimit").access == "RW"
+        ):
+            limit = min(limit, camera.get_int("DeviceLinkThroughputLimit"))
+        due_ns = camera.sirm.required_payload * 1e9 / limit + period_ms(camera) * MS
+        with streaming(camera, usual_plan(camera, 1 << 20)) as stream:
+            took = [shot.at_ns[1] - shot.at_ns[0] for shot in stream.shots(20)]
+    within(camera, took, due_ns + SLACK_NS, "leader to trailer")
 
 
 @camera_check(
@@ -314,8 +322,7 @@ def event_latency(camera: Camera) -> None:
     if not found:
         skip("no way to make the camera send an event")
     late = [(message.at_ns - started) - (message.timestamp - begin) for message in found]
-    camera.run.note(f"timestamp to arrival: p99 {percentile(late, 0.99) / 1000:.1f} us")
-    expect(percentile(late, 0.99) <= 1000 * MS, f"an event comes {max(late) / MS:.0f} ms after its timestamp")
+    within(camera, late, 50 * MS, "timestamp of an event to its arrival")
 
 
 @camera_check(

@@ -189,11 +189,13 @@ def idle_commands(camera: Camera) -> None:
         node = camera.device_register(name)
         if node is None or camera.description.text_of(node, "AccessMode") == "WO" or not camera.has(name):
             continue
-        try:
-            done = camera.nodes.is_done(name)
-        except (GenCPError, FeatureError):
-            continue  # not readable now
-        expect(done, f"{name} is idle, and its register still says it works")
+        place, text = camera.place(node), camera.description.text_of(name, "CommandValue")
+        if place is None or text is None:
+            continue
+        ack = camera.run.read(*place)
+        if ack.ok:
+            busy = int.from_bytes(ack.scd, "little") == int(text, 0)
+            expect(not busy, f"{name} is idle, and its register still holds {text}")
 
 
 @camera_check(
