@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import ClassVar, Literal
 
 from frames.pool import FramePool
 from frames.scene import Scene, SceneError, parse_scene
@@ -20,9 +21,8 @@ from gadget.budget.bus import Bus, BusSpec
 from gadget.budget.power import PowerModel, Supply
 from gadget.catalogue import find_model
 from gadget.faults.declaration import Fault
-from gadget.faults.live import EthernetFaults, LiveFaults
+from gadget.faults.live import FaultList, LiveFaults
 from gadget.feature_text import parse_value
-from gadget.gige.server import GigeServer
 from gadget.gpio import Wire, Wiring
 from gadget.render_pool import Lane, RenderPool
 from gadget.rendering import INLINE, Renderer, Workshop
@@ -31,17 +31,16 @@ from gadget.time.simulated import SimulatedLoop
 from gadget.usb.device import UsbDevice
 from gadget.usb.pcap import PcapWriter
 from gadget.usb.port import Port
+from gadget.usb.writes import WriteWatch
 from gadget.user_set_file import UserSetFile
 from u3v.camera import Camera, Options
 from u3v.did_you_mean import hint
 from u3v.errors import Mistake
 from u3v.feature_set import KEPT
 from u3v.function import Function
-from u3v.gev.bootstrap import Address
-from u3v.gev.function import GevFunction
 from u3v.happenings import Happening
 from u3v.lines import UNDEFINED
-from u3v.model import USB, Model
+from u3v.model import Model
 from u3v.usb3v.bootstrap import USB3_VISION, WireOptions
 from u3v.usb3v.function import UsbFunction
 from u3v.wire.usb import STREAM_IN, Speed
@@ -118,13 +117,40 @@ class Core:
 
 
 @dataclass(slots=True)
-class BuiltCamera(Core):
+class Plugged(Core):
+    """A camera on a wire. `is_taken`: a host has it. `watch_writes`: tell `listener(now_ns, address, data)` of them."""
+
+    byte_order: ClassVar[Literal["little", "big"]] = "little"
+    """Of numbers in the wire's own registers."""
+    port: Port
+    faults: FaultList
+
+    def tick(self, now_ns: int) -> None:
+        raise NotImplementedError
+
+    def is_taken(self) -> bool:
+        raise NotImplementedError
+
+    def watch_writes(self, listener: Callable[[int, int, bytes], None]) -> None:
+        raise NotImplementedError
+
+
+@dataclass(slots=True)
+class BuiltCamera(Plugged):
     """A camera that is served over USB: its USB function, and its device on a port."""
 
+    faults: LiveFaults
     function: Function
     device: UsbDevice
-    port: Port
-    faults: LiveFaults
+
+    def tick(self, now_ns: int) -> None:
+        self.function.tick(now_ns)
+
+    def is_taken(self) -> bool:
+        return bool(self.device.configuration)
+
+    def watch_writes(self, listener: Callable[[int, int, bytes], None]) -> None:
+        self.device.observers.append(WriteWatch(listener))
 
 
 def build_core(
@@ -191,22 +217,7 @@ def plug_usb(core: Core, bus: Bus | None = None) -> BuiltCamera:
     port = Port(device, core.camera, core.power)
     faults.attach(device, port)
     known = spec, core.model, core.camera, core.pixels, core.power
-    return BuiltCamera(*known, function, device, port, faults, wake=device.service)
-
-
-def plug_gige(core: Core, loop: Loop, address: Address) -> GigeServer:
-    """Put a camera on the network, at an address of this machine. Raises Mistake."""
-    if core.model.wire == USB:
-        raise Mistake(
-            f"{core.model.name} has {core.model.wire}, no Ethernet: it is served without --wire gige"
-        )
-    neighbours = (one.function.clock.domain for one in loop.services if isinstance(one, GigeServer))
-    function = GevFunction(core.camera, address, domain=next(neighbours, None))
-    faults = EthernetFaults(function, core.spec.faults)
-    server = GigeServer(loop, function, faults.datagrams)
-    faults.attach(server.move_soon)
-    core.wake = server.service
-    return server
+    return BuiltCamera(*known, port, faults, function, device, wake=device.service)
 
 
 def build(
@@ -341,13 +352,17 @@ class LoopBench:
     def _plug(self, core: Core, bus: Bus | None) -> BuiltCamera:
         built = plug_usb(core, bus)
         self.loop.services.append(built.device)
+        self.attend(built)
+        self.cameras.append(built)
+        return built
+
+    def attend(self, built: Plugged) -> None:
+        """Look after a camera's cable, its lines on pins of this board, and what people are told of it."""
         self.loop.services.append(built.port)
-        if core.spec.gpio:
+        if built.spec.gpio:
             self._connect(built)
         name = f"{built.model.name} {built.camera.options.serial}"
         built.port.listeners.append(lambda line: print(f"u3v: {name} {line}", file=sys.stderr, flush=True))
-        self.cameras.append(built)
-        return built
 
     def _keep_ready(self, core: Core, lane: Lane) -> None:
         """Have maps and scene made when a host configures the camera, and freed when it is gone. Until they are made
@@ -366,11 +381,11 @@ class LoopBench:
                 core.camera.pixels_ready(False, at_ns)
                 lane.run(make, made, 0)
             else:
-                lane.run(core.pixels.release, _nothing, 0)
+                lane.run(core.pixels.release, lambda: None, 0)
 
         core.camera.happenings.listen(configured, Happening.DEVICE_CONFIGURED, Happening.DEVICE_UNCONFIGURED)
 
-    def _connect(self, built: BuiltCamera) -> None:
+    def _connect(self, built: Plugged) -> None:
         """Connect the camera's lines to the pins of this board."""
         if self._simulated:
             raise Mistake("--gpio is about this board's pins, which know no clock but the real one")
@@ -378,8 +393,8 @@ class LoopBench:
             self.loop,
             built.camera,
             built.spec.gpio,
-            tick=built.function.tick,
-            serve=lambda: built.device.service(self.loop.now_ns()),
+            tick=built.tick,
+            serve=lambda: built.wake(self.loop.now_ns()),
         )
         self._wirings.append(wiring)
 
@@ -420,10 +435,6 @@ def _loaded_engine(specs: list[CameraSpec]) -> Iterator[None]:
         if wait([loading], PATIENCE_S).not_done:
             print("preparing the sensor engine (compiled once per machine) ...", file=sys.stderr, flush=True)
         loading.result()
-
-
-def _nothing() -> None:
-    pass
 
 
 def tell_refusals(cameras: Iterable[BuiltCamera]) -> None:

@@ -102,6 +102,19 @@ def _entries(entries: Mapping[str, int], standard: bool) -> list[str]:
     ]
 
 
+def _is_constant(feature: Feature) -> bool:
+    """Whether hosts need not ask. pylon reads the versions of SFNC before it has opened a GigE camera."""
+    return (
+        isinstance(feature, Integer)
+        and feature.access == "RO"
+        and feature.read is None
+        and feature.address is None
+        and not feature.selectors
+        and isinstance(feature.min, int)
+        and feature.min == feature.max
+    )
+
+
 class _Document:
     def __init__(self, features: FeatureSet, chunks: Sequence[Chunk]) -> None:
         self._features = features
@@ -144,9 +157,12 @@ class _Document:
             head.append(_tag("pIsLocked", f"{name}_IsLocked"))
         elif feature.locked is not None:
             head.append(_tag("pIsLocked", aspects[name, "Locked"].node))
+        constant = _is_constant(feature)
+        if constant:
+            head.append(_tag("ImposedAccessMode", "RO"))
         if feature.persistent:
             head.append(_tag("Streamable", "Yes"))
-        value = _tag("pValue", f"{name}_Reg")
+        value = _tag("Value", feature.initial()) if constant else _tag("pValue", f"{name}_Reg")
         known = (*self.shown, *self.chunk_values)
         selected = [_tag("pSelected", f.name) for f in known if name in f.selectors]
         standard = name in STANDARD_FEATURES
@@ -176,7 +192,7 @@ class _Document:
             self._value(feature, _BYTES, head, standard=standard)
             return _BYTES
         self.node(kind, name, children, standard=standard)
-        if feature.name in self._features:
+        if feature.name in self._features and not constant:
             self._value(feature, coding)
             self._hidden(feature)
         return coding

@@ -180,6 +180,12 @@ class Memory:
         self._region(address, len(data)).write(address, data)
         self.version += 1
 
+    def name_at(self, address: int) -> str:
+        """The register that begins at this address, "" where none does."""
+        index = bisect_right(self._bases, address) - 1
+        found = self._regions[index].overlapping(address, 1) if index >= 0 else []
+        return found[0].name if found and found[0].address == address else ""
+
     def view(self, address: int, count: int) -> memoryview:
         """The bytes themselves, for a reader that comes often. Raises GenCPError where nothing is mapped."""
         region = self._region(address, count)

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from gadget.cli.offered import control_option, offered
+from gadget.cli.offered import control_option, offered, report, until_signalled
 from gadget.cli.options import CameraCommand, camera_options, specs
-from gadget.cli.run_serve_plug import cameras_argument, report, until_signalled
+from gadget.cli.run_serve_plug import cameras_argument
 from gadget.runner import LoopBench, tell_refusals
 from u3v.errors import Mistake
 
@@ -70,8 +70,8 @@ def gadget_command(
     found = prepared(described, udcs)
     with contextlib.ExitStack() as stack:
         bench = stack.enter_context(LoopBench(described, pcap))
-        stack.enter_context(until_signalled(bench))
-        offer = stack.enter_context(offered(bench, options["control"]))
+        stack.enter_context(until_signalled(bench.loop))
+        offer = stack.enter_context(offered(bench.loop, bench.cameras, options["control"]))
         tell_refusals(bench.cameras)
         transports = stack.enter_context(served(bench, found, backend))
         for built, controller, transport in zip(bench.cameras, found, transports, strict=True):

@@ -7,9 +7,10 @@ run for programs (`--report FILE.json`, `--fail-on-drops`), and `outcome_options
 import contextlib
 import json
 import os
+import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +21,9 @@ from gadget.control import places
 from gadget.control.server import ControlServer
 from gadget.front_door.live import LiveCamera
 from gadget.front_door.live_lines import Harness
-from gadget.runner import LoopBench
+from gadget.runner import Core, Plugged
+from gadget.time.loop import Loop
+from gadget.time.signals import handled
 from gadget.time.simulated import SimulatedLoop
 from u3v.errors import U3VError
 
@@ -59,14 +62,13 @@ class Offer:
 
 
 @contextlib.contextmanager
-def offered(bench: LoopBench, control: Path | None) -> Iterator[Offer]:
+def offered(loop: Loop, built: Sequence[Plugged], control: Path | None) -> Iterator[Offer]:
     """Offer the cameras at a control socket; programs that are started meanwhile find it in $U3V_CONTROL.
 
     A socket that was asked for must be there, else U3VError is raised; without the usual one it goes, too.
     """
-    loop = bench.loop
     advance = loop.advance if isinstance(loop, SimulatedLoop) and loop.is_lockstep else None
-    cameras = [LiveCamera(built, loop.now_ns, advance) for built in bench.cameras]
+    cameras = [LiveCamera(one, loop.now_ns, advance) for one in built]
     Harness(cameras, loop)
     with contextlib.ExitStack() as stack:
         for camera in cameras:
@@ -114,6 +116,28 @@ def outcome_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+@contextlib.contextmanager
+def until_signalled(loop: Loop) -> Iterator[None]:
+    """Ctrl-C and SIGTERM stop the loop, so that everything is cleaned up."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    with handled(numbers, lambda *_: loop.call_threadsafe(loop.stop)):
+        yield
+
+
+def report(cameras: Sequence[Core]) -> None:
+    """What became of the frames, one line a camera, on stderr."""
+    for built in cameras:
+        stream = built.camera.frames
+        if stream.offered:
+            lost = stream.discarded - stream.left_behind
+            click.echo(
+                f"{built.model.name} {built.camera.options.serial}: {stream.offered} frames offered = "
+                f"{stream.delivered} delivered + {lost} discarded + {stream.left_behind} after the host's stop"
+                f" + {stream.in_flight} held",
+                err=True,
+            )
 
 
 LOST_FRAMES = 3

@@ -6,10 +6,9 @@ virtual machine (usbredir).
 """
 
 import contextlib
-import signal
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,10 @@ import click
 from click.core import ParameterSource
 
 from gadget.cli.completion import AFTER_DASHES, CAMERA
-from gadget.cli.offered import Outcome, control_option, offered, outcome_options
+from gadget.cli.gige import check_wire, run_gige, serve_gige, wire_option
+from gadget.cli.offered import Outcome, control_option, offered, outcome_options, report, until_signalled
 from gadget.cli.options import CameraCommand, camera_options, specs
-from gadget.runner import CameraSpec, Core, LoopBench, plug_gige, tell_refusals
-from gadget.time.signals import handled
+from gadget.runner import CameraSpec, LoopBench, tell_refusals
 from u3v.errors import Mistake
 
 
@@ -67,28 +66,6 @@ def as_a_shell() -> Iterator[None]:
         raise CannotRun(str(error), error.status) from error
 
 
-@contextlib.contextmanager
-def until_signalled(bench: LoopBench) -> Iterator[None]:
-    """Ctrl-C and SIGTERM stop the loop, so that everything is cleaned up."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    with handled(numbers, lambda *_: bench.loop.call_threadsafe(bench.loop.stop)):
-        yield
-
-
-def report(cameras: Sequence[Core]) -> None:
-    """What became of the frames, one line a camera, on stderr."""
-    for built in cameras:
-        stream = built.camera.frames
-        if stream.offered:
-            lost = stream.discarded - stream.left_behind
-            click.echo(
-                f"{built.model.name} {built.camera.options.serial}: {stream.offered} frames offered = "
-                f"{stream.delivered} delivered + {lost} discarded + {stream.left_behind} after the host's stop"
-                f" + {stream.in_flight} held",
-                err=True,
-            )
-
-
 @click.command(
     "run",
     cls=WithProgram,
@@ -100,7 +77,8 @@ Examples:
   u3v run acA4096-40um -- lsusb -v
   u3v run acA4096-40um:ExposureTime=2000,Gain=6 IDS-IMX412 -- arv-tool-0.8
   u3v run acA4096-40um acA4096-40um --scene bar -- python my_program.py
-  u3v run acA4096-40um --pcap trace.pcap -- arv-tool-0.8 features""",
+  u3v run acA4096-40um --pcap trace.pcap -- arv-tool-0.8 features
+  u3v run acA4096-11gm VCXG-124M --wire gige -- arv-tool-0.8""",
 )
 @cameras_argument
 @click.option(
@@ -110,26 +88,41 @@ Examples:
     show_default=True,
     help="Library put in front of CMD's system calls.",
 )
+@wire_option
 @camera_options
 @control_option
 @outcome_options
 def run_command(
-    cameras: tuple[str, ...], command: tuple[str, ...], preload: str, pcap: Path | None, **options: Any
+    cameras: tuple[str, ...],
+    command: tuple[str, ...],
+    preload: str,
+    wire: str,
+    pcap: Path | None,
+    **options: Any,
 ) -> None:
     """Run CMD with virtual cameras plugged in: no root, no kernel USB, no hardware.
 
     Only CMD and its children see the cameras. MODEL is one of `u3v models`, several of them several cameras.
+    With --wire gige CMD has a network of its own with the cameras on it, and no other.
     Exit code: CMD's, or a shell's where CMD cannot be run (127, 126).
     """
     from gadget.local.hotplug import connect
     from gadget.local.launch import find_program, run_local
+    from gadget.tools import own_network
 
+    check_wire(click.get_current_context(), wire)
     described = specs(cameras, options)
     if not command:
         raise Mistake("CMD is missing: it stands behind --, as in u3v run acA4096-40um -- lsusb -v")
     with as_a_shell():
         find_program(command)  # before the cameras are made, which takes a second
-        with LoopBench(described, pcap) as bench, offered(bench, options["control"]) as offer:
+        if wire == "gige":
+            own_network.enter()
+            sys.exit(run_gige(described, command, pcap, options))
+        with (
+            LoopBench(described, pcap) as bench,
+            offered(bench.loop, bench.cameras, options["control"]) as offer,
+        ):
             offer.announce_quietly()
             outcome = Outcome(offer.cameras, command, options["report"], options["fail_on_drops"])
             status = run_local(
@@ -180,13 +173,7 @@ Examples:
     help="Instead of USB/IP: be a device of a virtual machine (QEMU's usb-redir), which connects here. Once for "
     "each camera.",
 )
-@click.option(
-    "--wire",
-    type=click.Choice(["usb", "gige"]),
-    default="usb",
-    show_default=True,
-    help="USB3 Vision, or GigE Vision for the models that have Ethernet.",
-)
+@wire_option
 @click.option(
     "--interface",
     metavar="ADDRESS",
@@ -210,9 +197,10 @@ def serve_command(
 
     Whoever attaches one has it as if it were plugged into his machine. MODEL is one of `u3v models`.
     """
+    check_wire(click.get_current_context(), wire)
     described = specs(cameras, options)
     if wire == "gige":
-        _serve_gige(described, interface, pcap)
+        serve_gige(described, interface, pcap, options)
     elif usbredir:
         typed = click.get_current_context().get_parameter_source
         if any(typed(name) is not ParameterSource.DEFAULT for name in ("host", "port")):
@@ -231,8 +219,8 @@ def _serve_usbip(
     _check_host(host)
     with (
         LoopBench(described, pcap) as bench,
-        until_signalled(bench),
-        offered(bench, options["control"]) as offer,
+        until_signalled(bench.loop),
+        offered(bench.loop, bench.cameras, options["control"]) as offer,
     ):
         exported = export(*(c.device for c in bench.cameras))
         tell_refusals(bench.cameras)
@@ -258,31 +246,6 @@ def _serve_usbip(
             sys.exit(1)
 
 
-def _serve_gige(described: list[CameraSpec], interface: str, pcap: Path | None) -> None:
-    from gadget.gige.server import addresses
-    from u3v.gev.bootstrap import GIGE_VISION
-
-    if pcap is not None:
-        raise Mistake("--pcap writes USB packets: for GigE Vision, tcpdump sees all of it")
-    places = addresses(interface, len(described))
-    with (
-        LoopBench(described, wire=GIGE_VISION) as bench,
-        until_signalled(bench),
-        contextlib.ExitStack() as stack,
-    ):
-        for core, place in zip(bench.cores, places, strict=True):
-            stack.enter_context(plug_gige(core, bench.loop, place))
-            click.echo(
-                f"  {place.ip}  {core.model.maker} {core.model.name}  serial {core.camera.options.serial}"
-            )
-        click.echo("no control socket: `u3v ctl` reaches cameras on USB3 Vision only")
-        sys.stdout.flush()
-        bench.loop.run()
-        report(bench.cores)
-    if bench.failures:
-        sys.exit(1)
-
-
 def _serve_guests(
     described: list[CameraSpec], texts: tuple[str, ...], pcap: Path | None, options: dict[str, Any]
 ) -> None:
@@ -297,8 +260,8 @@ def _serve_guests(
         _check_host(place.host, "--usbredir")
     with (
         LoopBench(described, pcap) as bench,
-        until_signalled(bench),
-        offered(bench, options["control"]) as offer,
+        until_signalled(bench.loop),
+        offered(bench.loop, bench.cameras, options["control"]) as offer,
         contextlib.ExitStack() as stack,
     ):
         tell_refusals(bench.cameras)
@@ -365,8 +328,8 @@ def plug_command(
             find_program(command)
     with (
         LoopBench(described, pcap) as bench,
-        until_signalled(bench),
-        offered(bench, options["control"]) as offer,
+        until_signalled(bench.loop),
+        offered(bench.loop, bench.cameras, options["control"]) as offer,
     ):
         check()
         if command:

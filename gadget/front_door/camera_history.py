@@ -7,13 +7,10 @@ each, as they came; names are looked up only when somebody asks.
 from collections import deque
 from collections.abc import Callable
 
-from gadget.runner import BuiltCamera
-from gadget.usb.in_pipe import Urb
-from u3v.errors import GenCPError, Malformed
+from gadget.runner import Plugged
+from u3v.errors import GenCPError
 from u3v.features import Command
 from u3v.happenings import Happening
-from u3v.wire import bootstrap, gencp
-from u3v.wire.usb import CONTROL_OUT
 
 REMEMBERED = 30
 
@@ -21,7 +18,7 @@ REMEMBERED = 30
 class History:
     """Of one camera, from now on. `trouble`: why it was last off the bus, "" if it never was."""
 
-    def __init__(self, built: BuiltCamera, now_ns: Callable[[], int]) -> None:
+    def __init__(self, built: Plugged, now_ns: Callable[[], int]) -> None:
         self.trouble = ""
         self._built = built
         self._now_ns = now_ns
@@ -29,7 +26,7 @@ class History:
         self._written: deque[tuple[int, int, bytes]] = deque(maxlen=REMEMBERED)
         built.camera.happenings.listen(self._hear)
         built.port.listeners.append(self._hear_port)
-        built.device.observers.append(self._see)
+        built.watch_writes(lambda now_ns, address, data: self._written.append((now_ns, address, data)))
 
     def happenings(self) -> list[str]:
         """One line each, oldest first."""
@@ -47,17 +44,6 @@ class History:
         self.trouble = line
         self._happened.append((self._now_ns(), line))
 
-    def _see(self, kind: str, urb: Urb, now_ns: int) -> None:
-        if kind != "S" or urb.endpoint != CONTROL_OUT or urb.setup:
-            return
-        try:
-            command = gencp.parse_command(memoryview(bytes(urb.data)))
-            if command.command_id == gencp.WRITEMEM_CMD:
-                write = gencp.parse_writemem(command.scd)
-                self._written.append((now_ns, write.address, bytes(write.data)))
-        except (Malformed, GenCPError):
-            pass  # the camera answers it as it deserves
-
     def _say(self, address: int, data: bytes) -> str:
         features = self._built.camera.features
         for feature in features:
@@ -68,8 +54,7 @@ class History:
                     return f"{feature.name} = {feature.decode(data)}"
                 except GenCPError:
                     break
-        for base, layout in ((0, bootstrap.ABRM), (bootstrap.SIRM_ADDRESS, bootstrap.SIRM)):
-            for name, register in layout.items():
-                if address == base + register.offset:
-                    return f"{name} = {int.from_bytes(data, 'little')}"
+        name = self._built.camera.memory.name_at(address)
+        if name:
+            return f"{name} = {int.from_bytes(data, self._built.byte_order)}"
         return f"{address:#x} = {data.hex(' ')}"

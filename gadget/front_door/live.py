@@ -23,7 +23,7 @@ from gadget.feature_text import parse_value
 from gadget.front_door.camera_history import History
 from gadget.front_door.camera_verbs import CameraError, NoSuchFeature
 from gadget.front_door.live_lines import LINE_VERBS, Connections, LineVerbs, check_number
-from gadget.runner import BuiltCamera, CameraSpec
+from gadget.runner import CameraSpec, Plugged
 from u3v.did_you_mean import hint
 from u3v.errors import GenCPError
 from u3v.features import Command, Enumeration, Feature, Float, Integer, Value, limit
@@ -79,7 +79,7 @@ class LiveCamera(LineVerbs):
 
     def __init__(
         self,
-        built: BuiltCamera,
+        built: Plugged,
         now_ns: Callable[[], int],
         advance: Callable[[int], None] | None = None,
     ) -> None:
@@ -109,8 +109,7 @@ class LiveCamera(LineVerbs):
         except TypeError:
             takes = ", ".join(inspect.signature(method).parameters) or "nothing"
             raise CameraError(f"{verb} takes {takes}, not {', '.join(parameters) or 'nothing'}") from None
-        device = self.built.device
-        device.function.tick(self.now_ns())
+        self.built.tick(self.now_ns())
         try:
             return method(**parameters)
         except GenCPError as error:
@@ -118,8 +117,8 @@ class LiveCamera(LineVerbs):
         except (ValueError, SceneError) as error:
             raise CameraError(str(error)) from None
         finally:
-            device.function.tick(self.now_ns())
-            device.service(self.now_ns())
+            self.built.tick(self.now_ns())
+            self.built.wake(self.now_ns())
 
     def listen(self, listener: Listener, *whats: Happening) -> Callable[[], None]:
         """Have `listener` told what happens, from now on; call the result to end that."""
@@ -400,10 +399,10 @@ class LiveCamera(LineVerbs):
         self._lost += 1
 
 
-_STATES: dict[str, Callable[[BuiltCamera], bool]] = {
+_STATES: dict[str, Callable[[Plugged], bool]] = {
     "unplugged": lambda built: not built.port.on_bus,
     "acquiring": lambda built: built.port.on_bus and built.camera.acquisition.active,
-    "configured": lambda built: built.port.on_bus and bool(built.device.configuration),
+    "configured": lambda built: built.port.on_bus and built.is_taken(),
     "plugged": lambda built: built.port.on_bus,
 }
 """What a camera can be, the most telling first."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gadget.front_door.camera_verbs import CameraError
 from gadget.front_door.encoder import Encoder
-from gadget.runner import BuiltCamera
+from gadget.runner import Plugged
 from u3v.did_you_mean import hint
 from u3v.lines import Line
 
@@ -95,7 +95,7 @@ class Harness:
     def service(self, now_ns: int) -> None:
         self._served = self._rounds()
         for live in self._wired:
-            live.built.device.service(now_ns)
+            live.built.wake(now_ns)
         self._served = self._rounds()
 
     def _rounds(self) -> int:
@@ -106,7 +106,7 @@ class LineVerbs:
     """`harness`: what this camera's lines are wired with; None where it is alone and has no clock of a bench.
     `_hangs`: what has been connected, so that it can be connected again."""
 
-    built: BuiltCamera
+    built: Plugged
     now_ns: "Callable[[], int]"
     harness: Harness | None = None
     _on_line: Encoder | None = None

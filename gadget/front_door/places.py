@@ -187,7 +187,7 @@ class OnLoop(Place):
     @contextlib.contextmanager
     def serve(self, host: str, port: int) -> Iterator[list[str]]:
         """Over USB/IP; gives the address of each camera."""
-        exported = export(*(live.built.device for live in self.lives))
+        exported = export(*(built.device for built in self._bench.cameras))
         with UsbipServer(self._bench.loop, exported, host, port) as server:
             place = f"[{server.address}]" if ":" in server.address else server.address
             yield [f"usbip://{place}:{server.port}/{busid}" for busid in exported]
@@ -200,9 +200,9 @@ class OnLoop(Place):
         except PreloadError as error:
             raise CameraError(str(error)) from None
         with private_directory() as directory:
-            server = LocalServer(self._bench.loop, directory, [live.built.device for live in self.lives])
+            server = LocalServer(self._bench.loop, directory, [built.device for built in self._bench.cameras])
             try:
-                connect(server, [live.built.port for live in self.lives])
+                connect(server, [built.port for built in self._bench.cameras])
                 yield os.environ | server.environment(library.path, library.own)
             finally:
                 server.close()

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from gadget.time.loop import READ, WRITE, Loop
-from u3v.errors import Mistake
+from u3v.errors import Malformed, Mistake
 from u3v.gev.bootstrap import Address
 from u3v.gev.control import Datagram, Peer
 from u3v.gev.function import Datagrams, GevFunction
@@ -57,6 +57,8 @@ class GigeServer:
         self.through: Datagrams = through or function
         self.observers: list[Observer] = []
         self.sent_packets = 0
+        self.unplugged = False
+        self.write_listeners: list[Callable[[int, int, bytes], None]] = []
         self._loop = loop
         self._offload = offload and _kernel_cuts()
         self._looked_ns = self._served_ns = 0
@@ -106,6 +108,18 @@ class GigeServer:
 
         self._loop.call_threadsafe(move)
 
+    def unplug(self, now_ns: int) -> None:
+        """The cable is pulled, or the power is off: nobody is heard or answered."""
+        self.function.tick(now_ns)
+        self.function.control.release()
+        self._waiting.clear()
+        self.unplugged = True
+
+    def replug(self, now_ns: int) -> None:
+        """The cable is in again."""
+        self.function.tick(now_ns)
+        self.unplugged = False
+
     def next_wakeup_ns(self) -> int | None:
         due_ns = self.through.next_wakeup_ns()
         if self._is_blocked and due_ns is not None:  # packets wait for the socket: its readiness wakes us
@@ -115,7 +129,10 @@ class GigeServer:
     def service(self, now_ns: int) -> None:
         """Let everything happen that is due, and send what may be sent."""
         self._served_ns = now_ns
-        for answer in self.through.tick(now_ns):
+        answers = self.through.tick(now_ns)
+        if self.unplugged:
+            return
+        for answer in answers:
             self._send(self._control, answer, now_ns)
         for event in self.through.events(now_ns):
             self._send(self._message, event, now_ns)
@@ -180,8 +197,13 @@ class GigeServer:
                 continue
             waiting.append(Datagram(data, peer))
         now_ns = self._loop.now_ns()
+        if self.unplugged:
+            return
         for one in waiting if self.observers else ():
             self._tell(one.peer, source.getsockname(), (one.data,), now_ns)
+        for listener in self.write_listeners:
+            for address, data in _writes(waiting):
+                listener(now_ns, address, data)
         for answer in self.through.datagrams(waiting, now_ns):
             self._send(self._control, answer, now_ns)
         self.service(now_ns)
@@ -269,6 +291,21 @@ class GigeServer:
             self._is_blocked = False
             self._loop.watch(self._stream, READ, self._stream_ready)
             self._flush(now_ns)
+
+
+def _writes(waiting: list[Datagram]) -> list[tuple[int, bytes]]:
+    """The register writes that hosts ask for: (address, data)."""
+    found: list[tuple[int, bytes]] = []
+    for datagram in waiting:
+        try:
+            command = gvcp.parse_command(datagram.data)
+            if command.code == gvcp.Code.WRITEREG:
+                found += gvcp.writes(command.payload)
+            elif command.code == gvcp.Code.WRITEMEM:
+                found.append(gvcp.memory_write(command.payload))
+        except Malformed:
+            continue
+    return found
 
 
 def addresses(first: str, count: int) -> list[Address]:

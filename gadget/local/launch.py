@@ -66,7 +66,7 @@ def run_local(
     loop = loop or Loop()
     try:
         with (
-            _signals(loop) as forward_to,
+            forwarded_signals(loop) as forward_to,
             private_directory() as directory,
             Keeper(directory) as keeper,
         ):
@@ -81,7 +81,7 @@ def run_local(
                     raise LaunchError(f"{argv[0]}: {error.strerror}", 126) from error
                 keeper.client(client.pid)
                 forward_to(client)
-                return _serve(loop, client)
+                return serve_until_end(loop, client)
             finally:
                 server.close()
     finally:
@@ -123,7 +123,8 @@ def _sweep(base: Path) -> None:
             os.close(lock)
 
 
-def _serve(loop: Loop, client: "subprocess.Popen[bytes]") -> int:
+def serve_until_end(loop: Loop, client: "subprocess.Popen[bytes]") -> int:
+    """Run the loop as long as the client does; its exit status, or 128 + N where signal N ended it."""
     pidfd = os.pidfd_open(client.pid)
     loop.watch(pidfd, READ, lambda _mask: loop.stop())
     try:
@@ -138,7 +139,7 @@ def _serve(loop: Loop, client: "subprocess.Popen[bytes]") -> int:
 
 
 @contextlib.contextmanager
-def _signals(loop: Loop) -> Iterator[Callable[["subprocess.Popen[bytes]"], None]]:
+def forwarded_signals(loop: Loop) -> Iterator[Callable[["subprocess.Popen[bytes]"], None]]:
     """Pass signals on to the client; those that come before it runs are kept for it."""
     clients: list[subprocess.Popen[bytes]] = []
     early: list[int] = []

@@ -26,7 +26,7 @@ def cameras() -> Iterator[subprocess.Popen[str]]:
     served = start([*U3V, "serve", "acA4096-11gm", "VCXG-124M", "--wire", "gige"])
     assert served.stdout is not None
     lines = []
-    while not (lines and lines[-1].startswith("no control socket")):
+    while not (lines and lines[-1].startswith("control: ")):
         line = served.stdout.readline()
         assert line, served.communicate()
         lines.append(line)

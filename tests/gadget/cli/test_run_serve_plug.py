@@ -135,3 +135,19 @@ def test_b6_nohup_run_and_its_program() -> None:
 def test_lines_on_pins(u3v: Shell, words: list[str], said: str) -> None:
     result = u3v("run", *words, "--", "true")
     assert result.status != 0 and said in result.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            ["run", "acA4096-11gm", "--wire", "gige", "--preload", "own", "--", "true"],
+            "--preload has no effect",
+        ),
+        (["serve", "acA4096-11gm", "--wire", "gige", "--port", "3241"], "--port has no effect"),
+        (["serve", "acA4096-11gm", "--interface", "127.0.0.9"], "it goes with --wire gige"),
+    ],
+)
+def test_options_of_the_other_wire_are_mistakes(u3v: Shell, words: list[str], says: str) -> None:
+    result = u3v(*words)
+    assert (result.status, result.err.count("\n")) == (2, 1) and says in result.err

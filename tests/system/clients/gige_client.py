@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--packet-size", type=int, default=0)
     parser.add_argument("--no-resend", action="store_true")
     parser.add_argument("--packet-socket", action="store_true", help="where it has the right to")
+    parser.add_argument("--announce", action="store_true", help='print "streaming" with the first frame')
     arguments = parser.parse_args()
     Aravis.disable_interface("USB3Vision")
     camera = Aravis.Camera.new(arguments.camera)
@@ -56,6 +57,8 @@ def main() -> None:
         name = buffer.get_status().value_nick
         status[name] = status.get(name, 0) + 1
         if name == "success":
+            if arguments.announce and not ids:
+                print("streaming", flush=True)
             ids.append(buffer.get_frame_id())
             stamps.append(buffer.get_timestamp())
             if len(images) < 3:

@@ -5,12 +5,34 @@ import json
 
 from pypylon import genicam, pylon
 
+STATISTICS = {
+    "BaslerUsb": ("Total_Buffer", "Failed_Buffer", "Missed_Frame", "Resynchronization"),
+    "BaslerGigE": ("Total_Buffer", "Failed_Buffer", "Failed_Packet", "Resend_Request", "Resend_Packet"),
+}
+
+
+def write_back(nodes: genicam.INodeMap) -> dict[str, str]:
+    """What became of each feature: "" or the error."""
+    written = {}
+    for node in nodes.GetNodes():
+        name = node.GetNode().GetName()
+        if genicam.IsReadable(node) and genicam.IsWritable(node) and hasattr(node, "FromString"):
+            kind = node.GetNode().GetPrincipalInterfaceType()
+            if node.GetNode().IsFeature() and kind != genicam.intfICommand:
+                try:
+                    node.FromString(node.ToString())
+                    written[name] = ""
+                except genicam.GenericException as error:
+                    written[name] = str(error)
+    return written
+
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--roi", type=int, nargs=2, default=[640, 480], metavar=("W", "H"))
     parser.add_argument("--format", default="Mono8")
+    parser.add_argument("--write-back", action="store_true", help="write each feature's own value into it")
     arguments = parser.parse_args()
     factory = pylon.TlFactory.GetInstance()
     devices = factory.EnumerateDevices()
@@ -25,6 +47,7 @@ def main() -> None:
                 node.ToString()
         except genicam.GenericException as error:
             bad_nodes.append(f"{name}: {error}")
+    written = write_back(nodes) if arguments.write_back else {}
     camera.Width.Value, camera.Height.Value = arguments.roi
     camera.PixelFormat.Value = arguments.format
     ids, errors, shapes = [], [], set()
@@ -37,17 +60,9 @@ def main() -> None:
         else:
             errors.append(f"{result.ErrorCode & 0xFFFFFFFF:08X}")
         result.Release()
-    grabber = camera.StreamGrabber
-    statistics = {
-        name: getattr(grabber, name).Value
-        for name in (
-            "Statistic_Total_Buffer_Count",
-            "Statistic_Failed_Buffer_Count",
-            "Statistic_Missed_Frame_Count",
-            "Statistic_Resynchronization_Count",
-        )
-    }
-    info = camera.GetDeviceInfo()
+    grabber, info = camera.StreamGrabber, camera.GetDeviceInfo()
+    names = [f"Statistic_{name}_Count" for name in STATISTICS[info.GetDeviceClass()]]
+    statistics = {name: getattr(grabber, name).Value for name in names}
     print(
         json.dumps(
             {
@@ -57,6 +72,7 @@ def main() -> None:
                 "serial": info.GetSerialNumber(),
                 "nodes": len(list(nodes.GetNodes())),
                 "bad_nodes": bad_nodes,
+                "written": written,
                 "frames": len(ids),
                 "gaps": sum(b - a - 1 for a, b in zip(ids, ids[1:], strict=False)),
                 "errors": sorted(set(errors)),

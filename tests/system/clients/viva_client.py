@@ -11,10 +11,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--roi", type=int, nargs=2, default=[640, 480], metavar=("W", "H"))
     parser.add_argument("--format", default="Mono8")
+    parser.add_argument("--gige", action="store_true", help="GigE Vision instead of USB3 Vision")
     arguments = parser.parse_args()
-    devices = vg.discover_u3v()
+    devices = vg.discover() if arguments.gige else vg.discover_u3v()
+    connect = vg.connect_gige if arguments.gige else vg.connect_u3v
     bad_nodes = []
-    with vg.connect_u3v(devices[0]) as camera:
+    with connect(devices[0]) as camera:
         for name in camera.nodes():
             try:
                 info = camera.node_info(name)
@@ -27,6 +29,7 @@ def main() -> None:
         camera.set_integer("Width", arguments.roi[0])
         camera.set_integer("Height", arguments.roi[1])
         camera.set_enum("PixelFormat", arguments.format)
+        camera.set_float("ExposureTime", 2000.0)
         ids, shapes = [], set()
         with camera.stream() as frames:
             for frame in frames:
@@ -45,6 +48,8 @@ def main() -> None:
             "too_late": stats.frames_backpressure,
             "lost": stats.frames_incomplete + stats.frames_missed + stats.frames_unsupported,
             "transfer_errors": stats.transfer_errors,
+            "resends": stats.resend_requested,
+            "exposure_us": camera.get_float("ExposureTime"),
             "shapes": sorted(shapes),
         }
     print(json.dumps(result, default=str))

@@ -1,0 +1,185 @@
+"""GigE cameras of `u3v run --wire gige`: pylon, GStreamer, viva-genicam, Aravis on a network of its own; the killed."""
+
+import os
+import select
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system.programs import (
+    CLIENTS,
+    PATIENCE_S,
+    SYSTEM_PYTHON,
+    U3V,
+    end,
+    lacking,
+    need,
+    need_aravis,
+    objects,
+    run,
+    start,
+    u3v,
+)
+
+BASLER, BAUMER = "acA4096-11gm", "VCXG-124M"
+FRAMES = 30
+WITHHELD = "E1000014"
+"""pylon gives some frames of cameras that it does not know to the application as incompletely grabbed, although its own
+statistics count them as good."""
+FULL = {BASLER: [4096, 2168], BAUMER: [4096, 3000]}
+
+
+def on_own_network(
+    *words: str | Path, models: tuple[str, ...] = (BASLER,)
+) -> "subprocess.CompletedProcess[str]":
+    need("unshare", "nsenter", "setpriv", "ip")
+    done = u3v("run", *models, "--wire", "gige", "--", *words)
+    assert done.returncode == 0, f"{words} gave {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def need_pylon() -> None:
+    """26.9 opens no GigE camera of ours: its own libgxapi refuses a property that its own transport layer sets."""
+    try:
+        found = tuple(int(part) for part in version("pypylon").split(".")[:2])
+    except PackageNotFoundError:
+        found = (0, 0)
+    if not (0, 0) < found < (26, 9):
+        lacking("pypylon before 26.9")
+
+
+def pylon(*options: str) -> dict[str, Any]:
+    done = on_own_network(sys.executable, CLIENTS / "pylon_client.py", *options)
+    (result,) = objects(done.stdout)
+    assert isinstance(result, dict)
+    return result
+
+
+def check_pylon_gige(result: dict[str, Any], count: int) -> None:
+    assert (result["vendor"], result["model"], result["devices"]) == ("Basler", BASLER, 1)
+    assert result["nodes"] > 200 and result["bad_nodes"] == []
+    assert (result["frames"], result["gaps"]) == (count, 0)
+    statistics = result["statistics"]
+    lost = statistics["Statistic_Failed_Buffer_Count"]
+    assert statistics["Statistic_Total_Buffer_Count"] == count and lost <= 0.2 * count
+    assert set(result["errors"]) <= {WITHHELD} and result["error_count"] <= 0.12 * count + lost
+
+
+def test_pylon_lists_opens_reads_writes_and_grabs() -> None:
+    need_pylon()
+    result = pylon("--count", str(FRAMES), "--write-back")
+    check_pylon_gige(result, FRAMES)
+    assert result["shapes"] == [[480, 640]]
+    assert len(result["written"]) > 50
+    assert {name: error for name, error in result["written"].items() if error} == {}
+
+
+def test_pylon_full_frames() -> None:
+    need_pylon()
+    result = pylon("--count", "5", "--roi", *map(str, FULL[BASLER]))
+    check_pylon_gige(result, 5)
+    assert result["shapes"] == [[2168, 4096]]
+
+
+@pytest.mark.parametrize("model", [BASLER, BAUMER])
+def test_viva_genicam(model: str) -> None:
+    client = [sys.executable, CLIENTS / "viva_client.py", "--gige", "--count", str(FRAMES)]
+    (result,) = objects(on_own_network(*client, models=(model,)).stdout)
+    assert (result["devices"], result["skipped"], result["frames"]) == (1, [], FRAMES)
+    bytes_only = [name for name in result["bad_nodes"] if "(a register is read as bytes)" in name]
+    assert result["bad_nodes"] == bytes_only and result["nodes"] > 300
+    assert result["gaps"] == result["lost"] + result["too_late"] <= 0.2 * FRAMES
+    assert (result["shapes"], result["exposure_us"]) == ([[480, 640]], 2000.0)
+
+
+def test_gstreamer(tmp_path: Path) -> None:
+    need("gst-launch-1.0")
+    file = tmp_path / "frames"
+    caps = "video/x-raw,format=GRAY8,width=640,height=480"
+    pipeline = f"aravissrc num-buffers={FRAMES} ! {caps} ! filesink location={file}"
+    on_own_network("gst-launch-1.0", "-q", *pipeline.split())
+    data = file.read_bytes()
+    assert len(data) == FRAMES * 640 * 480
+    assert len({data[at : at + 640 * 480] for at in range(0, len(data), 640 * 480)}) == FRAMES
+
+
+@pytest.mark.parametrize("model", [BASLER, BAUMER])
+def test_aravis_full_frames(model: str) -> None:
+    need_aravis()
+    client = [SYSTEM_PYTHON, CLIENTS / "gige_client.py", "--count", "5", "--packet-size", "8192"]
+    size = [str(px) for px in FULL[model]]
+    (result,) = objects(on_own_network(*client, "--size", *size, models=(model,)).stdout)
+    assert result["payload"] == FULL[model][0] * FULL[model][1]
+    assert result["status"].get("success", 0) >= 3 and result["gaps"] <= result["status"].get("timeout", 0)
+
+
+@pytest.mark.parametrize("count", [2, 8])
+def test_several_cameras_at_once(count: int) -> None:
+    need_aravis()
+    client = [SYSTEM_PYTHON, CLIENTS / "many_gige.py", "--count", "10", "--size", "320", "240"]
+    models = (BASLER, BAUMER) * (count // 2)
+    listed, *results = objects(on_own_network(*client, models=models).stdout)
+    assert listed["addresses"] == sorted(f"192.168.10.{11 + index}" for index in range(count))
+    assert len(results) == count
+    for result in results:
+        assert sum(result["status"].values()) == 10 and result["status"]["success"] >= 7
+        assert result["gaps"] <= result["status"].get("timeout", 0)
+
+
+def test_a_killed_host_loses_the_camera_after_its_heartbeat() -> None:
+    need_aravis()
+    (result,) = objects(on_own_network(SYSTEM_PYTHON, CLIENTS / "kill_gige.py").stdout)
+    assert result["refused"] and all("access-denied" in line for line in result["refused"])
+    assert result["took_s"] > 2  # 3 s after the last command, which may be a second old
+    assert result["then"]["status"].get("success", 0) >= 7 and result["then"]["first"] == 1
+
+
+def test_without_any_right() -> None:
+    """Of a user who has nothing but a name: the program sees the cameras and has no capability."""
+    need("arv-tool-0.8", "unshare")
+    look = "id -u; grep CapEff /proc/self/status; arv-tool-0.8; u3v=$U3V_CONTROL; test -S $u3v && exit 7"
+    command = [*U3V, "run", BASLER, BAUMER, "--wire", "gige", "--", "sh", "-c", look]
+    as_user = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"] if os.getuid() == 0 else []
+    done = run([*as_user, *command])
+    assert (done.returncode, done.stdout.splitlines()) == (
+        7,
+        [
+            "1000" if as_user else str(os.getuid()),
+            "CapEff:\t0000000000000000",
+            f"Basler-{BASLER}-40000001 (192.168.10.11)",
+            f"Baumer-{BAUMER}-40000002 (192.168.10.12)",
+        ],
+    )
+
+
+def test_where_users_may_have_no_network_one_line_says_so() -> None:
+    """In a user namespace whose group has no name outside, the kernel refuses further ones."""
+    need("unshare")
+    command = [*U3V, "run", BASLER, "--wire", "gige", "--", "true"]
+    done = run(["unshare", "--user", "--map-user=1000", "--", *command])
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "network namespaces for users" in done.stderr and "serve --wire gige" in done.stderr
+
+
+def test_nothing_is_left_of_a_killed_run() -> None:
+    """The program hears of the end of its cameras, and is ended a little later; no interface was ever made outside."""
+    need("ip")
+    client = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
+    program = start([*U3V, "run", BASLER, "--wire", "gige", "--", sys.executable, "-c", client])
+    try:
+        assert program.stdout is not None
+        pid = int(program.stdout.readline())
+        handle = os.pidfd_open(pid)
+        program.kill()
+        assert program.wait() == -9
+        assert select.select([handle], [], [], PATIENCE_S)[0]  # the program, too, has ended
+        os.close(handle)
+        links = subprocess.run(["ip", "-br", "link"], capture_output=True, text=True).stdout
+        assert "camera0" not in links and "gige0" not in links
+    finally:
+        end(program)
+        program.communicate()
