@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from gadget.catalogue import find_model
 from gadget.cli.options import as_arguments, camera_options, specs, the_model
+from gadget.tools.whole_file import whole_file
 from u3v.errors import Mistake
 
 if TYPE_CHECKING:
@@ -147,14 +148,17 @@ def _write(
     from gadget.tools.conformance.junit import as_junit
 
     if json_file is not None:
-        json_file.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+        _save(json_file, json.dumps(report, indent=1).encode() + b"\n")
     if junit is not None:
-        junit.write_bytes(as_junit(report))
+        _save(junit, as_junit(report))
     if html is not None:
-        html.write_text(as_html(report, before), "utf-8")
-    for path in (html, junit, json_file):
-        if path is not None:
-            click.echo(f"wrote {path}", err=True)
+        _save(html, as_html(report, before).encode())
+
+
+def _save(path: Path, content: bytes) -> None:
+    with whole_file(path) as part:
+        part.write_bytes(content)
+    click.echo(f"wrote {path}", err=True)
 
 
 @contextlib.contextmanager

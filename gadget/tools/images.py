@@ -16,6 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from frames.packing import PixelFormatError
 from frames.pictures import Pixels, picture, unpack_image
+from gadget.tools.whole_file import whole_file
 from u3v.errors import U3VError
 from u3v.wire.pfnc import BY_CODE
 from u3v.wire.stream import Leader
@@ -48,13 +49,8 @@ def write_image(
     path: Path, image_format: str, leader: Leader, payload: memoryview, *, as_numbers: bool = False
 ) -> None:
     """Write one frame. Raises U3VError (as `to_pixels`) and OSError."""
-    part = path.with_name(path.name + ".part")
-    try:
+    with whole_file(path) as part:
         _write(part, image_format, leader, payload, as_numbers)
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def _write(path: Path, image_format: str, leader: Leader, payload: memoryview, as_numbers: bool) -> None:

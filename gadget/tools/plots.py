@@ -18,6 +18,7 @@ from gadget.tools.photon_transfer import QUANTISATION_DN2, PhotonTransfer, short
 from gadget.tools.plan import Plan
 from gadget.tools.power_run import PowerRun
 from gadget.tools.timing import Timeline, Trace
+from gadget.tools.whole_file import whole_file
 from u3v.errors import Mistake
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ def save(figure: "Figure", path: Path) -> None:
     """Write a figure as the kind of file that its name says. Raises Mistake, one line."""
     check_path(path)
     try:
-        figure.savefig(path, dpi=DPI)
+        with whole_file(path) as part:
+            figure.savefig(part, dpi=DPI, format=path.suffix[1:].lower())
     except OSError as error:
         raise Mistake(f"{path}: {error.strerror or error}") from error
 

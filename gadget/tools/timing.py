@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gadget.tools.whole_file import whole_file
 from u3v.errors import Mistake
 
 _FIRST, _CODES = 33, 94
@@ -60,7 +61,8 @@ class Timeline:
 def write_vcd(timeline: Timeline, path: Path) -> None:
     """Write it as a VCD, in ns from the beginning. Raises Mistake, one line."""
     try:
-        path.write_text(to_vcd(timeline), "ascii")
+        with whole_file(path) as part:
+            part.write_text(to_vcd(timeline), "ascii")
     except OSError as error:
         raise Mistake(f"{path}: {error.strerror or error}") from error
 
