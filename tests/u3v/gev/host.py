@@ -38,13 +38,16 @@ class Host:
         paced: bool = False,
         domain: Domain | None = None,
         serial: str = "40000001",
+        address: Address | None = None,
     ) -> None:
         options = Options(paced=paced, serial=serial)
         self.camera = Camera(load_model(model), PlainTiming(), Room(), GIGE_VISION, options)
         for name, value in (("Width", 64), ("Height", 30), ("ExposureTime", 100.0)):
             self.camera.features.host_set(name, value)
-        Painted(self.camera)
-        self.function = GevFunction(self.camera, Address("10.0.0.9", "255.255.255.0"), domain=domain)
+        self.painted = Painted(self.camera)
+        self.function = GevFunction(
+            self.camera, address or Address("10.0.0.9", "255.255.255.0"), domain=domain
+        )
         self.function.use_ports(41000, 41001)
         self.now_ns = 0
         self._id = 0
