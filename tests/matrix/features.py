@@ -8,7 +8,7 @@ from typing import Any
 from gadget.faults.registers import find_register
 from gadget.runner import BuiltCamera
 from tests.matrix.gencp import answered
-from tests.matrix.rig import Mutant, Spoil, about, ack_bytes, register, several, xml
+from tests.matrix.rig import Mutant, Spoil, about, ack_bytes, register, several, xml, xml_text_changed
 from tests.matrix.seams import (
     feature_ignored,
     integer,
@@ -136,11 +136,17 @@ def never_back(built: BuiltCamera) -> None:
     built.port.on_return = lambda now_ns: None
 
 
+def as_float(text: str) -> str:
+    return re.sub(r"(</?)Integer", r"\1Float", line("<Inc>")(text))
+
+
 def other_entry(old: str, new: str) -> Spoil:
     return xml(f'<EnumEntry Name="{old}"', f'<EnumEntry Name="{new}"')
 
 
 MUTANTS = [
+    Mutant("the last byte cut off", "XML-001", xml_text_changed(lambda text: text.rstrip()[:-1])),
+    Mutant("a feature in no category", "XML-012", xml("    <pFeature>Gain</pFeature>\n", "")),
     Mutant(
         "pValueCopy used",
         "XML-008",
@@ -156,10 +162,20 @@ MUTANTS = [
         "XML-021",
         register("DeviceFirmwareVersion", b"1.0\0rest".ljust(128, b"\0")),
     ),
+    Mutant(
+        "a text longer than its register",
+        "XML-021",
+        node("DeviceFirmwareVersion_Reg", lambda text: text.replace(">128<", ">4096<")),
+    ),
     Mutant("a command's bit never clears", "XML-026", register("TriggerSoftware", 1)),
     Mutant("pInvalidator missing", "XML-027 XML-028", still_cached("PayloadSize_Reg")),
     Mutant("a volatile node cachable", "XML-028", still_cached("SensorReadoutTime_Reg")),
     Mutant("selector without effect", "XML-030", node("TriggerDelay_Reg", line("<pIndex"))),
+    Mutant(
+        "selector's index off by one",
+        "XML-030",
+        node("TriggerDelay_Reg", lambda text: text.replace("0x202288", "0x202290")),
+    ),
     Mutant("EventID with 0x", "XML-031", xml("<EventID>9001<", "<EventID>0x9001<")),
     Mutant("two events with one id", "XML-031", xml("<EventID>9002<", "<EventID>9001<")),
     Mutant(
@@ -185,6 +201,7 @@ MUTANTS = [
             more_nodes(LABEL, "UserText"),
             on_write("User_Defined_Name", lambda raw, b: None if any(raw) else BAD),
         ),
+        also="GENCP-WR-009",
     ),
     Mutant(
         "offset limit static",
@@ -222,6 +239,14 @@ MUTANTS = [
         ),
     ),
     Mutant("a feature drifts by itself", "FEAT-026", drifting("BlackLevel")),
+    Mutant(
+        "TLParamsLocked is a register",
+        "SFNC-001",
+        node(
+            "TLParamsLocked", lambda text: text.replace("<Value>0</Value>", "<pValue>Width_Locked</pValue>")
+        ),
+    ),
+    Mutant("PayloadSize a Float", "SFNC-003 XML-033", node("PayloadSize", as_float)),
     Mutant("SensorWidth 0", "SFNC-004", register("SensorWidth", 0)),
     Mutant("SFNC version 0", "SFNC-006", register("DeviceSFNCVersionMajor", 0)),
     Mutant("DeviceTLType GigEVision", "SFNC-007", other_entry("USB3Vision", "GigEVision")),

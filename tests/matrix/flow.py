@@ -6,7 +6,7 @@ from typing import Any
 
 from gadget.runner import BuiltCamera
 from tests.matrix.gencp import SIRM, answered
-from tests.matrix.rig import Acks, Mutant, Spoil, about, frames, put, rewriting, several, wrap
+from tests.matrix.rig import Acks, Mutant, Spoil, about, frames, put, register, rewriting, several, wrap
 from tests.matrix.seams import (
     acquisition,
     before,
@@ -15,6 +15,7 @@ from tests.matrix.seams import (
     method,
     more_nodes,
     numbers,
+    on_write,
     places,
     usb,
     write_of,
@@ -285,7 +286,21 @@ def forgotten_plan(disable, built):  # type: ignore[no-untyped-def]
     return made
 
 
+def beyond_the_plan(enable, built):  # type: ignore[no-untyped-def]
+    return lambda plan: enable(replace(plan, final2_size=1 << 20))
+
+
+def second_is_silent(start, built):  # type: ignore[no-untyped-def]
+    count = numbers()
+    return lambda now_ns: None if next(count) else start(now_ns)
+
+
 MUTANTS = [
+    Mutant(
+        "payloads of one packet fail",
+        "STREAM-019",
+        frames(payload=when(lambda raw, w: len(raw) == of(w).wire_bytes == 1024, lambda raw: [raw[:-4]])),
+    ),
     Mutant(
         "fails at the smallest height",
         "STREAM-021",
@@ -299,6 +314,11 @@ MUTANTS = [
     ),
     Mutant("the same frame again", "STREAM-026", same_again()),
     Mutant("chunks with big-endian marks", "STREAM-027", big_endian_marks),
+    Mutant(
+        "padding behind the last chunk",
+        "STREAM-027",
+        frames(payload=when(lambda raw, w: of(w).settings.chunk_bytes, lambda raw: [raw[4:] + bytes(4)])),
+    ),
     Mutant(
         "chunks of the frame before",
         "STREAM-028",
@@ -315,6 +335,7 @@ MUTANTS = [
             ),
         ),
     ),
+    Mutant("second start silent", "STREAM-031", acquisition("start", second_is_silent)),
     Mutant("rest of the old frame first", "STREAM-032", leftover("SI_Control")),
     Mutant("goes on after AcquisitionStop", "STREAM-033", feature_ignored("AcquisitionStop")),
     Mutant("abort leaves a piece behind", "STREAM-034", leftover("AcquisitionAbort")),
@@ -345,6 +366,11 @@ MUTANTS = [
     Mutant("leftover leader", "STREAM-045", spontaneous_leader(True)),
     Mutant("spontaneous stream data", "STREAM-046", spontaneous_leader(False)),
     Mutant("final transfer 2 ignored", "SI-003 SI-012", planned(FINAL2, lambda value: 0)),
+    Mutant(
+        "room of 36 bytes for a trailer refused",
+        "SI-005",
+        several(register("SI_Required_Trailer_Size", 32), sirm(0x2C, 0xA004, lambda value: value == 36)),
+    ),
     Mutant("more than 8 transfers refused", "SI-006", sirm(COUNT, 0x8002, lambda value: 8 < value < 4096)),
     Mutant(
         "an empty transfer after whole packets",
@@ -373,6 +399,16 @@ MUTANTS = [
     Mutant("enable bit stays set", "SI-021", bit_stays, strict=True),
     Mutant("order enforced", "SI-022", order_enforced),
     Mutant("running stream re-cut", "SI-023", recut),
+    Mutant(
+        "second enable refused",
+        "SI-024",
+        on_write("SI_Control", lambda raw, b: 0x8006 if raw[0] and usb(b).stream.enabled else None),
+    ),
+    Mutant(
+        "overruns the announced plan",
+        "SI-015 SI-026",
+        method(lambda built: usb(built).stream, "enable", beyond_the_plan),
+    ),
     Mutant(
         "plan forgotten at disable",
         "SI-025",

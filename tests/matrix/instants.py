@@ -28,7 +28,7 @@ from tests.matrix.seams import (
     write_of,
     writes,
 )
-from tests.matrix.stream import delayed, event_without_enable
+from tests.matrix.stream import delayed, event_without_enable, latched
 from u3v.function import Function, InTransfer
 from u3v.wire import bootstrap as boot
 from u3v.wire.usb import EVENT_IN, STREAM_IN
@@ -122,6 +122,10 @@ def slower_when_lower(built: BuiltCamera) -> None:
 def not_slowed(rules, built):  # type: ignore[no-untyped-def]
     """The sensor does not wait for the link: what does not fit is lost."""
     return lambda: replace(rules(), gap_ns=0)
+
+
+def half_as_fast(rules, built):  # type: ignore[no-untyped-def]
+    return lambda: replace(rules(), gap_ns=2 * rules().gap_ns)
 
 
 def stops_late(seconds: int) -> Spoil:
@@ -257,6 +261,11 @@ MUTANTS = [
     Mutant("test event id 0", "EVT-004", renumbered(lambda n: 0 if n == TEST_EVENT else n)),
     Mutant("EventID differs from the wire", "EVT-005", renumbered(lambda n: n + 0x20)),
     Mutant("event id 3001", "EVT-010", renumbered(lambda n: 0x3001)),
+    Mutant(
+        "event timestamps in ticks of 8 ns",
+        "EVT-009",
+        events(lambda m, n: [put(m, 16, struct.pack("<Q", struct.unpack_from("<Q", m, 16)[0] // 8))]),
+    ),
     Mutant("end before start", "EVT-013", end_before_start),
     Mutant(
         "stale events",
@@ -274,6 +283,7 @@ MUTANTS = [
         method(lambda b: usb(b), "_stop_events", lambda stop, b: lambda: None),
     ),
     Mutant("one frame more than counted", "ACQ-002", acquisition("_begin", one_more)),
+    Mutant("rate halved", "ACQ-004", acquisition("_rules", half_as_fast)),
     Mutant("resulting rate lies", "ACQ-005", lie("ResultingFrameRate", real(lambda hz: hz * 1.1))),
     Mutant("lower images are slower", "ACQ-007", slower_when_lower),
     Mutant("frames lost instead of slower", "ACQ-008", acquisition("_rules", not_slowed)),
@@ -299,6 +309,7 @@ MUTANTS = [
         "TRG-009",
         lambda built: wrap(built, lambda inner: EmptyWhenIdle(inner, built, 600 * MS)),
     ),
+    Mutant("timestamp in units of 10 ns", "TIME-014", latched(lambda ns: ns // 10)),
     Mutant("SET_CONFIGURATION takes 1 s", "TIME-007", slow_request(0x00, 9, 1000)),
     Mutant(
         "each piece of the XML takes 0.9 s",

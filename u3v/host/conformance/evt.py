@@ -151,6 +151,7 @@ def request_ids(camera: Camera) -> None:
 )  # fmt: skip
 def timestamps(camera: Camera) -> None:
     with listening(camera) as events:
+        camera.wait_ms(100)  # near 0 all units of time are alike
         before = camera.latch()
         found = provoke(camera, events, 4)
         after = camera.latch()

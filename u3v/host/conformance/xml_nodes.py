@@ -332,6 +332,7 @@ def _each_entry(camera: Camera, selector: str, chosen: list[str]) -> None:
     for name in chosen:
         if not LEFT_ALONE.search(name):
             _is_own(camera, selector, values[0], values[1], name)
+            _is_own(camera, selector, values[-1], values[0], name)
 
 
 def _is_own(camera: Camera, selector: str, first: str | int, second: str | int, name: str) -> None:
