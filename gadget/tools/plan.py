@@ -7,6 +7,9 @@ temperature is the one it has after hours.
 
 A plan holds what `u3v run` would meet as well: a port that refuses a camera its configuration, a supply that
 does not stand the load, air too hot for it. Such a camera does not fit, whatever the bus says.
+
+Where it is said how fast a machine renders (`Machine`), frames that it cannot make in time are lost as well; a scene
+cache repeats those it has made, so rendering is no limit then, and takes memory.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,16 +37,40 @@ LIMIT = "DeviceLinkThroughputLimit"
 
 
 @dataclass(frozen=True, slots=True)
+class Machine:
+    """What runs the cameras. `pixels_per_s`: what it renders for all of them together, None where that is no limit;
+    `scene_cache`: frames of each camera that are rendered and then repeated in turn, 0 for none."""
+
+    pixels_per_s: float | None = None
+    scene_cache: int = 0
+
+    def share(self, wanted_px_per_s: float) -> float:
+        """The part of these pixels that is made in time, 0 to 1."""
+        if self.scene_cache or self.pixels_per_s is None or wanted_px_per_s <= self.pixels_per_s:
+            return 1.0
+        return self.pixels_per_s / wanted_px_per_s
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a camera exposes: frames per second, and what each of them is."""
+
+    fps: float
+    payload_bytes: int
+    pixels: int
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedCamera:
     """One camera of a plan. Rates are not rounded.
 
     `acquisition_fps`: what sensor and exposure allow. `offered_fps`: what the camera exposes, its own link and
     throughput limit included; `fps` of these arrive, `discarded_per_s` do not. `limited_by`: what decides on
-    `fps` (sensor, exposure, frame rate, link, throughput limit, image buffer, bus, port). `link_share`: part of
-    the bus that it gets, 0 to 1. `suggested_limit_bytes_per_s`: the throughput limit with which it loses no
-    frame; None where it loses none, or loses them at any limit. `power_w`, `current_ma`: at its port.
-    `steady_c`, `status`: the temperature it ends at, and what it calls that ("" where it says nothing).
-    `fault`: what keeps it from working at all, or "".
+    `fps` (sensor, exposure, frame rate, link, throughput limit, image buffer, rendering, bus, port). `link_share`:
+    part of the bus that it gets, 0 to 1. `suggested_limit_bytes_per_s`: the throughput limit with which it loses no
+    frame; None where it loses none, or loses them at any limit. `scene_cache_bytes`: memory of its scene cache.
+    `power_w`, `current_ma`: at its port. `steady_c`, `status`: the temperature it ends at, and what it calls that (""
+    where it says nothing). `fault`: what keeps it from working at all, or "".
     """
 
     number: int
@@ -58,6 +85,7 @@ class PlannedCamera:
     bytes_per_s: float
     link_share: float
     suggested_limit_bytes_per_s: int | None
+    scene_cache_bytes: int
     power_w: float
     current_ma: float
     steady_c: float
@@ -81,6 +109,7 @@ class PlannedCamera:
 class Plan:
     bus: BusSpec
     cameras: tuple[PlannedCamera, ...]
+    machine: Machine = Machine()
 
     @property
     def fits(self) -> bool:
@@ -97,6 +126,7 @@ class Plan:
             "bus": self.bus.name,
             "bus_bytes_per_s": self.bus.bytes_per_s,
             "other_bytes_per_s": self.bus.other_bytes_per_s,
+            "scene_cache": self.machine.scene_cache,
             "fits": self.fits,
             "cameras": [asdict(camera) for camera in self.cameras],
         }
@@ -123,7 +153,22 @@ class Plan:
             out.append(row.rstrip())
             if c.settings:
                 out.append("    " + ", ".join(f"{key}={value}" for key, value in c.settings.items()))
-        return out + [f"{c.number}  {c.name}: {c.fault}" for c in self.cameras if c.fault] + self._verdict()
+        return (
+            out
+            + [f"{c.number}  {c.name}: {c.fault}" for c in self.cameras if c.fault]
+            + self._kept()
+            + self._verdict()
+        )
+
+    def _kept(self) -> list[str]:
+        """What a scene cache means."""
+        count = self.machine.scene_cache
+        if not count:
+            return []
+        memory = sum(c.scene_cache_bytes for c in self.cameras) / 1e6
+        return [
+            f"scene cache: {count} frame{'s' * (count > 1)} of each camera, {memory:.1f} MB of memory"
+        ] + [f" {c.number}  pixels repeat every {count / c.fps:.2f} s" for c in self.cameras if c.fps]
 
     def _verdict(self) -> list[str]:
         total = sum(c.link_share for c in self.cameras) + self.other_share
@@ -180,37 +225,58 @@ def plug(wanted: str, bus: BusSpec, supply: Supply | None, files: Sequence[Path]
 
 
 def plan(
-    wanted: Sequence[str], bus: BusSpec, supply: Supply | None = None, files: Sequence[Path] = ()
+    wanted: Sequence[str],
+    bus: BusSpec,
+    supply: Supply | None = None,
+    files: Sequence[Path] = (),
+    machine: Machine = Machine(),
 ) -> Plan:
     """What becomes of cameras "MODEL[:Feature=value,...]" on one bus. `files`: models besides the built-in ones.
+    `machine`: what renders their frames.
 
     Raises Mistake, each one line for a person.
     """
     cameras = [plug(text, bus, supply, files) for text in wanted]
     refusals = [plugged.configure(0) for plugged in cameras]
-    wants = [
-        0.0 if refusal else plugged.camera.wire_bytes * 1e9 / plugged.camera.acquisition.period_ns()
-        for plugged, refusal in zip(cameras, refusals, strict=True)
-    ]
-    shares = fair_shares(bus, wants)
+    wants = [wanted_by(plugged, refusal) for plugged, refusal in zip(cameras, refusals, strict=True)]
+    made = machine.share(sum(want.fps * want.pixels for want in wants))
+    shares = fair_shares(bus, [made * want.fps * want.payload_bytes for want in wants])
     return Plan(
         bus,
         tuple(
-            _planned(number, *each, bus)
+            _planned(number, *each, made, bus, machine)
             for number, each in enumerate(zip(cameras, refusals, wants, shares, strict=True), 1)
         ),
+        machine,
     )
 
 
+def wanted_by(plugged: Plugged, refusal: str) -> Wanted:
+    """What a camera exposes; nothing where the port refuses it."""
+    camera = plugged.camera
+    settings = camera.exposure(0, 0, 0, 0).settings
+    fps = 0.0 if refusal else 1e9 / camera.acquisition.period_ns()
+    return Wanted(fps, camera.wire_bytes, settings.width * settings.height)
+
+
 def _planned(
-    number: int, plugged: Plugged, refusal: str, want: float, share: float, bus: BusSpec
+    number: int,
+    plugged: Plugged,
+    refusal: str,
+    want: Wanted,
+    share: float,
+    made: float,
+    bus: BusSpec,
+    machine: Machine,
 ) -> PlannedCamera:
-    """One camera that wants so many bytes/s and gets a share of them."""
+    """One camera: of the frames it wants to give, the part `made` is rendered in time, and of these so many bytes/s
+    find room on the bus."""
     camera, power = plugged.camera, plugged.power
-    payload_bytes = camera.wire_bytes
-    all_arrive = share >= want * (1 - 1e-9)
-    offered = want / payload_bytes
-    fps = offered if all_arrive else share / payload_bytes
+    payload_bytes, offered = want.payload_bytes, want.fps
+    is_crowded = share < made * offered * payload_bytes * (1 - 1e-9)
+    fps = share / payload_bytes if is_crowded else made * offered
+    limit = "bus" if is_crowded else "rendering" if made < 1 else limited_by(camera)
+    lossy = is_crowded or made < 1
     if not refusal:
         power.load(0, configured=True, bytes_per_s=fps * payload_bytes)
     steady_c, limits = power.final_temperature_c(), camera.thermal.limits
@@ -223,10 +289,11 @@ def _planned(
         offered_fps=offered,
         fps=fps,
         discarded_per_s=offered - fps,
-        limited_by="port" if refusal else limited_by(camera) if all_arrive else "bus",
+        limited_by="port" if refusal else limit,
         bytes_per_s=fps * payload_bytes,
         link_share=fps * payload_bytes / bus.bytes_per_s,
-        suggested_limit_bytes_per_s=None if all_arrive else _suggested(plugged.model, share),
+        suggested_limit_bytes_per_s=_suggested(plugged.model, fps * payload_bytes) if lossy and fps else None,
+        scene_cache_bytes=machine.scene_cache * payload_bytes,
         power_w=power.power_w(),
         current_ma=power.current_ma(0),
         steady_c=steady_c,

@@ -12,7 +12,7 @@ from gadget.budget.power import Supply
 from gadget.cli.plan import plan_command
 from gadget.cli.power import power_command
 from gadget.feature_text import parse_camera
-from gadget.tools.plan import default_bus, plan
+from gadget.tools.plan import Machine, default_bus, plan
 from tests.gadget.eager import rig
 from u3v.errors import GenCPError, Mistake
 
@@ -132,6 +132,39 @@ def test_u7_a_port_that_refuses_a_camera_does_so_in_a_plan() -> None:
 def test_u8_what_limits_a_camera(camera: str, bus: str, limit: str) -> None:
     (one,) = plan([camera], parse_bus(bus)).cameras
     assert one.limited_by == limit
+
+
+def test_a_machine_that_renders_too_slowly_is_the_limit() -> None:
+    """Half of what two cameras want is made, so half of their frames arrive; the limit that is suggested fits."""
+    bus = parse_bus("10gbps")
+    both = [ACE, f"{ACE}:Width=2048"]
+    free = plan(both, bus)
+    pixels = [4096 * 2168, 2048 * 2168]
+    wanted = sum(camera.fps * px for camera, px in zip(free.cameras, pixels, strict=True))
+    slow = plan(both, bus, machine=Machine(wanted / 2))
+    assert not slow.fits
+    for camera, before in zip(slow.cameras, free.cameras, strict=True):
+        assert camera.limited_by == "rendering"
+        assert camera.fps == pytest.approx(before.fps / 2)
+        assert camera.discarded_per_s == pytest.approx(before.fps / 2)
+        assert camera.suggested_limit_bytes_per_s == pytest.approx(camera.bytes_per_s, rel=0.001)
+    assert plan(both, bus, machine=Machine(wanted * 1.001)).cameras == free.cameras
+
+
+def test_a_scene_cache_is_no_limit_and_takes_memory() -> None:
+    bus = parse_bus("480mbps")
+    (slow,) = plan([ACE], bus, machine=Machine(20e6)).cameras
+    assert slow.limited_by == "rendering"
+    assert slow.fps == pytest.approx(20e6 / (4096 * 2168))
+    cached = plan([ACE], bus, machine=Machine(20e6, 8))
+    (one,), (plain,) = cached.cameras, plan([ACE], bus).cameras
+    assert (one.fps, one.limited_by, one.fits) == (plain.fps, "link", True)
+    assert (one.scene_cache_bytes, plain.scene_cache_bytes) == (8 * 4096 * 2168, 0)
+    assert cached.lines()[4:-1] == [
+        "scene cache: 8 frames of each camera, 71.0 MB of memory",
+        " 1  pixels repeat every 1.78 s",
+    ]
+    assert cached.as_json()["scene_cache"] == 8
 
 
 @pytest.mark.parametrize("other", [0, 50, 250])
