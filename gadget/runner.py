@@ -211,7 +211,7 @@ def plug_usb(core: Core, bus: Bus | None = None) -> BuiltCamera:
     if spec.real_bus:
         bus, options = Bus(), replace(options, transfer_bytes=SHORT_TRANSFER_BYTES)
     usb = UsbFunction(core.camera, options)
-    faults = LiveFaults(usb, core.camera, spec.faults)
+    faults = LiveFaults(usb, core.camera, spec.faults, real_bus=spec.real_bus)
     function = faults.function
     device = UsbDevice(function, speed=spec.speed, paced=spec.paced, bus=bus, offered_ma=spec.offered_ma)
     port = Port(device, core.camera, core.power)

@@ -12,6 +12,8 @@ from typing import Any
 from gadget.faults.catalogue import FAULTS, on_wire
 from gadget.faults.declaration import Fault
 from gadget.faults.packets import PacketFault, PacketWrapper
+from gadget.faults.requests import StuckEndpoint, UnaskedStall
+from gadget.faults.surroundings import BusReset, FallBack
 from gadget.faults.wrappers import (
     ETHERNET,
     USB,
@@ -29,6 +31,17 @@ from u3v.did_you_mean import hint
 from u3v.errors import Mistake
 from u3v.function import Function
 from u3v.gev.function import GevFunction
+
+OF_THE_BUS = (RequestFault, UnaskedStall, StuckEndpoint, BusReset, FallBack)
+
+
+def check_possible(fault: Fault) -> None:
+    """Raises Mistake for what only a modelled bus can do, or who answers a host's requests himself."""
+    if issubclass(FAULTS[fault.name].make, OF_THE_BUS):
+        raise Mistake(
+            f"fault {fault}: here the bus is a real one and a kernel answers the host's requests, so it cannot be had; "
+            "faults of what the camera sends, of its cable and its supply can"
+        )
 
 
 @dataclass(slots=True, eq=False)
@@ -67,7 +80,7 @@ class FaultList:
             self._add(fault, None)
 
     def add(self, fault: Fault, now_ns: int) -> dict[str, Any]:
-        """One more, from now on. Raises Mistake where it has to be there from the start."""
+        """One more, from now on. Raises Mistake where it has to be there from the start, or cannot be had."""
         if FAULTS[fault.name].from_start:
             raise Mistake(f"fault {fault.name}: a host reads this once; give it when the camera is started")
         active = self._add(fault, now_ns)
@@ -139,13 +152,20 @@ class FaultList:
 
 
 class LiveFaults(FaultList):
-    """`function` behind faults that can change. `attach` it to its device and port, where there are any."""
+    """`function` behind faults that can change. `attach` it to its device and port, where there are any. `real_bus`:
+    the bus is none of ours."""
 
     wire = USB
 
     def __init__(
-        self, function: Function, camera: Camera | None = None, faults: Iterable[Fault] = ()
+        self,
+        function: Function,
+        camera: Camera | None = None,
+        faults: Iterable[Fault] = (),
+        *,
+        real_bus: bool = False,
     ) -> None:
+        self._real_bus = real_bus
         self.function = FunctionWrapper(function)
         super().__init__(self.function, Victim(function, camera), faults)
 
@@ -153,6 +173,11 @@ class LiveFaults(FaultList):
         """The device in front of `function`, and the port it is plugged into."""
         self._victim.device_or_none, self._victim.port_or_none = device, port
         device.wrappers += [a.wrapper for a in self._active if isinstance(a.wrapper, RequestFault)]
+
+    def _add(self, fault: Fault, now_ns: int | None) -> Active:
+        if self._real_bus:
+            check_possible(fault)
+        return super()._add(fault, now_ns)
 
 
 class EthernetFaults(FaultList):

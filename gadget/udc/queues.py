@@ -172,6 +172,9 @@ class Queues:
                 urb = Urb(endpoint, length, holds=True)
                 self._waiting[endpoint] = urb
                 self._device.submit(urb, now_ns)
+                if urb.status != OK:  # it would be the same at once
+                    self._not_before_ns = now_ns + RETRY_NS
+                    break
 
     def _answered(self, urb: Urb) -> None:
         """The device has an answer for a place in a queue."""

@@ -7,7 +7,7 @@ import pytest
 
 from gadget.budget.bus import parse_bus
 from gadget.faults.catalogue import parse_fault
-from gadget.runner import CameraSpec
+from gadget.runner import CameraSpec, build
 from gadget.tools import gadget_mode
 from gadget.tools.gadget_mode import locked, prepared
 from gadget.udc import mounts
@@ -45,7 +45,7 @@ def test_cameras_get_controllers_and_their_speed(tmp_path: Path) -> None:
         (lambda spec: setattr(spec, "bus", parse_bus("5gbps")), "--bus: the bus of a gadget is the real one"),
         (
             lambda spec: setattr(spec, "faults", (parse_fault("eproto:nth=10"),)),
-            "the kernel answers the host's requests here, so none can be spoilt",
+            "a kernel answers the host's requests, so it cannot be had",
         ),
     ],
 )
@@ -57,6 +57,16 @@ def test_what_only_a_modelled_bus_can(
     change(spec)
     with pytest.raises(Mistake, match=said):
         prepared([spec], (), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["eproto", "busy", "stall", "stuck-endpoint", "bus-reset", "fall-back"])
+def test_faults_of_the_bus_cannot_be_had_later_either(name: str) -> None:
+    """`u3v ctl add-fault` at a gadget."""
+    built = build(CameraSpec(MODEL, real_bus=True), "7")
+    with pytest.raises(Mistake, match=f"fault {name}: here the bus is a real one"):
+        built.faults.add(parse_fault(name), 0)
+    assert built.faults.list() == []
+    assert built.faults.add(parse_fault("yank"), 0)["number"] == 1
 
 
 def test_faults_of_what_a_camera_sends_are_fine(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from gadget.udc.queues import DEPTH, READS, RETRY_NS, Queues, Write
 from gadget.usb.device import UsbDevice
 from tests.gadget.toy import Toy
 from tests.u3v.rig import PAYLOAD, SI_CONTROL, SI_SIZE, Painted, make_camera, picture
+from u3v.errors import Stall
 from u3v.function import InTransfer, Lease
 from u3v.usb3v.function import UsbFunction
 from u3v.wire.usb import CONTROL_IN, EVENT_IN, STREAM_IN, Speed
@@ -193,6 +194,19 @@ def test_stopped_stream_is_taken_back_before_the_acknowledge_is_written() -> Non
     command = struct.pack("<IHHHHQI", 0x43563355, 0x4000, 0x0802, 12, 9, SI_CONTROL, 0)
     queues.received(memoryview(command), now_ns)
     assert order[-1] == "write" and set(order[:-1]) == {"cancel"} and len(order) > 4
+
+
+def test_an_endpoint_that_stalls_is_asked_again_later() -> None:
+    """And does not keep the loop busy: nobody but a host's kernel could clear its halt."""
+
+    class Stalling(Toy):
+        def transfer_in(self, endpoint: int, now_ns: int) -> InTransfer | None:
+            raise Stall("always")
+
+    kernel = plugged(Stalling())
+    assert kernel.queues is not None
+    assert lengths(kernel) == []
+    assert kernel.queues.next_wakeup_ns() == RETRY_NS
 
 
 def test_acknowledges_are_never_more_than_their_queue() -> None:
