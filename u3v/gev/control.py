@@ -239,7 +239,10 @@ class ControlChannel:
     # -- commands that anybody may send -------------------------------------------------------------------
 
     def _ask_again(self, command: Command) -> None:
+        """Only for who is in control, and in the block ids that the stream has."""
         if self.owner is None or self._peer[0] != self.owner[0]:
+            return
+        if bool(command.flags & gvcp.EXTENDED_IDS) != self._bootstrap.layout.extended:
             return
         try:
             self._resend(gvcp.parse_resend(command))

@@ -64,7 +64,9 @@ def parse_command(datagram: bytes) -> Command:
     if len(datagram) < HEADER.size:
         raise Malformed(f"{len(datagram)} bytes are no GVCP command")
     key, flags, code, length, request_id = HEADER.unpack_from(datagram)
-    if key != KEY or length != len(datagram) - HEADER.size or request_id == 0:
+    if (
+        key != KEY or length != len(datagram) - HEADER.size or request_id == 0 or code & 1
+    ):  # odd: acknowledges
         raise Malformed("not a GVCP command")
     return Command(flags, code, request_id, datagram[HEADER.size :])
 
