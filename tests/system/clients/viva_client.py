@@ -29,7 +29,8 @@ def main() -> None:
         camera.set_integer("Width", arguments.roi[0])
         camera.set_integer("Height", arguments.roi[1])
         camera.set_enum("PixelFormat", arguments.format)
-        camera.set_float("ExposureTime", 2000.0)
+        exposure = "ExposureTime" if "ExposureTime" in camera.nodes() else "ExposureTimeAbs"
+        camera.set_float(exposure, 2000.0)
         ids, shapes = [], set()
         with camera.stream() as frames:
             for frame in frames:
@@ -49,7 +50,7 @@ def main() -> None:
             "lost": stats.frames_incomplete + stats.frames_missed + stats.frames_unsupported,
             "transfer_errors": stats.transfer_errors,
             "resends": stats.resend_requested,
-            "exposure_us": camera.get_float("ExposureTime"),
+            "exposure_us": camera.get_float(exposure),
             "shapes": sorted(shapes),
         }
     print(json.dumps(result, default=str))
