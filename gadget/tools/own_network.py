@@ -85,7 +85,8 @@ def camera_addresses(count: int) -> list[Address]:
     _ip("link", "add", "name", CAMERA_END, "mtu", str(MTU_BYTES), "type", "veth", "peer", "name", HOST_END)
     for place in places:
         _ip("address", "add", f"{place.ip}/{NETWORK.prefixlen}", "broadcast", "+", "dev", CAMERA_END)
-    _ip("link", "set", CAMERA_END, "up")
+    # Cut packets here: whoever reads packet sockets at the other end (Aravis as root) takes no giant ones.
+    _ip("link", "set", CAMERA_END, "up", "gso_max_segs", "1")
     return places
 
 

@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--packet-size", type=int, default=0)
     parser.add_argument("--no-resend", action="store_true")
     parser.add_argument("--packet-socket", action="store_true", help="where it has the right to")
+    parser.add_argument("--fps", type=float, default=0.0, help="frame rate; default: the camera's")
     parser.add_argument("--announce", action="store_true", help='print "streaming" with the first frame')
     arguments = parser.parse_args()
     Aravis.disable_interface("USB3Vision")
@@ -33,6 +34,8 @@ def main() -> None:
     if arguments.size:
         camera.set_region(0, 0, *arguments.size)
     camera.set_pixel_format_from_string(arguments.format)
+    if arguments.fps:
+        camera.set_frame_rate(arguments.fps)
     if arguments.packet_size:
         camera.gv_set_packet_size_adjustment(Aravis.GvPacketSizeAdjustment.NEVER)
         camera.gv_set_packet_size(arguments.packet_size)
