@@ -13,6 +13,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fuzz-cases", type=int, default=100_000, metavar="N", help="mutated packets that the fuzzer sends"
     )
+    parser.addoption(
+        "--whole-matrix",
+        action="store_true",
+        help="each mutant meets all unrelated checks, not one in twenty",
+    )
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -133,7 +133,7 @@ MUTANTS = [
         several(register("Device_Capability", 0xB0F), overlay({0x1E8: struct.pack("<I", 3000)})),
     ),
     Mutant("increment of a frame counter", "BOOT-ABRM-020", register("Timestamp_Increment", 125_000)),
-    Mutant("name lost without power", "BOOT-ABRM-023", name_lost),
+    Mutant("name lost without power", "BOOT-ABRM-023 ROB-026", name_lost),
     Mutant(
         "implementation is big-endian",
         "BOOT-ABRM-024",

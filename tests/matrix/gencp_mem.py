@@ -196,11 +196,12 @@ MUTANTS = [
     ),
     Mutant("latch value leaks", "GENCP-RD-013", refusing(latch_leaks)),
     Mutant(
-        "a bit flips every 500th read",
+        "a bit flips in every 20th acknowledge",
         "GENCP-RD-016",
         each_number(
             lambda ack, n: ack[:-1] + bytes((ack[-1] ^ 1,)) if n % 20 == 19 and len(ack) > 12 else ack
         ),
+        also="*",
     ),
     Mutant(
         "RO write answered S=0",

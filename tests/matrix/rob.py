@@ -132,7 +132,7 @@ MUTANTS = [
     Mutant("packets of 1024 bytes at HS", "ROB-021", part(ENDPOINT, 3, 5, 4, HS)),
     Mutant("the stream is dead after babble", "ROB-025", dies(ENDED, babbled, 1, STREAM)),
     Mutant("comes back streaming", "ROB-026", comes_back_streaming),
-    Mutant("2000 mA at SS", "PWR-001", part(CONFIGURATION, 0, 8, 250)),
+    Mutant("2000 mA at SS", "PWR-001", part(CONFIGURATION, 0, 8, 250), also="*"),
     Mutant("byte of HS as at SS", "PWR-002", high_speed_power),
     Mutant("bus-powered with 0 mA", "PWR-003", part(CONFIGURATION, 0, 8, 0)),
 ]

@@ -1,8 +1,8 @@
 """Faults, mutants and checks test each other.
 
 That a camera without either passes is tested beside the run (tests/gadget/tools/test_conformance.py).
-Every fault makes a check fail that it names; every mutant is caught by all the checks that name it, and in the families
-it was made for no unrelated `must` fails; what no fault and no mutant fails is in uncovered.txt, by name.
+Every fault makes a check fail that it names; every mutant is caught by all the checks that name it (and by no unrelated
+`must`: test_foreign.py); what no fault and no mutant fails is in uncovered.txt, by name and with the reason.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from tests.matrix.gencp_id import stacking
 from tests.matrix.page import IDS, covered, page, uncovered
 from tests.matrix.rig import Mutant, bench
 from u3v.host.conformance.context import Context
-from u3v.host.conformance.declare import CATALOGUE, Check, Phase, Severity
+from u3v.host.conformance.declare import Check, Phase
 from u3v.host.conformance.families import all_checks
 from u3v.host.conformance.run import Outcome, Run
 
@@ -49,10 +49,6 @@ def with_traffic(ids: Iterable[str]) -> list[Check]:
             "GENCP-WR-015",
         }
     return [check for check in all_checks() if check.id in wanted]
-
-
-def failed(outcomes: dict[str, Outcome]) -> set[str]:
-    return {name for name, outcome in outcomes.items() if outcome.result == "fail"}
 
 
 CAUGHT = [mutant for mutant in MUTANTS if set(mutant.ids) & BUILT]
@@ -117,23 +113,3 @@ def test_every_check_is_named_by_a_fault_or_a_mutant_or_known_to_be_not() -> Non
 def test_the_page_is_the_matrix() -> None:
     """What fails here is cured by: python -m tests.matrix.page > docs/fault-matrix.md"""
     assert (DOCS / "fault-matrix.md").read_text("utf-8") == page()
-
-
-FOREIGN = {"USB": ("GENCP", "BOOT", "XML", "SFNC"), "U3V": ("GENCP", "BOOT", "XML"), "GENCP": ("USB", "U3V")}
-"""What has nothing to do with an area. Whoever garbles packets is seen by all that is read with packets."""
-FAMILIES = sorted({mutant.ids[0].rpartition("-")[0] for mutant in CAUGHT})
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_mutants_of_a_family_leave_others_alone(family: str) -> None:
-    """One mutant of each family meets all checks that only read: a `must` outside of what the mutant touches holds."""
-    mutant = next(m for m in CAUGHT if m.ids[0].startswith(family + "-") and m.also != "*")
-    others = FOREIGN.get(family.partition("-")[0], ("USB", "U3V", "GENCP"))
-    foreign = {
-        c.id
-        for c in all_checks()
-        if c.body and c.id.startswith(others) and not c.needs and c.trace.value == "-"
-    }
-    said = outcomes(mutant, foreign)
-    musts = {n for n in failed(said) & foreign if CATALOGUE[n].severity is Severity.MUST}
-    assert musts - set(mutant.also.split()) == set()

@@ -126,7 +126,7 @@ MUTANTS = [
     ),
     Mutant("bNumInterfaces + 1", "USB-CFG-006", part(2, 0, 4, 4)),
     Mutant("bNumEndpoints 2 with one", "USB-CFG-007", part(IFACE, 2, 4, 2)),
-    Mutant("bConfigurationValue 0", "USB-CFG-008", part(2, 0, 5, 0)),
+    Mutant("bConfigurationValue 0", "USB-CFG-008", part(2, 0, 5, 0), also="*"),
     Mutant("bmAttributes 0x40", "USB-CFG-009", part(2, 0, 7, 0x40)),
     Mutant("iInterface names a missing string", "USB-CFG-010", part(IFACE, 1, 8, 0x77)),
     Mutant("a device descriptor inside", "USB-CFG-011", insert(5, bytes((18, 1)) + bytes(16))),

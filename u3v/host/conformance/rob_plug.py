@@ -15,6 +15,9 @@ from u3v.host.conformance.streaming import frames, streaming
 from u3v.host.conformance.timing import timed
 
 BACK_NS = 5 * 10**9
+NAME = 0x184, 64
+"""Address and bytes of User_Defined_Name (GenCP 1.3 clause 5.4.8)."""
+NEW_NAME = b"u3v-conform".ljust(NAME[1], b"\0")
 
 
 def _reset(camera: Camera) -> None:
@@ -193,12 +196,14 @@ def _fresh(run: Context) -> Context:
 )  # fmt: skip
 def power_cycle(camera: Camera) -> None:
     before = bootstrap(camera)
-    name = camera.read(0x184, 64) if camera.run.capability & 1 else b""
-    with camera.everything():
+    has_name = camera.run.capability & 1
+    with camera.run.restoring(*NAME) if has_name else contextlib.nullcontext(), camera.everything():
+        if has_name:
+            camera.run.wr(NAME[0], NEW_NAME)
         camera.set("ExposureTime", float(camera.info("ExposureTime").minimum or 0))
         _replugged(camera)
         expect(bootstrap(camera) == before, "registers differ after a power cycle")
-        expect(not name or camera.read(0x184, 64) == name, "the user's name is lost after a power cycle")
+        expect(not has_name or camera.read(*NAME) == NEW_NAME, "the user's name is lost after a power cycle")
         _is_quiet(camera)
         with camera.small():
             begins_anew(camera, "after a power cycle")
