@@ -248,7 +248,7 @@ MUTANTS = [
     ),
     Mutant("PayloadSize a Float", "SFNC-003 XML-033", node("PayloadSize", as_float)),
     Mutant("SensorWidth 0", "SFNC-004", register("SensorWidth", 0)),
-    Mutant("SFNC version 0", "SFNC-006", register("DeviceSFNCVersionMajor", 0)),
+    Mutant("SFNC version 0", "SFNC-006", node("DeviceSFNCVersionMajor", lambda t: t.replace(">2<", ">0<"))),
     Mutant("DeviceTLType GigEVision", "SFNC-007", other_entry("USB3Vision", "GigEVision")),
     Mutant("625 MB/s at High-Speed", "SFNC-008", register("DeviceLinkSpeed", 625_000_000), speed=Speed.HIGH),
     Mutant("limit above the link", "SFNC-009", register("DeviceLinkThroughputLimit", 10**9)),
@@ -267,6 +267,8 @@ MUTANTS = [
         "SFNC-017",
         lie("PayloadSize", lambda raw, b: struct.pack("<Q", b.camera.settings.image_bytes)),
     ),
-    Mutant("TestPendingAck without effect", "SFNC-018", feature_ignored("TestPendingAck")),
+    Mutant(
+        "TestPendingAck without effect", "SFNC-018", feature_ignored("TestPendingAck"), also="GENCP-PND-001"
+    ),
     Mutant("does not come back after DeviceReset", "SFNC-020", never_back),
 ]
