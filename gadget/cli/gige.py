@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from gadget.cli.offered import Offer, Outcome, offered, report, until_signalled
+from gadget.gige.pcap import GigePcap
 from gadget.gige_camera import GigeCamera, plug_gige
 from gadget.runner import CameraSpec, LoopBench
 from u3v.errors import Mistake
@@ -48,13 +49,15 @@ def on_the_network(
     described: list[CameraSpec], places: Sequence[Address], pcap: Path | None, control: Path | None
 ) -> Iterator[tuple[LoopBench, Offer, list[GigeCamera]]]:
     """The cameras, each at its address, with their control socket."""
-    if pcap is not None:
-        raise Mistake("--pcap writes USB packets: for GigE Vision, tcpdump sees all of it")
     with LoopBench(described, wire=GIGE_VISION) as bench, contextlib.ExitStack() as stack:
+        capture = stack.enter_context(GigePcap(pcap)) if pcap is not None else None
         cameras = []
         for core, place in zip(bench.cores, places, strict=True):
-            cameras.append(plug_gige(bench, core, place))
-            stack.callback(cameras[-1].server.close)
+            camera = plug_gige(bench, core, place)
+            stack.callback(camera.server.close)
+            cameras.append(camera)
+            if capture is not None:
+                capture.attach(camera.server)
         offer = stack.enter_context(offered(bench.loop, cameras, control))
         yield bench, offer, cameras
 

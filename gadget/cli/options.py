@@ -246,7 +246,7 @@ def camera_options(command: F) -> F:
                 "--pcap",
                 type=click.Path(path_type=Path, dir_okay=False),
                 metavar="FILE",
-                help="Record the USB traffic for Wireshark or tshark.",
+                help="Record the traffic (USB, or Ethernet with --wire gige) for Wireshark or tshark.",
             ),
         )
     ):

@@ -83,6 +83,8 @@ def camera_addresses(count: int) -> list[Address]:
     places = [Address(str(NETWORK[FIRST_CAMERA + index]), str(NETWORK.netmask)) for index in range(count)]
     _ip("link", "set", "lo", "up")
     _ip("link", "add", "name", CAMERA_END, "mtu", str(MTU_BYTES), "type", "veth", "peer", "name", HOST_END)
+    # What the kernel cuts out of one call it cuts here, as a card does: programs that read packet sockets see packets.
+    _ip("link", "set", "dev", CAMERA_END, "gso_max_segs", "1")
     for place in places:
         _ip("address", "add", f"{place.ip}/{NETWORK.prefixlen}", "broadcast", "+", "dev", CAMERA_END)
     # Cut packets here: whoever reads packet sockets at the other end (Aravis as root) takes no giant ones.

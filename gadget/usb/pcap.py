@@ -19,10 +19,10 @@ One thread: that of the loop which owns the devices.
 """
 
 import struct
-import time
 from functools import partial
 from pathlib import Path
 
+from gadget.pcap_file import MAX_RECORD_BYTES, PcapFile
 from gadget.usb.device import Observer, UsbDevice
 from gadget.usb.in_pipe import Urb
 from u3v.wire.usb import STREAM_IN
@@ -31,12 +31,7 @@ LINKTYPE_USB_LINUX_MMAPPED = 220
 DEFAULT_SNAPLEN = 4096
 SYNTHETIC_ID = 0x5359_4E54_0000_0000  # "SYNT"
 
-_FILE_HEADER = struct.Struct("<IHHiIII")
-_RECORD = struct.Struct("<IIII")
 _USBMON = struct.Struct("<QBBBBHBBqiiII8siiII")
-_MAGIC = 0xA1B2C3D4
-_MAX_RECORD_BYTES = 262_144  # Wireshark's limit for one record
-_BUFFER_BYTES = 1 << 20
 _CONTROL, _BULK = 2, 3
 _SETUP_FOLLOWS, _NO_SETUP = 0, ord("-")
 _EINPROGRESS = -115
@@ -53,17 +48,13 @@ class PcapWriter:
     def __init__(
         self, path: str | Path, snaplen: int = DEFAULT_SNAPLEN, *, epoch_ns: int | None = None
     ) -> None:
-        if not 64 <= snaplen <= _MAX_RECORD_BYTES - _USBMON.size:
-            raise ValueError(f"a capture keeps 64 to {_MAX_RECORD_BYTES - _USBMON.size} bytes, not {snaplen}")
+        if not 64 <= snaplen <= MAX_RECORD_BYTES - _USBMON.size:
+            raise ValueError(f"a capture keeps 64 to {MAX_RECORD_BYTES - _USBMON.size} bytes, not {snaplen}")
         self._snaplen = snaplen
-        self._epoch_ns = time.time_ns() - time.monotonic_ns() if epoch_ns is None else epoch_ns
         self._ports: list[_Port] = []
         self._observers: list[tuple[UsbDevice, Observer]] = []
         self._next_id = 1
-        self._failure: OSError | None = None
-        self._path = path
-        self._file = open(path, "wb", buffering=_BUFFER_BYTES)  # noqa: SIM115
-        self._file.write(_FILE_HEADER.pack(_MAGIC, 2, 4, 0, 0, _MAX_RECORD_BYTES, LINKTYPE_USB_LINUX_MMAPPED))
+        self._file = PcapFile(path, LINKTYPE_USB_LINUX_MMAPPED, epoch_ns)
 
     def __enter__(self) -> "PcapWriter":
         return self
@@ -90,14 +81,7 @@ class PcapWriter:
     def close(self) -> None:
         """Detach from all devices and complete the file. Raises OSError where the file lacks something."""
         self._detach()
-        try:
-            self._file.close()
-        except OSError as error:
-            self._failure = self._failure or error
-        if self._failure is not None:
-            raise OSError(
-                self._failure.errno, f"{self._failure.strerror}: the capture is cut short", str(self._path)
-            )
+        self._file.close()
 
     def _detach(self) -> None:
         for device, observer in self._observers:
@@ -173,7 +157,7 @@ class PcapWriter:
         self._record(port, urb_id, "C", now_ns, endpoint, status, actual, bytes(payload), flag, b"", control)
 
     def _keep(self, endpoint: int) -> int:
-        return self._snaplen if endpoint == STREAM_IN else _MAX_RECORD_BYTES - _USBMON.size
+        return self._snaplen if endpoint == STREAM_IN else MAX_RECORD_BYTES - _USBMON.size
 
     def _record(
         self,
@@ -190,7 +174,7 @@ class PcapWriter:
         control: bool,
     ) -> None:
         """`length`: of the request (S) or of what crossed (C); `payload` is what the file keeps of it."""
-        seconds, ns = divmod(self._epoch_ns + now_ns, 1_000_000_000)
+        seconds, us = self._file.instant(now_ns)
         on_wire = _USBMON.size + (length if payload else 0)
         header = _USBMON.pack(
             urb_id,
@@ -202,7 +186,7 @@ class PcapWriter:
             _SETUP_FOLLOWS if setup else _NO_SETUP,
             data_flag,
             seconds,
-            ns // 1000,
+            us,
             status,
             length,
             len(payload),
@@ -212,11 +196,7 @@ class PcapWriter:
             0x200 if endpoint & 0x80 else 0,
             0,
         )
-        record = _RECORD.pack(seconds & 0xFFFFFFFF, ns // 1000, _USBMON.size + len(payload), on_wire)
-        try:
-            self._file.write(b"".join((record, header, payload)))
-        except OSError as error:
-            self._failure = error
+        if not self._file.record(now_ns, (header, payload), on_wire):
             self._detach()
 
 

@@ -220,7 +220,7 @@ def test_addresses(path: Path) -> None:
 
 def test_a_full_disk_ends_the_capture_not_the_camera(monkeypatch: pytest.MonkeyPatch) -> None:
     """U4: /dev/full takes nothing. The camera goes on; `close` says which file is cut short and why."""
-    monkeypatch.setattr("gadget.usb.pcap._BUFFER_BYTES", 4096)
+    monkeypatch.setattr("gadget.pcap_file._BUFFER_BYTES", 4096)
     bus = LoopbackBus(Toy())
     writer = PcapWriter("/dev/full")
     writer.attach(bus.device)
