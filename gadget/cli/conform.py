@@ -2,10 +2,12 @@
 
 import contextlib
 import json
+import signal
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -104,6 +106,7 @@ def conform_command(
     started = time.strftime("%Y-%m-%d %H:%M:%S %z")
     with _route(ctx, target, options, words) as route:
         run = Run(Context(route, Level(level)), chosen)
+        click.echo(f"u3v: {len(chosen)} checks of {route.name}", err=True)
         with progress(len(chosen)) as show:
             camera: dict[str, str] = {}
             complete = _all_of(run, show, camera)
@@ -121,14 +124,35 @@ def _all_of(run: "Run", show: "Progress", camera: dict[str, str]) -> bool:
     from gadget.tools.conformance.report import camera_facts
 
     try:
-        for outcome in run.outcomes():
-            if not camera:
-                camera.update(camera_facts(run.context))
-            show(outcome)
+        with _ctrl_c() as pressed:
+            for outcome in run.outcomes():
+                if not camera:
+                    camera.update(camera_facts(run.context))
+                show(outcome)
+                if pressed:
+                    raise KeyboardInterrupt
     except KeyboardInterrupt:
         click.echo("u3v: interrupted: the report has what was done so far", err=True)
         return False
     return True
+
+
+@contextlib.contextmanager
+def _ctrl_c() -> "Iterator[list[int]]":
+    """KeyboardInterrupt as ever, and the list says that it was raised: GenApi swallows what comes in its midst."""
+    pressed: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        pressed.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:  # as it is in the background of a shell script
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _list(checks: "list[Check]") -> None:

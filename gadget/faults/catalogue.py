@@ -259,7 +259,7 @@ STREAM: dict[str, Kind] = {
     "slow-frames": Kind(
         "frames are so far apart that a host's patience ends", "not take silence between two frames for an error",
         stream.SlowFrames, "frame", (Parameter("period_ms", 2000.0, "from one leader to the next", high=3.6e6),),
-        times=0, imitates=("AravisProject/aravis#761",), fails=("TIME-018",), legal=True,
+        times=0, imitates=("AravisProject/aravis#761",), fails=("TIME-018", "TIME-019"), legal=True,
     ),
     "timestamp-jump": Kind(
         "timestamps jump", "not compute with one difference; say which frame it was", stream.TimestampJump, "frame",
@@ -398,7 +398,7 @@ WORLD: dict[str, Kind] = {
             "AravisProject/aravis#781", "AravisProject/aravis#126", "basler/pypylon#718",
             "EtalumaSupport/LumaViewPro#685", "alliedvision/VimbaPython#26",
         ),
-        fails=("STREAM-042", "TIME-019"), legal=True,
+        fails=("TIME-012", "TIME-019"), legal=True,
     ),
     "lost-triggers": Kind(
         "a trigger, by software or by a line, has no effect",

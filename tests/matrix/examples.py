@@ -45,10 +45,5 @@ BESIDES: dict[str, set[str]] = {
     **{key: {"STREAM-007"} for key in ("eproto", "yank", "fall-back", "bus-reset", "brown-out")},
 }
 """Checks that are run with those that see a fault: some time has to pass first."""
-UNSEEN = {
-    "slow-link": "200 frames fit into the memory of the camera, so its losses are honest and only figures change",
-    "slow-frames": "a period above the response time is legal, and only figures change",
-}
-"""Faults that no check fails for, and why that is right."""
 VANISHING = ("yank", "fall-back", "brown-out")
 """Faults that end a run: the check that was at work says that the device vanished, the rest is skipped."""

@@ -14,6 +14,18 @@ import pytest
 
 from gadget import VirtualCamera
 from gadget.tools.conformance.routes import open_address
+from tests.matrix.altered import (
+    BOS,
+    CONFIGURATION,
+    DEVICE,
+    STREAM_IN,
+    STRING,
+    Ack,
+    Alteration,
+    Descriptor,
+    Packet,
+    Register,
+)
 from u3v.host.conformance.context import Context
 from u3v.host.conformance.declare import Check
 from u3v.host.conformance.families import all_checks
@@ -22,15 +34,13 @@ from u3v.host.conformance.run import Outcome, Run
 HEADER_BYTES, OP_REPLY_BYTES, OP_REQUEST_BYTES = 48, 320, 40
 SUBMIT, UNLINK, RET_SUBMIT = 1, 2, 3
 Pump = Callable[[socket.socket, socket.socket], None]
-Alter = Callable[[int, bytes, bytearray], None]
-"""(endpoint with its direction bit, setup packet, data that the device sent), which it may change."""
 
 
 class Proxy:
     """One client at a time, to the server on `port`."""
 
-    def __init__(self, port: int, alter: Alter) -> None:
-        self._to, self._alter = ("127.0.0.1", port), alter
+    def __init__(self, port: int, alteration: Alteration) -> None:
+        self._to, self._alteration = ("127.0.0.1", port), alteration
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._asked: dict[int, tuple[int, bytes]] = {}
@@ -80,7 +90,10 @@ class Proxy:
             length = struct.unpack_from(">I", head, 24)[0]
             if command == SUBMIT:
                 self._asked[number] = (endpoint | (0x80 if direction else 0), head[40:48])
-            server.sendall(head + (exactly(client, length) if command == SUBMIT and not direction else b""))
+            data = exactly(client, length) if command == SUBMIT and not direction else b""
+            if command == SUBMIT and not direction and endpoint:
+                self._alteration.out(endpoint, data)
+            server.sendall(head + data)
 
     def _answers(self, client: socket.socket, server: socket.socket) -> None:
         client.sendall(exactly(server, OP_REPLY_BYTES))
@@ -93,7 +106,7 @@ class Proxy:
                 endpoint, setup = self._asked.pop(number)
                 if endpoint & 0x80:
                     data += exactly(server, actual)
-                    self._alter(endpoint, setup, data)
+                    self._alteration.back(endpoint, setup, data)
             client.sendall(head + data)
 
 
@@ -111,13 +124,13 @@ def exactly(sock: socket.socket, length: int) -> bytes:
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     """Of a camera's own server."""
-    with VirtualCamera("acA4096-40um") as camera, camera.serve() as address:
+    with VirtualCamera("acA4096-40um", Width=648, Height=480) as camera, camera.serve() as address:
         yield int(address.rpartition("/")[0].rpartition(":")[2])
 
 
 @contextmanager
-def through(port: int, alter: Alter) -> Iterator[str]:
-    proxy = Proxy(port, alter)
+def through(port: int, alteration: Alteration) -> Iterator[str]:
+    proxy = Proxy(port, alteration)
     try:
         yield f"usbip://127.0.0.1:{proxy.port}/1-1"
     finally:
@@ -132,55 +145,32 @@ def run(address: str, checks: list[Check]) -> list[Outcome]:
         route.bus.close()
 
 
-def descriptor(kind: int, at: int, change: int) -> Alter:
-    def alter(endpoint: int, setup: bytes, data: bytearray) -> None:
-        if endpoint == 0x80 and setup[:2] == b"\x80\x06" and setup[3] == kind and len(data) > at:
-            data[at] ^= change
-
-    return alter
-
-
-def ack(at: int, change: int, longer_than: int = 12) -> Alter:
-    def alter(endpoint: int, setup: bytes, data: bytearray) -> None:
-        if endpoint == 0x81 and len(data) > max(at, longer_than):
-            data[at] ^= change
-
-    return alter
-
-
-def file_byte() -> Alter:
-    """The last byte of a long acknowledge: a piece of the GenICam file."""
-
-    def alter(endpoint: int, setup: bytes, data: bytearray) -> None:
-        if endpoint == 0x81 and len(data) > 500:
-            data[-1] ^= 1
-
-    return alter
-
-
-CASES = {
-    "device class": (descriptor(1, 4, 0x10), "USB-DESC-003"),
-    "bMaxPacketSize0": (descriptor(1, 7, 1), "USB-DESC-004"),
-    "wTotalLength": (descriptor(2, 2, 1), "USB-CFG-002"),
-    "bNumInterfaces": (descriptor(2, 4, 4), "USB-CFG-006"),
-    "bmAttributes": (descriptor(2, 7, 1), "USB-CFG-009"),
-    "IAD class": (descriptor(2, 13, 1), "U3V-DESC-001"),
-    "BOS capabilities": (descriptor(15, 4, 1), "USB-BOS-002"),
-    "string's type": (descriptor(3, 1, 4), "USB-STR-002"),
-    "prefix of acknowledges": (ack(0, 1), "GENCP-HDR-001"),
-    "command of acknowledges": (ack(6, 4), "GENCP-HDR-001"),
-    "id of acknowledges": (ack(10, 1), "GENCP-HDR-001"),
-    "length of acknowledges": (ack(8, 1), "GENCP-HDR-001 GENCP-HDR-020"),
-    "status of acknowledges": (ack(5, 0x80), "GENCP-HDR-001"),
-    "a byte of the GenICam file": (file_byte(), "BOOT-MAN-006"),
+CASES: dict[str, tuple[Alteration, str]] = {
+    "device class": (Descriptor(DEVICE, 0, 4, 0x10), "USB-DESC-003"),
+    "bMaxPacketSize0": (Descriptor(DEVICE, 0, 7, 1), "USB-DESC-004"),
+    "wTotalLength": (Descriptor(CONFIGURATION, 0, 2, 1), "USB-CFG-002"),
+    "bNumInterfaces": (Descriptor(CONFIGURATION, 0, 4, 4), "USB-CFG-006"),
+    "bmAttributes": (Descriptor(CONFIGURATION, 0, 7, 1), "USB-CFG-009"),
+    "IAD class": (Descriptor(CONFIGURATION, 0, 13, 1), "U3V-DESC-001"),
+    "BOS capabilities": (Descriptor(BOS, 0, 4, 1), "USB-BOS-002"),
+    "string's type": (Descriptor(STRING, 1, 1, 4), "USB-STR-002"),
+    "prefix of acknowledges": (Ack(0, 1, 12), "GENCP-HDR-001"),
+    "command of acknowledges": (Ack(6, 4, 12), "GENCP-HDR-001"),
+    "id of acknowledges": (Ack(10, 1, 12), "GENCP-HDR-001"),
+    "length of acknowledges": (Ack(8, 1, 12), "GENCP-HDR-001 GENCP-HDR-020"),
+    "status of acknowledges": (Ack(5, 0x80, 12), "GENCP-HDR-001"),
+    "a byte of the GenICam file": (Register(0x100400, 1), "BOOT-MAN-006"),
+    "GenCP_Version": (Register(2, 1), "BOOT-ABRM-001"),
+    "block id of leaders": (Packet(STREAM_IN, b"U3VL", 9, 1), "STREAM-007 STREAM-013"),
+    "status of trailers": (Packet(STREAM_IN, b"U3VT", 17, 0xA1), "STREAM-014"),
 }
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_an_altered_byte_is_caught(name: str, port: int) -> None:
-    alter, expected = CASES[name]
+    alteration, expected = CASES[name]
     checks = [check for check in all_checks() if check.id in expected.split() or check.id == "GENCP-HDR-002"]
-    with through(port, alter) as address:
+    with through(port, alteration) as address:
         outcomes = run(address, checks)
     failed = {outcome.check.id for outcome in outcomes if outcome.result == "fail"}
     assert set(expected.split()) <= failed, [(o.check.id, o.result, o.reason) for o in outcomes]
@@ -189,7 +179,7 @@ def test_an_altered_byte_is_caught(name: str, port: int) -> None:
 def test_an_honest_proxy_is_not_seen(port: int) -> None:
     ids = {each for _, expected in CASES.values() for each in expected.split()}
     checks = [check for check in all_checks() if check.id in ids]
-    with through(port, lambda endpoint, setup, data: None) as address:
+    with through(port, Alteration()) as address:
         outcomes = run(address, checks)
     assert {(o.check.id, o.result, o.reason) for o in outcomes} == {
         (check.id, "pass", "") for check in checks

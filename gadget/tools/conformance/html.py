@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from gadget.tools.conformance.report import RESULTS, changes, counts, failed, skipped, verdict
+from gadget.tools.conformance.report import RESULTS, changes, counts, failed, shifts, skipped, verdict
 from u3v.host.conformance.families import ORDER
 
 POINTS = 3000
+LAST_LINES = 10
+"""Lines of evidence that are in sight; the ones before them unfold."""
 WORDS = {"pass": "passed", "fail": "failed", "error": "broke", "skip": "skipped"}
 ABOUT = {
     "must": "hosts are known to break on these",
@@ -32,7 +34,9 @@ table { border-collapse: collapse; width: 100% } th { text-align: left; font-wei
 th, td { padding: .25rem .6rem .25rem 0; vertical-align: top; border-bottom: 1px solid var(--line) }
 .facts th { width: 11rem; color: #5a6472 }
 .number { text-align: right; font-variant-numeric: tabular-nums }
-.bar { display: flex; height: .8rem; border-radius: .2rem; overflow: hidden; min-width: 12rem; background: var(--line) }
+.family { white-space: nowrap } .bars { width: 45% }
+.bar { display: flex; height: .8rem; border-radius: .2rem; overflow: hidden; margin-top: .35rem;
+  background: var(--line) }
 .tag { color: white; border-radius: .25rem; padding: 0 .45rem; font-size: .8rem; white-space: nowrap }
 .pass { background: var(--pass) } .fail { background: var(--fail) }
 .error { background: var(--error) } .skip { background: var(--skip) }
@@ -44,6 +48,14 @@ details > div { padding: 0 0 .8rem 1.2rem }
 code { font: 12px/1.45 ui-monospace, "DejaVu Sans Mono", Consolas, monospace; overflow-wrap: anywhere }
 .evidence td { font-size: .85rem } .evidence td:first-child { width: 30% } .evidence td:last-child { width: 27% }
 svg { max-width: 100%; height: auto } a { color: #1f5fa8 }
+@media (max-width: 45rem) {
+  main { padding: 1rem } .facts th { width: 8rem; white-space: normal } .bars { display: none }
+  .reasons code { display: none } .evidence th { display: none } .finding { padding: .5rem .7rem }
+  .evidence tr { display: block; padding: .3rem 0; border-bottom: 1px solid var(--line) }
+  .evidence td, .evidence td:first-child, .evidence td:last-child { display: block; width: auto; border: 0;
+    padding: 0 }
+  .evidence td:first-child { font-weight: 600 } details > div { padding-left: .4rem }
+}
 @media print { body, main { background: white } details > div { display: block } }
 """
 
@@ -98,8 +110,8 @@ def _families(checks: Sequence[Mapping[str, Any]]) -> str:
         parts = "".join(f'<span class="{r}" style="flex:{number[r]}"></span>' for r in RESULTS if number[r])
         cells = "".join(f'<td class="number">{number[result] or ""}' for result in RESULTS)
         link = f"<b>{name}</b>" if name == "all" else f'<a href="#{name}">{name}</a>'
-        rows.append(f'<tr><td>{link}{cells}<td><div class="bar">{parts}</div>')
-    return f"<h2>Summary</h2><table><tr><th>family{head}<th>{''.join(rows)}</table>"
+        rows.append(f'<tr><td class="family">{link}{cells}<td class="bars"><div class="bar">{parts}</div>')
+    return f'<h2>Summary</h2><table><tr><th>family{head}<th class="bars">{"".join(rows)}</table>'
 
 
 def _findings(report: Mapping[str, Any]) -> str:
@@ -122,15 +134,20 @@ def _tag(each: Mapping[str, Any]) -> str:
 
 def _details(each: Mapping[str, Any]) -> str:
     notes = "".join(f"<li>{escape(note)}" for note in each["notes"])
-    rows = "".join(
-        f"<tr><td>{escape(line['what'])}<td><code>{line['bytes']}{_more(line)}</code><td>{escape(line['means'])}"
-        for line in each["evidence"]
-    )
-    table = f'<table class="evidence"><tr><th>what<th>bytes<th>meaning{rows}</table>' if rows else ""
+    before, last = each["evidence"][:-LAST_LINES], each["evidence"][-LAST_LINES:]
+    folded = f"<details><summary>{len(before)} earlier lines</summary>{_table(before)}</details>"
     return (
         f'<div class="clause">passes: {escape(each["criterion"])} · {escape(each["clause"])} · {each["severity"]} · '
-        f"{each['took_ms']:.1f} ms</div>{f'<ul>{notes}</ul>' if notes else ''}{table}"
+        f"{each['took_ms']:.1f} ms</div>{f'<ul>{notes}</ul>' if notes else ''}{folded * bool(before)}{_table(last)}"
     )
+
+
+def _table(lines: Sequence[Mapping[str, Any]]) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(line['what'])}<td><code>{line['bytes']}{_more(line)}</code><td>{escape(line['means'])}"
+        for line in lines
+    )
+    return f'<table class="evidence"><tr><th>what<th>bytes<th>meaning{rows}</table>' if rows else ""
 
 
 def _more(line: Mapping[str, Any]) -> str:
@@ -142,6 +159,13 @@ def _compared(report: Mapping[str, Any], before: Mapping[str, Any]) -> str:
     found = changes(before, report)
     rows = "".join(f"<tr><td>{change.id}<td>{change.before}<td>{change.now}" for change in found)
     table = f"<table><tr><th>check<th>before<th>now{rows}</table>" if found else "<p>No result changed.</p>"
+    moved = "".join(
+        f'<tr><td>{escape(name)}<td class="number">{old:g}<td class="number">{new:g}'
+        for name, old, new in shifts(before, report)
+    )
+    if moved:
+        head = '<tr><th>median of<th class="number">before<th class="number">now'
+        table += f"<table>{head}{moved}</table>"
     started, target = before.get("started", ""), before.get("target", "")
     return f"<h2>Compared with {escape(str(started))}, {escape(str(target))}</h2>{table}"
 
@@ -151,7 +175,8 @@ def _skips(report: Mapping[str, Any]) -> str:
         f'<tr><td class="number">{len(ids)}<td>{escape(reason)}<td><code>{", ".join(ids)}</code>'
         for reason, ids in skipped(report).items()
     )
-    table = f"<table><tr><th>checks<th>reason<th>which{rows}</table>" if rows else "<p>Nothing.</p>"
+    head = '<table class="reasons"><tr><th>checks<th>reason<th>which'
+    table = f"{head}{rows}</table>" if rows else "<p>Nothing.</p>"
     return f"<h2>What was skipped, and why</h2>{table}"
 
 

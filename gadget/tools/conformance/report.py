@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from u3v.errors import Mistake, U3VError
@@ -17,9 +18,11 @@ from u3v.host.conformance.context import Context
 from u3v.host.conformance.endpoint0 import Evidence
 from u3v.host.conformance.run import ERROR, FAIL, PASS, SKIP, Outcome, Run
 
-KEPT_BYTES = 96
+KEPT_BYTES = 192
 KEPT_OF_PASSED = 3
 """Lines of evidence of a check that passed; of others there are as many as were kept."""
+SHIFT = 0.1
+"""A median that moves by more than this share is told when two runs are compared."""
 RESULTS = (PASS, FAIL, ERROR, SKIP)
 DONE, FAILED, VANISHED, INTERRUPTED = 0, 1, 3, 130
 """Exit codes."""
@@ -140,6 +143,13 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
     return [Change(id, old, new) for id, old, new in found if old and old != new]
 
 
+def shifts(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, float, float]]:
+    """(measurement, median before, median now) where these differ by more than a tenth."""
+    both = [name for name, values in now["series"].items() if values and before.get("series", {}).get(name)]
+    medians = [(name, median(before["series"][name]), median(now["series"][name])) for name in both]
+    return [(name, old, new) for name, old, new in medians if abs(new - old) > SHIFT * abs(old)]
+
+
 def failed(report: Mapping[str, Any], severity: str = "") -> list[dict[str, Any]]:
     """The checks that failed or broke, of a severity or of all."""
     return [
@@ -163,7 +173,8 @@ def verdict(report: Mapping[str, Any]) -> str:
     if report["vanished"]:
         return "the camera vanished during the run"
     bad = sum(each["counts"] for each in report["checks"])
-    graded = "checks" if report["level"] == "strict" else "checks of severity must"
+    graded = "checks" if bad != 1 else "check"
+    graded += "" if report["level"] == "strict" else " of severity must"
     state = "" if report["complete"] else "interrupted: "
     return f"{state}{bad} {graded} failed" if bad else f"{state}no check that counts failed"
 
@@ -182,4 +193,5 @@ def summary(report: Mapping[str, Any], before: Mapping[str, Any] | None = None) 
         found = changes(before, report)
         lines.append(f"{len(found)} results changed since {before.get('started', 'the earlier run')}")
         lines += [f"  {change.id}: {change.before} -> {change.now}" for change in found]
+        lines += [f"  median of {name}: {old:g} -> {new:g}" for name, old, new in shifts(before, report)]
     return [*lines, verdict(report)]

@@ -79,6 +79,55 @@ def test_a_camera_that_vanishes_is_exit_code_3(conform: Conform, monkeypatch: py
     assert code == 3 and "the camera vanished" in out
 
 
+def test_a_camera_that_is_pulled_is_exit_code_3(conform: Conform, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    code, out, _ = conform(
+        "acA4096-40um",
+        "--fault",
+        "yank:frame=0",
+        "--only",
+        "STREAM-00*",
+        "--only",
+        "USB-DESC-001",
+        "--json",
+        str(path),
+    )
+    report = json.loads(path.read_text())
+    assert code == 3 and report["vanished"] and "the camera vanished" in out
+    assert report["checks"][0]["result"] == "pass"
+    assert {each["reason"] for each in report["checks"][2:]} == {"the device vanished"}
+
+
+LASTING = ["BOOT-ABRM-023", "SFNC-020", "FEAT-021", "FEAT-022", "ROB-026"]
+
+
+@pytest.mark.parametrize(("words", "result"), [((), "skip"), (("--destructive",), "pass")])
+def test_what_lasts_is_asked_only_where_that_was_said(
+    words: tuple[str, ...], result: str, conform: Conform, tmp_path: Path
+) -> None:
+    """User sets, names, power cycles and DeviceReset, from the command line."""
+    path = tmp_path / "report.json"
+    only = [word for id in LASTING for word in ("--only", id)]
+    code, _, _ = conform("acA4096-40um", *only, *words, "--json", str(path))
+    checks = json.loads(path.read_text())["checks"]
+    assert code == 0
+    assert [(each["id"], each["result"]) for each in checks] == [(id, result) for id in LASTING]
+    assert words or "--destructive" in checks[0]["reason"]
+
+
+@pytest.mark.parametrize(("level", "code"), [("quick", 0), ("default", 0), ("strict", 1)])
+def test_a_should_counts_at_level_strict_alone(level: str, code: int, conform: Conform) -> None:
+    """SI-016 is one that our cameras do not pass, unless they are strict themselves."""
+    assert conform("acA4096-40um", "--only", "SI-016", "--level", level)[0] == code
+    assert conform("acA4096-40um", "--only", "SI-016", "--level", level, "--strict")[0] == 0
+
+
+def test_level_quick_asks_less(conform: Conform) -> None:
+    _, quick, _ = conform("--list", "--level", "quick")
+    _, whole, _ = conform("--list")
+    assert 100 < len(quick.splitlines()) < len(whole.splitlines()) / 2
+
+
 def test_ctrl_c_leaves_a_report(conform: Conform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def pressed(*_arguments: object) -> None:
         raise KeyboardInterrupt

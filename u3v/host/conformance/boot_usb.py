@@ -24,6 +24,8 @@ SPEEDS = {"HS": 0x04, "SS": 0x08}
 ACCESS_DENIED = 0x8006
 LEADER_BYTES, TRAILER_BYTES, EVENT_BYTES = 52, 32, 24
 """The shortest image leader, image trailer and event (USB3 Vision 1.0)."""
+MOST_BYTES = 1 << 20
+"""A host makes buffers of what the camera says; a packet's own length field ends at 65535."""
 TEXT_WRITE_BYTES, TEXT_READ_BYTES = 84, 76
 """Command and acknowledge that carry a string register of 64 bytes."""
 
@@ -95,20 +97,21 @@ def configuration(c: Context) -> None:
 
 def transfer_length(c: Context, register: int, least: int, wanted: int) -> None:
     length = c.number(c.sbrm + register)
-    c.expect(length >= least, f"{length} bytes, less than {least}")
+    c.expect(least <= length <= MOST_BYTES, f"{length} bytes, not {least} to {MOST_BYTES}")
     if length < wanted:
         c.note(f"{length} bytes do not carry a string register ({wanted})")
 
 
 @check(
-    "BOOT-SBRM-008", "Maximum_Command_Transfer_Length", "28 or more (below 84 is noted)", "USB3 Vision 1.0, SBRM",
+    "BOOT-SBRM-008", "Maximum_Command_Transfer_Length", "28 bytes to 1 MiB (below 84 is noted)",
+    "USB3 Vision 1.0, SBRM",
 )  # fmt: skip
 def command_length(c: Context) -> None:
     transfer_length(c, MAX_COMMAND, 28, TEXT_WRITE_BYTES)
 
 
 @check(
-    "BOOT-SBRM-009", "Maximum_Acknowledge_Transfer_Length", "20 or more (below 76 is noted)",
+    "BOOT-SBRM-009", "Maximum_Acknowledge_Transfer_Length", "20 bytes to 1 MiB (below 76 is noted)",
     "USB3 Vision 1.0, SBRM",
 )  # fmt: skip
 def ack_length(c: Context) -> None:
@@ -295,11 +298,11 @@ def events_off_at_open(c: Context) -> None:
 
 
 @check(
-    "BOOT-EIRM-002", "Maximum_Event_Transfer_Length", "24 bytes or more", "USB3 Vision 1.0, EIRM", needs="evt",
+    "BOOT-EIRM-002", "Maximum_Event_Transfer_Length", "24 bytes to 1 MiB", "USB3 Vision 1.0, EIRM", needs="evt",
 )  # fmt: skip
 def event_length(c: Context) -> None:
     length = c.number(c.eirm + EVENT_LENGTH)
-    c.expect(length >= EVENT_BYTES, f"{length} bytes")
+    c.expect(EVENT_BYTES <= length <= MOST_BYTES, f"{length} bytes")
 
 
 @check("BOOT-EIRM-003", "EI_Control 1, then 0", "reads back", "USB3 Vision 1.0, EIRM", needs="evt", trace="r")

@@ -1,9 +1,9 @@
 """What a check has at hand: the requests of `Control`, and facts about the camera that most checks need.
 
-State: facts that were read once (each kept with its value or with the reason why it could not be had) and what
-`at_start` functions kept. A fact that cannot be had skips the checks that need it: the checks that read the same
-bytes themselves are the ones that fail. Always true: `close` and `settle` leave the camera configured, its
-stream and events off and its endpoints clear, as far as it lets them.
+State: facts that were read once (each kept with its evidence and its value, or the reason why it could not be had)
+and what `at_start` functions kept. A fact that cannot be had skips the checks that need it: the checks that read the
+same bytes themselves are the ones that fail. Always true: `close` and `settle` leave the camera configured, its stream
+and events off and its endpoints clear, as far as it lets them.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from u3v.host.bus import UsbError, UsbGone
 from u3v.host.conformance import layout
 from u3v.host.conformance.control import Control
 from u3v.host.conformance.declare import NEEDS, Check, Failed, Skipped
-from u3v.host.conformance.endpoint0 import CONFIGURATION, DEVICE, STRING
+from u3v.host.conformance.endpoint0 import CONFIGURATION, DEVICE, STRING, Evidence
 from u3v.host.conformance.layout import CONTROL, EVENT, STREAM, Layout
 from u3v.host.conformance.packets import writemem
 from u3v.host.conformance.route import Route
@@ -46,6 +46,13 @@ SI_MAX_LEADER, SI_TRANSFER_SIZE, SI_TRANSFER_COUNT = 0x18, 0x1C, 0x20
 EI_CONTROL = 0x00
 """USB3 Vision 1.0, SBRM, SIRM and EIRM."""
 
+FACT_LINES = 2
+"""Lines of evidence that are kept with a fact, for the checks that only look at it."""
+LONGEST_RESPONSE_MS = 3000
+"""A camera that says more is waited for no longer: 600 ms is the most that is sold."""
+LONGEST_PACKET = 12 + 0xFFFF
+"""A header and as much as its length field can say: buffers are no longer, whatever a camera says."""
+
 
 class Level(Enum):
     """How much is done. STRICT does what DEFAULT does and lets `should` failures count."""
@@ -64,6 +71,7 @@ class Context(Control):
         self.level = level
         self.kept: dict[str, Any] = {}
         self._facts: dict[str, Any] = {}
+        self._seen: dict[str, list[Evidence]] = {}
 
     def open(self) -> None:
         """Find the camera's channels, configure it, and learn its limits. Raises UsbGone, nothing else."""
@@ -83,7 +91,7 @@ class Context(Control):
 
     def _learn_limits(self) -> None:
         self.first_word = self.read_whole(0, 4)
-        self.response_ms = min(self.number(ABRM_MDRT), 60_000) or self.response_ms
+        self.response_ms = min(self.number(ABRM_MDRT), LONGEST_RESPONSE_MS) or self.response_ms
         self.max_ack_bytes = max(self.max_ack, 64)
 
     # what the checks may ask
@@ -124,6 +132,9 @@ class Context(Control):
                 self._facts[name] = read()
             except (Failed, Skipped) as error:
                 self._facts[name] = Skipped(f"needs {name}, which could not be had: {error}")
+            self._seen[name] = list(self.page.evidence)[-FACT_LINES:]
+        elif not self.page.evidence:
+            self.page.evidence.extend(self._seen[name])
         value = self._facts[name]
         if isinstance(value, Skipped):
             raise value
@@ -204,11 +215,13 @@ class Context(Control):
 
     @property
     def max_command(self) -> int:
-        return self.known_number("Maximum_Command_Transfer_Length", lambda: self.sbrm + SBRM_MAX_COMMAND, 4)
+        name = "Maximum_Command_Transfer_Length"
+        return min(self.known_number(name, lambda: self.sbrm + SBRM_MAX_COMMAND, 4), LONGEST_PACKET)
 
     @property
     def max_ack(self) -> int:
-        return self.known_number("Maximum_Acknowledge_Transfer_Length", lambda: self.sbrm + SBRM_MAX_ACK, 4)
+        name = "Maximum_Acknowledge_Transfer_Length"
+        return min(self.known_number(name, lambda: self.sbrm + SBRM_MAX_ACK, 4), LONGEST_PACKET)
 
     @property
     def sirm(self) -> int:

@@ -20,6 +20,16 @@ _NOT_SENT = (-2, -5, -13, -16, -22)
 
 DEVICE, CONFIGURATION, STRING, QUALIFIER, OTHER_SPEED, BOS = 0x01, 0x02, 0x03, 0x06, 0x07, 0x0F
 
+DESCRIPTORS = {
+    DEVICE: "device", CONFIGURATION: "configuration", STRING: "string", QUALIFIER: "device qualifier",
+    OTHER_SPEED: "other speed configuration", BOS: "BOS",
+}  # fmt: skip
+REQUESTS = {
+    0: "GET_STATUS", 1: "CLEAR_FEATURE", 3: "SET_FEATURE", 5: "SET_ADDRESS", 6: "GET_DESCRIPTOR", 7: "SET_DESCRIPTOR",
+    8: "GET_CONFIGURATION", 9: "SET_CONFIGURATION", 10: "GET_INTERFACE", 11: "SET_INTERFACE", 12: "SYNCH_FRAME",
+    48: "SET_SEL", 49: "SET_ISOCH_DELAY",
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -118,7 +128,8 @@ class Requests:
         length = data_or_length if isinstance(data_or_length, int) else len(data_or_length)
         setup = usb.setup_packet(request_type, request, value, index, length)
         what = f"request {request_type:02X} {request:02X} {value:04X} {index:04X} {length}"
-        return self._done(what, lambda: self.bus.control(setup, data_or_length, timeout_ms))
+        means = describe_request(request_type, request, value)
+        return self._done(what, lambda: self.bus.control(setup, data_or_length, timeout_ms), means)
 
     def descriptor(self, kind: int, number: int = 0, length: int = 255, language: int = 0) -> Reply:
         """GET_DESCRIPTOR; strings are asked for in `language`."""
@@ -164,7 +175,7 @@ class Requests:
 
         return self._done(f"OUT {endpoint:02X}, {len(data)} bytes", send)
 
-    def _done(self, what: str, call: Callable[[], bytes]) -> Reply:
+    def _done(self, what: str, call: Callable[[], bytes], means: str = "") -> Reply:
         try:
             reply = Reply(what, call())
         except UsbStall:
@@ -180,8 +191,19 @@ class Requests:
             if error.status in _NOT_SENT and "raw0" not in self.route.abilities:
                 raise Skipped(f"{what}: the host would not send it ({error})") from None
             reply = Reply(what, b"", f"error {error.status}")
-        self.show(what, reply.data, reply.error)
+        self.show(
+            what, reply.data, f"{means}: {reply.error}" if means and reply.error else means or reply.error
+        )
         return reply
+
+
+def describe_request(request_type: int, request: int, value: int) -> str:
+    """A standard request by its name (USB 3.2 table 9-4); "" for others."""
+    name = REQUESTS.get(request, "") if not request_type & 0x60 else ""
+    if name.endswith("DESCRIPTOR"):
+        kind = DESCRIPTORS.get(value >> 8, f"type {value >> 8:#04x}")
+        return f"{name}, {kind}" + (f" {value & 0xFF}" if value & 0xFF else "")
+    return name
 
 
 def _text(value: object) -> str:

@@ -22,6 +22,8 @@ from u3v.host.conformance.streaming import Shot, streaming
 HEAD = struct.Struct("<4sHHHH")
 PATIENCE_MS = 100
 MANY = 4096
+MOST_ROOM = 1 << 16
+"""A message's length field has 16 bits: room for more is not made, whatever the camera says."""
 QUEUED = 64
 """Requests for messages that are queued while frames are taken."""
 
@@ -60,7 +62,7 @@ class Events:
 
     def __init__(self, camera: Camera) -> None:
         self.camera = camera
-        self.room = max(camera.number(camera.ei + EI_MAX_LENGTH), 24)
+        self.room = min(max(camera.number(camera.ei + EI_MAX_LENGTH), 24), MOST_ROOM)
         self._posted: deque[tuple[int, bytearray]] = deque()
 
     def post(self, count: int) -> None:

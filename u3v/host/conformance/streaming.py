@@ -22,6 +22,8 @@ IMAGE, IMAGE_WITH_CHUNKS, CHUNKS, GENDC = 0x0001, 0x4001, 0x4000, 0x1001
 LEADER_BYTES, TRAILER_BYTES, CHUNK_TRAILER_BYTES = 52, 32, 36
 PATIENCE_MS = 15_000
 """How long a frame that is due may take: for the first one some cameras have to get ready. No limit of a check."""
+MOST_PAYLOAD, MOST_MARK = 1 << 30, 1 << 20
+"""Bytes of a frame, of a leader or trailer, that buffers are made for."""
 MANY = 4096
 """Transfers of one frame that are asked for at most: a plan may announce four thousand million."""
 
@@ -90,8 +92,14 @@ def round_up(value: int, step: int) -> int:
 
 
 def usual_plan(camera: Camera, transfer: int = 1 << 16) -> Plan:
-    """Whole packets, the rest rounded up to the alignment."""
+    """Whole packets, the rest rounded up to the alignment. Fails where the sizes are not of this world."""
     sirm = camera.sirm
+    marks = max(sirm.required_leader, sirm.required_trailer, sirm.alignment)
+    expect(
+        sirm.required_payload <= MOST_PAYLOAD and marks <= MOST_MARK,
+        f"SI_Required_Payload_Size {sirm.required_payload}, leader {sirm.required_leader}, trailer"
+        f" {sirm.required_trailer}, alignment {sirm.alignment}: no host has room for that",
+    )
     step = max(sirm.alignment, camera.packet)
     size = max(transfer // step * step, step)
     count, rest = divmod(sirm.required_payload, size)
