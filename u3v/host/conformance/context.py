@@ -46,6 +46,8 @@ SI_MAX_LEADER, SI_TRANSFER_SIZE, SI_TRANSFER_COUNT = 0x18, 0x1C, 0x20
 EI_CONTROL = 0x00
 """USB3 Vision 1.0, SBRM, SIRM and EIRM."""
 
+FRAME_PATIENCE_MS, IMPATIENT_MS = 15_000, 2_000
+"""How long a frame that is due may take: for the first one some cameras have to get ready. No limit of a check."""
 FACT_LINES = 2
 """Lines of evidence that are kept with a fact, for the checks that only look at it."""
 LONGEST_RESPONSE_MS = 3000
@@ -70,6 +72,7 @@ class Context(Control):
         super().__init__(route)
         self.level = level
         self.kept: dict[str, Any] = {}
+        self.frame_patience_ms = FRAME_PATIENCE_MS
         self._facts: dict[str, Any] = {}
         self._seen: dict[str, list[Evidence]] = {}
 
@@ -93,6 +96,10 @@ class Context(Control):
         self.first_word = self.read_whole(0, 4)
         self.response_ms = min(self.number(ABRM_MDRT), LONGEST_RESPONSE_MS) or self.response_ms
         self.max_ack_bytes = max(self.max_ack, 64)
+
+    def lose_patience(self) -> None:
+        """A frame that was due did not come: the next ones are not waited for as long, or a run would not end."""
+        self.frame_patience_ms = IMPATIENT_MS
 
     # what the checks may ask
 

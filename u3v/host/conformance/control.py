@@ -22,6 +22,7 @@ SILENCE_MS = 200
 EXTRA_MS = 100
 MAX_PENDING = 64
 MAX_STRAYS = 16
+CAUGHT_UP_ID = 0xFFF0
 
 
 class Control(Requests):
@@ -217,6 +218,14 @@ class Control(Requests):
                 break
             came.append(ack)
         return came
+
+    def catch_up(self) -> None:
+        """Read acknowledges until that of a read made now comes, or none comes any more: no waiting for silence."""
+        self.send(packets.readmem(CAUGHT_UP_ID, 0x004, 64))
+        for _ in range(MAX_STRAYS):
+            ack = self.receive(timeout_ms=self.silence_ms)
+            if ack is None or (ack.request_id == CAUGHT_UP_ID and len(ack.scd) == 64):
+                return
 
     @property
     def _patience_ms(self) -> int:

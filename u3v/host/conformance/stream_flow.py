@@ -19,7 +19,6 @@ from u3v.host.conformance.context import Context
 from u3v.host.conformance.declare import INFO, SHOULD, Phase, check
 from u3v.host.conformance.streaming import (
     LEADER,
-    PATIENCE_MS,
     TRAILER,
     Shot,
     Stream,
@@ -66,7 +65,7 @@ def starts(camera: Camera) -> None:
 
 def mid_frame(camera: Camera, stream: Stream) -> bytes:
     """The leader of a frame that is on its way, with nothing of its payload fetched."""
-    leader = camera.bytes_on(camera.run.stream_in, stream.plan.leader, PATIENCE_MS)
+    leader = camera.bytes_on(camera.run.stream_in, stream.plan.leader, camera.run.frame_patience_ms)
     expect(leader is not None and leader[:4] == LEADER, f"no leader: {(leader or b'')[:52].hex(' ')}")
     return leader or b""
 
@@ -226,7 +225,7 @@ def started_before_enabled(camera: Camera) -> None:
             stream.start_acquisition()
             camera.wait_ms(500)
             expect(not stream.enable(), "SI_Control = 1 is refused while acquiring")
-            shot = stream.shot()
+            shot = stream.shot(camera.run.frame_patience_ms)
             if shot is None:
                 skip("an acquisition that was started before the stream stays without frames")
             shots = [shot, *stream.shots(2)]

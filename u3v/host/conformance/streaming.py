@@ -20,8 +20,6 @@ from u3v.host.registers import SI_CONTROL, SI_MAX_LEADER
 LEADER, TRAILER = b"U3VL", b"U3VT"
 IMAGE, IMAGE_WITH_CHUNKS, CHUNKS, GENDC = 0x0001, 0x4001, 0x4000, 0x1001
 LEADER_BYTES, TRAILER_BYTES, CHUNK_TRAILER_BYTES = 52, 32, 36
-PATIENCE_MS = 15_000
-"""How long a frame that is due may take: for the first one some cameras have to get ready. No limit of a check."""
 MOST_PAYLOAD, MOST_MARK = 1 << 30, 1 << 20
 """Bytes of a frame, of a leader or trailer, that buffers are made for."""
 MANY = 4096
@@ -157,14 +155,17 @@ class Stream:
         self.camera.execute(command)
         self.acquiring = False
 
-    def shot(self, timeout_ms: int = PATIENCE_MS) -> Shot | None:
-        """The next frame; None where none begins in time. Fails where one does not end."""
+    def shot(self, timeout_ms: int = 0) -> Shot | None:
+        """The next frame; None where none begins in time (0: the run's patience). Fails where one does not end."""
+        awaited, timeout_ms = not timeout_ms, timeout_ms or self.camera.run.frame_patience_ms
         while len(self._posted) < self.depth:
             self.post()
         requests = self._posted[0]
         try:
             leader = self._take(requests, timeout_ms)
         except UsbTimeout:
+            if awaited:
+                self.camera.run.lose_patience()
             return None
         shot = Shot(self.plan, leader, at_ns=(self.camera.now_ns(), 0))
         try:
@@ -175,19 +176,21 @@ class Stream:
             shot.trouble = f"more bytes than announced: {error}"
         except UsbTimeout:
             shot.trouble = f"the frame does not go on after {len(shot.payload)} payload transfers"
+            self.camera.run.lose_patience()
         self._posted.popleft()
         if shot.trouble:
             self.drop()
         shot.at_ns = (shot.at_ns[0], self.camera.now_ns())
         return shot
 
-    def shots(self, count: int, timeout_ms: int = PATIENCE_MS) -> list[Shot]:
+    def shots(self, count: int) -> list[Shot]:
         """That many frames; fails where fewer come."""
         found: list[Shot] = []
         while len(found) < count:
-            shot = self.shot(timeout_ms)
+            patience_ms = self.camera.run.frame_patience_ms
+            shot = self.shot()
             if shot is None:
-                fail(f"{len(found)} of {count} frames came, then nothing for {timeout_ms} ms")
+                fail(f"{len(found)} of {count} frames came, then nothing for {patience_ms} ms")
             found.append(shot)
             if shot.trouble:
                 fail(f"frame {len(found) - 1}: {shot.trouble}")
@@ -215,12 +218,12 @@ class Stream:
         """With no request queued: read on until a leader has gone by, then the rest of its frame."""
         room = round_up(max(self.plan.leader, 1 << 16), self.camera.packet)
         for _ in range(most):
-            data = self.camera.bytes_on(self.camera.run.stream_in, room, PATIENCE_MS)
+            data = self.camera.bytes_on(self.camera.run.stream_in, room, self.camera.run.frame_patience_ms)
             if data is None:
                 fail("nothing more comes")
             if data[:4] == LEADER:
                 for size in (*islice(self.plan.transfers(), MANY), self.plan.trailer):
-                    self.camera.bytes_on(self.camera.run.stream_in, size, PATIENCE_MS)
+                    self.camera.bytes_on(self.camera.run.stream_in, size, self.camera.run.frame_patience_ms)
                 return
         fail(f"no leader in {most} transfers")
 
