@@ -8,6 +8,7 @@ through libusb's own call for it.
 
 import array
 import errno
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -58,6 +59,17 @@ class UsbBus:
     def speed(self) -> int:
         """The link's speed as libusb numbers it: 3 high, 4 super, 0 where it is not known."""
         return self._device.speed or 0
+
+    @property
+    def known(self) -> bytes:
+        """The system's copy: class, subclass, protocol, idVendor, idProduct, bcdDevice, bNumConfigurations."""
+        d = self._device
+        ids = struct.pack("<3H", d.idVendor, d.idProduct, d.bcdDevice)
+        return (
+            bytes((d.bDeviceClass, d.bDeviceSubClass, d.bDeviceProtocol))
+            + ids
+            + bytes([d.bNumConfigurations])
+        )
 
     def control(self, setup: bytes, data_or_length: bytes | int, timeout_ms: int = 1000) -> bytes:
         kind, request = setup[0], setup[1]

@@ -4,11 +4,12 @@ What a kernel refuses to send is skipped there, so each way has its own number o
 """
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Any
 
-from tests.system.programs import MODEL, ready_rig, run, u3v, with_camera
+from tests.system.programs import MODEL, PATIENCE_S, U3V, end, ready_rig, run, start, u3v, with_camera
 
 ONLY = [word for family in ("USB-*", "U3V-*", "BOOT-*") for word in ("--only", family)]
 SMALL = ("--set", "Width=648", "--set", "Height=480")
@@ -42,3 +43,20 @@ def test_through_a_kernel(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done
     check(json.loads((tmp_path / "report.json").read_text()), 170)
+
+
+def test_ctrl_c_ends_a_run_and_leaves_its_report(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    only = ("--only", "SI-*", "--only", "FEAT-*", "--only", "STREAM-*")
+    program = start([*U3V, "conform", MODEL, *only, "--json", path])
+    try:
+        assert program.stdout is not None
+        first = program.stdout.readline()  # the first check below `must` that a lenient camera does not pass
+        program.send_signal(signal.SIGINT)
+        stdout, stderr = program.communicate(timeout=PATIENCE_S)
+    finally:
+        end(program)
+    assert "SI-016" in first and program.returncode == 130, (first, stdout, stderr)
+    assert "interrupted" in stderr and "Traceback" not in stderr
+    report = json.loads(path.read_text())
+    assert not report["complete"] and report["checks"][-1]["id"] != "STREAM-046"

@@ -72,7 +72,9 @@ class DeviceNodes:
         except (self._genapi.GenericException, UnicodeDecodeError) as error:
             raise Malformed(f"the camera's XML is refused: {_first_line(error)}") from error
         self._port = _make_port(self._genapi, client)
-        ports = [node for node in self._map.nodes if _kind(self._genapi, node) == "Port"]
+        nodes = list(self._map.nodes)
+        self._forget = [node.node.invalidate_node for node in nodes]
+        ports = [node for node in nodes if _kind(self._genapi, node) == "Port"]
         of_device = [port.node.name for port in ports if not (port.node.event_id or port.chunk_id)]
         connected = [self._map.connect(self._port, name) for name in of_device]
         if not any(connected):
@@ -85,8 +87,8 @@ class DeviceNodes:
 
     def refresh(self) -> None:
         """Forget every value that was cached: the camera may have changed it."""
-        for node in self._map.nodes:
-            node.node.invalidate_node()
+        for forget in self._forget:
+            forget()
 
     def names(self) -> list[str]:
         """The features reachable from the category Root, in the XML's order."""

@@ -5,6 +5,7 @@ it answers with `Skipped`, so that the report says why a check could not be made
 """
 
 import importlib.util
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from gadget.time.simulated import SimulatedTime
 from gadget.usb.pcap import PcapWriter
 from u3v.host.bus import HostBus, UsbGone
 from u3v.host.conformance.declare import Skipped
+from u3v.host.conformance.route import known_of
 from u3v.wire.usb import Speed
 
 MS = 1_000_000
@@ -47,6 +49,10 @@ class InProcess:
     @property
     def speed(self) -> str:
         return "SS" if self.built.device.speed is Speed.SUPER else "HS"
+
+    @property
+    def enumerated(self) -> bytes:
+        return known_of(self.built.device.descriptors.device)
 
     def now_ns(self) -> int:
         return self._host.now_ns
@@ -116,6 +122,14 @@ class OverUsbip(_RealTime):
         record = getattr(self.bus, "record", None)
         return _USBIP_SPEEDS.get(record.speed, "") if record is not None else ""
 
+    @property
+    def enumerated(self) -> bytes:
+        record = getattr(self.bus, "record", None)
+        if record is None:
+            return b""
+        ids = struct.pack("<3H", record.vid, record.pid, record.bcd_device)
+        return bytes(record.device_class) + ids + bytes([record.configurations])
+
     def reset(self) -> None:
         raise Skipped("USB/IP carries no bus reset")
 
@@ -139,6 +153,10 @@ class OverLibusb(_RealTime):
     @property
     def speed(self) -> str:
         return _LIBUSB_SPEEDS.get(getattr(self.bus, "speed", 0), "")
+
+    @property
+    def enumerated(self) -> bytes:
+        return getattr(self.bus, "known", b"")
 
     def reset(self) -> None:
         raise Skipped("a bus reset would let go of the device")

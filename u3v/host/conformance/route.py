@@ -14,7 +14,8 @@ class Route(Protocol):
     `name`: for the report, such as "in process" or "usbip://127.0.0.1:3240/1-1". `clock`: which clock it is and
     how fine, in words. `abilities`: those of declare.NEEDS that belong to the way and not to the camera (raw0, bus,
     sim, 2dev, overlap, gapi). `speed`: "SS", "HS" as the host controller sees the link, "" where it does not
-    say."""
+    say. `enumerated`: what whoever enumerated the device has read of its device descriptor, `known_of` it; b"" where
+    that is not told."""
 
     @property
     def bus(self) -> HostBus: ...
@@ -34,6 +35,9 @@ class Route(Protocol):
     @property
     def speed(self) -> str: ...
 
+    @property
+    def enumerated(self) -> bytes: ...
+
     def now_ns(self) -> int: ...
 
     def wait(self, duration_ns: int) -> None:
@@ -51,3 +55,8 @@ class Route(Protocol):
     def reopen(self) -> None:
         """Find the device again after it was gone, without touching the plug. Raises UsbGone where it stays away."""
         ...
+
+
+def known_of(device_descriptor: bytes) -> bytes:
+    """What hosts keep and tell: class, subclass, protocol, idVendor, idProduct, bcdDevice, bNumConfigurations."""
+    return device_descriptor[4:7] + device_descriptor[8:14] + device_descriptor[17:18]

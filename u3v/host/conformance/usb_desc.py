@@ -2,8 +2,9 @@
 
 from u3v.host.conformance.context import Context
 from u3v.host.conformance.declare import INFO, MUST, SHOULD, Failed, check
-from u3v.host.conformance.endpoint0 import DEVICE, OTHER_SPEED, QUALIFIER
+from u3v.host.conformance.endpoint0 import CONFIGURATION, DEVICE, OTHER_SPEED, QUALIFIER
 from u3v.host.conformance.layout import walk
+from u3v.host.conformance.route import known_of
 
 MISCELLANEOUS_IAD = bytes.fromhex("ef 02 01")
 
@@ -42,11 +43,21 @@ def packet_size_0(c: Context) -> None:
     c.same(c.device[7], 9 if c.speed == "SS" else 64, "bMaxPacketSize0")
 
 
-@check("USB-DESC-005", "idVendor, idProduct", "idVendor neither 0 nor 0xFFFF", "CV TD9.1")
+@check(
+    "USB-DESC-005", "idVendor, idProduct",
+    "idVendor neither 0 nor 0xFFFF; with class and bcdDevice as whoever enumerated the device has read them",
+    "CV TD9.1; USB 3.2 9.6.1",
+)  # fmt: skip
 def vendor_id(c: Context) -> None:
     vendor, product = (int.from_bytes(c.device[at : at + 2], "little") for at in (8, 10))
     c.note(f"{vendor:04x}:{product:04x}")
     c.expect(vendor not in (0, 0xFFFF), f"idVendor {vendor:#06x}")
+    if c.route.enumerated:
+        c.same(
+            known_of(c.device),
+            c.route.enumerated,
+            "class, ids, bcdDevice, bNumConfigurations (and as enumerated)",
+        )
 
 
 @check(
@@ -60,7 +71,8 @@ def strings_named(c: Context) -> None:
 
 
 @check(
-    "USB-DESC-007", "bNumConfigurations", "at least 1 (a second one is noted: hosts use the first alone)",
+    "USB-DESC-007", "bNumConfigurations",
+    "at least 1, each readable (a second one is noted: hosts use the first alone)",
     "USB 3.2 9.6.1; Linux: no configurations",
 )  # fmt: skip
 def configurations(c: Context) -> None:
@@ -68,6 +80,8 @@ def configurations(c: Context) -> None:
     c.expect(count, "bNumConfigurations 0")
     if count > 1:
         c.note(f"{count} configurations")
+    for number in range(count):
+        c.got(c.descriptor(CONFIGURATION, number, 9), 9)
 
 
 def prefixes(
