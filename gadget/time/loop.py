@@ -2,6 +2,11 @@
 
 A *service* is anything with `next_wakeup_ns()` and `service(now_ns)` (a `UsbDevice`, a server). After every
 wake-up the loop serves all services that are due, so one camera's traffic never delays another's clock.
+
+However late the loop is, its clock goes no further in a round than MOST_NS beyond the first thing due; the rest is
+served in the next rounds, with a look at the descriptors in between. A machine that is too slow for a camera's frames
+would otherwise need longer for what is due than it was late, be later in the next round, and never answer its host
+again.
 """
 
 import socket
@@ -16,6 +21,8 @@ from gadget.time.waiting import READ as READ
 from gadget.time.waiting import WRITE as WRITE
 from gadget.time.waiting import Callback, HasFileno, Waiter
 
+MOST_NS = 20_000_000
+
 
 class Service(Protocol):
     def next_wakeup_ns(self) -> int | None: ...
@@ -27,7 +34,9 @@ class Loop:
     """Run with `run()` until `stop()`, then `close()`. Only `call_threadsafe` may be called from other threads."""
 
     def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
-        self.now_ns = clock_ns
+        self._clock_ns = clock_ns
+        self._last_ns = 0
+        self._ceiling_ns: int | None = None
         self._is_real = clock_ns is time.monotonic_ns
         self.services: list[Service] = []
         self._waiter = Waiter()
@@ -37,6 +46,14 @@ class Loop:
         self._wake_write.setblocking(False)
         self._waiter.watch(self._wake_read, READ, self._drain)
         self.stopping = False
+
+    def now_ns(self) -> int:
+        """The clock; while the loop is late, as far as it serves in this round."""
+        now_ns = self._clock_ns()
+        if self._ceiling_ns is not None:
+            now_ns = min(now_ns, self._ceiling_ns)
+        self._last_ns = now_ns
+        return now_ns
 
     def watch(self, fileobj: int | HasFileno, events: int, callback: Callback) -> None:
         """Call `callback(mask)` when `fileobj` is ready; a second call replaces events and callback."""
@@ -68,8 +85,10 @@ class Loop:
 
     def step(self, timeout_s: float | None = None) -> None:
         """One round: wait for a descriptor, a deadline or `timeout_s`; then serve what is due."""
-        instants = [service.next_wakeup_ns() for service in self.services]
-        due_ns = min((at for at in instants if at is not None), default=None)
+        instants = [at for service in self.services if (at := service.next_wakeup_ns()) is not None]
+        due_ns = min(instants, default=None)
+        timed_ns = min((at for at in instants if at), default=None)  # 0: at once, whatever the time is
+        self._ceiling_ns = None if timed_ns is None else max(timed_ns, self._last_ns) + MOST_NS
         self._waiter.wait(self._until_ns(due_ns, timeout_s))
         while self._calls:
             self._calls.popleft()()
@@ -81,7 +100,7 @@ class Loop:
 
     def _until_ns(self, due_ns: int | None, timeout_s: float | None) -> int | None:
         """When to stop waiting, on the machine's monotonic clock; 0: at once."""
-        now_ns = self.now_ns()
+        now_ns = self._clock_ns()
         if self._calls or timeout_s == 0.0 or (due_ns is not None and due_ns <= now_ns):
             return 0
         here_ns = now_ns if self._is_real else time.monotonic_ns()

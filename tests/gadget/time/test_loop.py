@@ -1,9 +1,10 @@
 """The loop and signals."""
 
 import signal
+import socket
 import threading
 
-from gadget.time.loop import Loop
+from gadget.time.loop import MOST_NS, READ, Loop
 from gadget.time.signals import handled
 
 
@@ -19,4 +20,48 @@ def test_a_signal_that_another_thread_gets_wakes_the_loop() -> None:
         loop.call_threadsafe(lambda: threading.Timer(0.2, kill_myself).start())
         loop.run()
     assert not loop.stopping
+    loop.close()
+
+
+class TooSlow:
+    """A service with something due each millisecond, which takes two to do."""
+
+    def __init__(self) -> None:
+        self.clock_ns = self.due_ns = 10**9
+
+    def next_wakeup_ns(self) -> int:
+        return self.due_ns
+
+    def service(self, now_ns: int) -> None:
+        while self.due_ns <= now_ns:
+            self.due_ns += 1_000_000
+            self.clock_ns += 2_000_000
+
+
+def test_a_loop_that_cannot_keep_up_still_looks_at_its_descriptors() -> None:
+    service = TooSlow()
+    loop = Loop(lambda: service.clock_ns)
+    loop.services.append(service)
+    here, there = socket.socketpair()
+    seen: list[int] = []
+    loop.watch(here, READ, lambda _mask: seen.append(len(here.recv(1))))
+    service.clock_ns += 3 * 10**9  # the machine was busy with something else
+    for asked in range(1, 4):
+        there.send(b"?")
+        asked_ns = service.clock_ns
+        while len(seen) < asked:
+            loop.step()
+        assert service.clock_ns - asked_ns < 200_000_000
+    assert service.due_ns <= loop.now_ns() + MOST_NS < service.clock_ns
+    for end in (here, there):
+        end.close()
+    loop.close()
+
+
+def test_a_loop_that_waited_for_nothing_has_the_present_time() -> None:
+    service = TooSlow()
+    loop = Loop(lambda: service.clock_ns)
+    loop.step(0.0)
+    service.clock_ns += 5 * 10**9
+    assert loop.now_ns() == service.clock_ns
     loop.close()
