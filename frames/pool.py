@@ -9,12 +9,13 @@ State: the free list. The buffer that came back last goes out first: it is still
 memory that was never needed is never touched. What makes buffers come back: each acquire makes a new exporter
 object over the buffer's memory; views keep their exporter alive, and its finaliser puts the buffer back.
 Finalisers run on whichever thread drops the last view, so the free list is a deque, whose append and pop are
-atomic. One trap: do not take `view.obj`, which is the exporter's numpy array; arrays sliced from it refer to
-the memory and not to the exporter.
+atomic. Who was refused a buffer is told when one has come back, once. One trap: do not take `view.obj`, which is the
+exporter's numpy array; arrays sliced from it refer to the memory and not to the exporter.
 """
 
 import weakref
 from collections import deque
+from collections.abc import Callable
 from typing import cast
 
 import numpy as np
@@ -24,16 +25,19 @@ import numpy.typing as npt
 class FramePool:
     """`count` buffers of `capacity_bytes` each, of which no more use memory than were ever out at once.
 
-    Thread-safe.
+    `on_return`: called when a buffer has come back after one was refused; from any thread, in the middle of whatever
+    drops its last view, so it may do no more than pass that on. Thread-safe.
     """
 
-    def __init__(self, count: int, capacity_bytes: int) -> None:
+    def __init__(self, count: int, capacity_bytes: int, on_return: Callable[[], None] = lambda: None) -> None:
         if count < 1 or capacity_bytes < 1:
             raise ValueError(f"a pool needs at least 1 buffer of 1 byte, not {count} of {capacity_bytes}")
         self.count = count
         self.capacity_bytes = capacity_bytes
         self._memory: list[npt.NDArray[np.uint8]] = [np.empty(capacity_bytes, np.uint8) for _ in range(count)]
         self._free: deque[int] = deque(range(count))
+        self._on_return = on_return
+        self._refused = False
 
     @property
     def free(self) -> int:
@@ -47,10 +51,25 @@ class FramePool:
         """
         if not 0 <= length_bytes <= self.capacity_bytes:
             raise ValueError(f"{length_bytes} bytes do not fit a buffer of {self.capacity_bytes}")
+        index = self._take()
+        if index is None:
+            self._refused = True
+            index = self._take()  # one may have come back just now, and told nobody
+            if index is None:
+                return None
+        self._refused = False
+        exporter = self._memory[index][:length_bytes]
+        weakref.finalize(exporter, self._return, index).atexit = False
+        return memoryview(cast(bytearray, exporter))
+
+    def _take(self) -> int | None:
         try:
-            index = self._free.pop()
+            return self._free.pop()
         except IndexError:
             return None
-        exporter = self._memory[index][:length_bytes]
-        weakref.finalize(exporter, self._free.append, index).atexit = False
-        return memoryview(cast(bytearray, exporter))
+
+    def _return(self, index: int) -> None:
+        self._free.append(index)
+        if self._refused:
+            self._refused = False
+            self._on_return()

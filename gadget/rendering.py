@@ -42,7 +42,9 @@ class Workshop:
     `run_job(render, done, due_ns)` calls `render` anywhere and then `done` in the thread that owns the camera; jobs
     must be done in the order they were given. `on_frame(now_ns)` is called after a frame has arrived, `on_failure
     (error)` where one could not be rendered: the host then gets it marked as discarded. `pause` is called in the
-    middle of a frame, each `part_px` pixels.
+    middle of a frame, each `part_px` pixels. `on_buffer` is called from any thread when a frame buffer has come back
+    after there was none: whoever holds buffers, such as a host that is slow to fetch what it has asked for, need not
+    ask for anything new.
     """
 
     run_job: RunJob = run_inline
@@ -50,6 +52,7 @@ class Workshop:
     on_failure: Callable[[Exception], None] = raise_it
     pause: Callable[[], None] = lambda: None
     part_px: int = PART_PX
+    on_buffer: Callable[[], None] = lambda: None
 
 
 INLINE = Workshop()

@@ -199,7 +199,7 @@ def build_core(
     _enter_defects(camera, source)
     count = model.integer("frame_memory_bytes") // (width * height) + SPARE_BUFFERS
     largest = max(source.payload_size(width, height, name) for name in model.pixel_formats)
-    pool = FramePool(count, largest)
+    pool = FramePool(count, largest, by.on_buffer)
     pixels = Renderer(camera, source, pool, by, sensor.black_level_dn12, spec.scene_cache)
     return Core(spec, model, camera, pixels, power)
 
@@ -330,18 +330,19 @@ class LoopBench:
             self._pcap.close()
 
     def _add(self, spec: CameraSpec, serial: str, bus: Bus | None) -> None:
-        def arrived(_now_ns: int) -> None:
+        def wake(_now_ns: int = 0) -> None:
             core.wake(self.loop.now_ns())
 
         advance = None
         if isinstance(self.loop, SimulatedLoop) and self.loop.is_lockstep:
             advance = self.loop.advance
         lane = self._renderers.lane()
+        on_buffer = partial(self.loop.call_threadsafe, wake)
         # A simulated clock stands still while a frame is rendered.
-        by = Workshop(on_failure=self._failed)
+        by = Workshop(on_failure=self._failed, on_buffer=on_buffer)
         if not self._simulated:
             part_px = PACED_PART_PX if spec.paced else PART_PX
-            by = Workshop(lane.run, arrived, self._failed, self._renderers.pause, part_px)
+            by = Workshop(lane.run, wake, self._failed, self._renderers.pause, part_px, on_buffer)
         core = build_core(spec, serial, self._wire, by, advance_clock=advance)
         if self._wire is USB3_VISION:
             core = self._plug(core, bus)

@@ -64,9 +64,9 @@ def reference(settings: Mapping[str, str]) -> Camera:
 class Server:
     """`u3v serve` on a free port, until the end of the context."""
 
-    def __init__(self, paced: bool, settings: Mapping[str, str] = {}) -> None:
+    def __init__(self, paced: bool, settings: Mapping[str, str] = {}, *more: str) -> None:
         self.began_s = time.perf_counter()
-        command = [*U3V, "serve", MODEL, "--port", "0", *options(paced, settings)]
+        command = [*U3V, "serve", MODEL, "--port", "0", *options(paced, settings), *more]
         self.process = subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

@@ -19,7 +19,7 @@ from statistics import median
 import numpy as np
 
 from benchmarks import control as control_channel
-from benchmarks import gadgets, guests, hosts
+from benchmarks import gadgets, guests, hosts, triggers
 from benchmarks.figures import Bystanders, Figure, of, rss_mb, table
 from benchmarks.hosts import BenchError, Host, Server, Window, host
 from frames.scene import parse_scene
@@ -270,6 +270,10 @@ def control(effort: Effort) -> Iterator[Figure]:
     yield from control_channel.control(effort.frames, effort.windows, effort.skip)
 
 
+def jitter(effort: Effort) -> Iterator[Figure]:
+    yield from triggers.jitter(2 * effort.frames, effort.windows)
+
+
 def memory(effort: Effort) -> Iterator[Figure]:
     """The server's memory over thousands of frames, full ones before and after."""
     others = Bystanders()
@@ -372,7 +376,7 @@ def start(effort: Effort) -> Iterator[Figure]:
 
 GROUPS: dict[str, Callable[[Effort], Iterator[Figure]]] = {
     group.__name__: group
-    for group in (sensor, usbip, local, kernel, usbredir, gadget, control, memory, start)
+    for group in (sensor, usbip, local, kernel, usbredir, gadget, control, jitter, memory, start)
 }
 
 

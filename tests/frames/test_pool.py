@@ -83,3 +83,16 @@ def test_refusals() -> None:
         FramePool(0, 5)
     with pytest.raises(ValueError, match=r"^17 bytes do not fit a buffer of 16$"):
         FramePool(1, 16).acquire(17)
+
+
+def test_who_was_refused_is_told_once_when_a_buffer_has_come_back() -> None:
+    told: list[int] = []
+    pool = FramePool(2, 8, lambda: told.append(pool.free))
+    views = [pool.acquire(8), pool.acquire(8)]
+    views.pop()
+    assert told == []  # nobody was refused
+    views.append(pool.acquire(8))
+    assert pool.acquire(8) is None
+    assert pool.acquire(8) is None
+    views.clear()
+    assert told == [1]

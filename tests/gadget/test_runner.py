@@ -113,3 +113,20 @@ def test_u2_a_scene_that_raises_is_one_line_and_frames_are_lost(
         until(bench, lambda: bench.failures >= 3)
     lines = [line for line in capsys.readouterr().err.splitlines() if "could not be rendered" in line]
     assert len(lines) == 1 and "brokenscene.py:2" in lines[0] and "ZeroDivisionError" in lines[0]
+
+
+def test_a_camera_is_served_when_a_frame_buffer_comes_back() -> None:
+    """A host that holds all of them in requests that are done need not ask for anything new (pylon with 24 buffers)."""
+    with LoopBench([CameraSpec(MODEL, clock="simulated", paced=False)]) as bench:
+        core, woken = bench.cores[0], []
+        core.wake = woken.append
+        pool = core.pixels._pool
+        views = [pool.acquire(10) for _ in range(pool.count)]
+        assert pool.acquire(10) is None
+        views.pop()
+        assert woken == []  # that comes from any thread
+        bench.loop.step(0.0)
+        assert len(woken) == 1
+        views.clear()
+        bench.loop.step(0.0)
+        assert len(woken) == 1

@@ -60,6 +60,25 @@ def test_pylon(preload: str) -> None:
     assert result["devices"] == 1 and result["serial"] == "40000001"
 
 
+def test_pylon_at_full_size() -> None:
+    """The largest frames, with the rule of the small ones. By hand: 300 of them, and 1000 of 640 x 480."""
+    need_package("pypylon")
+    client = [sys.executable, CLIENTS / "pylon_client.py", "--count", "60", "--roi", "4096", "2168"]
+    (result,) = objects(with_camera(client, "--no-pacing", "--scene-cache", "4").stdout)
+    check_pylon(result, 60)
+    assert result["shapes"] == [[2168, 4096]]
+
+
+def test_pylon_comes_and_goes() -> None:
+    """20 times opened, grabbed and closed; then the cable is pulled in a grab, and pylon says so within a second."""
+    need_package("pypylon")
+    (result,) = objects(with_camera([sys.executable, CLIENTS / "pylon_life.py", "20"]).stdout)
+    assert len(result["cycles"]) == 20 and min(result["cycles"]) >= 2, result
+    removal = result["removal"]
+    assert removal["told"] and removal["removed"] and removal["seconds"] < 1.0, result
+    assert result["back"] == 1 and result["again"] >= 2, result
+
+
 @pytest.mark.parametrize("speed", ["super", "high"])
 def test_lsusb(preload: str, speed: str) -> None:
     need("lsusb")

@@ -1,11 +1,11 @@
 """An Aravis program (system Python) that switches on all chunks and reads them in 20 frames; prints one JSON object.
 
-Names of values to read: the arguments. What Aravis calls a chunk parser knows the camera's XML and the frame, and
+What Aravis calls a chunk parser knows the camera's XML and the frame, and
 not the camera.
 """
 
+import argparse
 import json
-import sys
 
 import gi
 
@@ -16,9 +16,13 @@ TIMEOUT_US = 60_000_000
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--camera", help="Aravis' name of the camera; default: the first")
+    parser.add_argument("names", nargs="*", help="values to read")
+    given = parser.parse_args()
     Aravis.enable_interface("USB3Vision")
     Aravis.disable_interface("GigEVision")
-    camera = Aravis.Camera.new(None)
+    camera = Aravis.Camera.new(given.camera)
     camera.set_region(0, 0, 640, 480)
     chunks = camera.dup_available_enumerations_as_strings("ChunkSelector")
     camera.set_chunks(",".join(chunks))
@@ -32,7 +36,7 @@ def main() -> None:
     for _ in range(20):
         buffer = stream.timeout_pop_buffer(TIMEOUT_US)
         values = {}
-        for name in sys.argv[1:]:
+        for name in given.names:
             node = camera.get_device().get_feature(name)
             kind = "float" if isinstance(node, Aravis.GcFloatNode) else "integer"
             if isinstance(node, Aravis.GcEnumeration):

@@ -44,11 +44,12 @@ def frame_ids(camera: "Aravis.Camera", source: str, give: "object", count: int) 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--line", required=True)
+    parser.add_argument("--camera", help="Aravis' name of the camera; default: the first")
+    parser.add_argument("--line", help="default: software triggers only")
     parser.add_argument("--count", type=int, default=3)
-    parser.add_argument("pulse", nargs="+", help="command that gives a pulse on the line")
+    parser.add_argument("pulse", nargs="*", help="command that gives a pulse on the line")
     given = parser.parse_args()
-    camera = Aravis.Camera.new(None)
+    camera = Aravis.Camera.new(given.camera)
     camera.set_region(0, 0, 240, 240)
     camera.set_acquisition_mode(Aravis.AcquisitionMode.CONTINUOUS)
     device = camera.get_device()
@@ -57,12 +58,12 @@ def main() -> None:
     )  # a camera that has just been opened needs time for its first frame
     found = {
         "software": frame_ids(camera, "Software", camera.software_trigger, given.count),
-        "line": frame_ids(
-            camera, given.line, lambda: subprocess.run(given.pulse, check=True, timeout=60), given.count
-        ),
         "sources": list(device.dup_available_enumeration_feature_values_as_strings("TriggerSource")),
-        "status": device.get_integer_feature_value("LineStatusAll"),
     }
+    if given.line:
+        pulse = lambda: subprocess.run(given.pulse, check=True, timeout=60)  # noqa: E731
+        found["line"] = frame_ids(camera, given.line, pulse, given.count)
+        found["status"] = device.get_integer_feature_value("LineStatusAll")
     print(json.dumps(found))
 
 
