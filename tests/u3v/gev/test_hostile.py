@@ -86,6 +86,8 @@ class Attacker:
     def control(self) -> None:
         """The real host has the camera (again), and streams."""
         function = self.function
+        if function.control._late is not None:  # a command keeps it busy
+            self.host.wait(60_000 * MS)
         if function.control.owner == HOST and self.host.read(CCP) == [2] and self.camera.acquisition.active:
             return
         if function.control.owner != HOST:  # a camera that was reset is anybody's
