@@ -16,7 +16,7 @@ import pytest
 
 from tests.system.programs import CLIENTS, SYSTEM_PYTHON, U3V, end, lacking, need, need_aravis, start
 
-BASLER, BAUMER = "127.0.0.1", "127.0.0.2"
+BASLER, BAUMER, LARGER = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 FRAMES = 50
 UNREAD = {"GevSecondURL", "GevPrimaryApplicationSwitchoverKey"}
 """An empty string; what can only be written."""
@@ -25,14 +25,14 @@ UNREAD = {"GevSecondURL", "GevPrimaryApplicationSwitchoverKey"}
 @pytest.fixture(scope="module")
 def cameras() -> Iterator[subprocess.Popen[str]]:
     need_aravis()
-    served = start([*U3V, "serve", "acA4096-11gm", "VCXG-124M", "--wire", "gige"])
+    served = start([*U3V, "serve", "acA4096-11gm", "VCXG-124M", "acA4112-8gm", "--wire", "gige"])
     assert served.stdout is not None
     lines = []
     while not (lines and lines[-1].startswith("control: ")):
         line = served.stdout.readline()
         assert line, served.communicate()
         lines.append(line)
-    assert [line.split()[0] for line in lines[:2]] == [BASLER, BAUMER]
+    assert [line.split()[0] for line in lines[:3]] == [BASLER, BAUMER, LARGER]
     yield served
     end(served)
     served.communicate()
@@ -45,17 +45,18 @@ def client(*options: object) -> Any:
     return json.loads(done.stdout)
 
 
-def test_aravis_lists_both(cameras: subprocess.Popen[str]) -> None:
+def test_aravis_lists_all(cameras: subprocess.Popen[str]) -> None:
     need("arv-tool-0.8")
     done = subprocess.run(["arv-tool-0.8"], capture_output=True, text=True, timeout=120)
     assert sorted(done.stdout.split("\n")) == [
         "",
         f"Basler-acA4096-11gm-40000001 ({BASLER})",
+        f"Basler-acA4112-8gm-40000003 ({LARGER})",
         f"Baumer-VCXG-124M-40000002 ({BAUMER})",
     ]
 
 
-@pytest.mark.parametrize("address", [BASLER, BAUMER])
+@pytest.mark.parametrize("address", [BASLER, BAUMER, LARGER])
 def test_aravis_reads_every_feature(cameras: subprocess.Popen[str], address: str) -> None:
     tool = ["arv-tool-0.8", "--address", address]
     run = {"capture_output": True, "text": True, "timeout": 120, "check": True}
@@ -64,6 +65,7 @@ def test_aravis_reads_every_feature(cameras: subprocess.Popen[str], address: str
     values = subprocess.run([*tool, "values"], **run).stdout  # type: ignore[call-overload]
     read = set(re.findall(r"'(\w+)' = \S", values))
     assert len(read) > 80 and "GevSCPSPacketSize" in read
+    assert ("GevIEEE1588Status" in read) == ("ExposureTimeAbs" in read) == (address != BAUMER)
     assert {n for n in names if n not in read and not n.startswith(("Event", "Chunk"))} <= UNREAD
 
 

@@ -134,6 +134,8 @@ class Bootstrap:
         self.on_size: Callable[[], None] = lambda: None
         self.on_test_packet: Callable[[int, bool], None] = lambda _size, _whole: None
         self.on_ieee1588: Callable[[bool], None] = lambda _enabled: None
+        if "VirtualWire" in camera.features:
+            camera.features.set("VirtualWire", _own(camera.model.wire_text))
         self._add_xml()
         self.power_up()
 
@@ -208,7 +210,7 @@ class Bootstrap:
             "Manufacturer_Name": model.maker,
             "Model_Name": model.name,
             "Device_Version": model.device_version,
-            "Manufacturer_Info": model.manufacturer_info,
+            "Manufacturer_Info": _own(model.manufacturer_info),
             "Serial_Number": camera.options.serial,
             "User_Defined_Name": camera.user_defined_name,
             "First_URL": self._url,
@@ -346,6 +348,11 @@ def xml_text(camera: Camera, options: WireOptions) -> str:
         wire_nodes=(*nodes(options.packet_sizes), *(ieee1588() if options.ieee1588 else ())),
         event_layout=options.events,
     )
+
+
+def _own(text: str) -> str:
+    """What a model says of itself on its own wire: what follows tells of other wires."""
+    return text.partition(";")[0]
 
 
 def _check_text(raw: bytes) -> None:

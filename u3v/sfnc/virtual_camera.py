@@ -18,7 +18,7 @@ def features(model: Model) -> list[Feature]:
     return [
         String(
             name="VirtualWire",
-            tooltip="The camera's own wire, the budget of its frame rate; it is served over USB3 Vision.",
+            tooltip="The camera's own wire, the budget of its frame rate; and the one it is served on, if not that.",
             category=CATEGORY,
             access="RO",
             visibility="Guru",

@@ -344,6 +344,12 @@ def test_the_persistent_address_is_that_of_the_next_power_up(host: Host) -> None
     assert answer[:2] == b"\0\0" and went == ["10.0.0.66"]
 
 
+def test_on_its_own_wire_a_camera_does_not_speak_of_another(host: Host) -> None:
+    assert host.memory(0xA8, 48).rstrip(b"\0") == b"virtual camera"
+    wire = host.camera.features.get("VirtualWire")
+    assert wire.startswith("GigE Vision") and "USB" not in wire
+
+
 # -- Basler's names on this wire ------------------------------------------------------------------------------
 
 OLDER = """ExposureTimeAbs ExposureTimeRaw GainRaw GainSelector BlackLevelRaw AcquisitionFrameRateAbs
