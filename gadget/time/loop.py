@@ -90,13 +90,17 @@ class Loop:
         timed_ns = min((at for at in instants if at), default=None)  # 0: at once, whatever the time is
         self._ceiling_ns = None if timed_ns is None else max(timed_ns, self._last_ns) + MOST_NS
         self._waiter.wait(self._until_ns(due_ns, timeout_s))
-        while self._calls:
+        if self._ceiling_ns is None:
+            self._ceiling_ns = self._clock_ns() + MOST_NS
+        for _ in range(len(self._calls)):  # those that come meanwhile are for the next round
             self._calls.popleft()()
         now_ns = self.now_ns()
         for service in list(self.services):
             at_ns = service.next_wakeup_ns()
             if at_ns is not None and at_ns <= now_ns:
                 service.service(now_ns)
+        if self._clock_ns() <= self._ceiling_ns:
+            self._ceiling_ns = None
 
     def _until_ns(self, due_ns: int | None, timeout_s: float | None) -> int | None:
         """When to stop waiting, on the machine's monotonic clock; 0: at once."""

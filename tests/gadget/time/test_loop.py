@@ -65,3 +65,23 @@ def test_a_loop_that_waited_for_nothing_has_the_present_time() -> None:
     service.clock_ns += 5 * 10**9
     assert loop.now_ns() == service.clock_ns
     loop.close()
+
+
+def test_calls_that_make_calls_do_not_keep_a_loop_from_its_descriptors() -> None:
+    loop = Loop()
+    here, there = socket.socketpair()
+    seen: list[bytes] = []
+    loop.watch(here, READ, lambda _mask: seen.append(here.recv(1)))
+
+    def again() -> None:
+        if not seen:
+            loop.call_threadsafe(again)
+
+    loop.call_threadsafe(again)
+    loop.step()
+    there.send(b"?")
+    loop.step()
+    assert seen == [b"?"]
+    for end in (here, there):
+        end.close()
+    loop.close()
