@@ -35,9 +35,12 @@ Examples:
   u3v grab acA4096-40um -n 300 --set PixelFormat=Mono12p --set Gain=12 --json
   u3v grab IDS-IMX412 -n 5 -o out --format tiff --raw
   u3v grab usbip://127.0.0.1:3240/1-1 -n 5 -o out
-  u3v grab usb:2676:ba02 -n 5""",
+  u3v grab usb:2676:ba02 -n 5
+  u3v grab gige://127.0.0.1 -n 5""",
 )
-@click.argument("target", default="", metavar="[MODEL | usbip://HOST:PORT/BUSID | usb:VID:PID]")
+@click.argument(
+    "target", default="", metavar="[MODEL | usbip://HOST:PORT/BUSID | usb:VID:PID | gige://ADDRESS]"
+)
 @click.option("-n", "frames", default=1, show_default=True, type=click.IntRange(1), help="Frames to take.")
 @click.option(
     "-o",
@@ -88,9 +91,10 @@ def grab_command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Take frames from a camera: a virtual one of MODEL, one exported over USB/IP, or one on this machine's USB.
+    """Take frames from a camera: a virtual one of MODEL, one exported over USB/IP, one on this machine's USB, or one on
+    its network.
 
-    --set works on all three. The options about the virtual camera (--scene, --speed ...) are for MODEL only; MODEL
+    --set works on all of them. The options about the virtual camera (--scene, --speed ...) are for MODEL only; MODEL
     may be left out where there is one --model-file. Exit code: 0 if all frames were delivered whole, 1 if not.
     """
     from gadget.tools.grab import GrabOptions
@@ -135,12 +139,16 @@ def _taken(
 ) -> "GrabResult":
     """What became of the frames. `words` gets what a virtual camera says meanwhile."""
     from gadget.tools.grab import grab, progress_bar
+    from gadget.tools.grab_gige import SCHEME, grab_gige
     from gadget.tools.served import served
     from gadget.tools.simulated_host import simulated_host
     from gadget.tools.targets import is_address, open_target
 
     with contextlib.ExitStack() as stack:
         show = stack.enter_context(progress_bar(wanted.frames, show_progress))
+        if target.startswith(SCHEME):
+            _refuse_camera_options(ctx, target)
+            return grab_gige(target, wanted, show, say=_say)
         if is_address(target):
             _refuse_camera_options(ctx, target)
             return grab(stack.enter_context(contextlib.closing(open_target(target))), wanted, show, say=_say)

@@ -18,11 +18,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gadget.tools.frame_reader import Counts, CountsAcks, FrameReader, Identity, Taken
 from gadget.tools.images import IMAGE_FORMATS, format_name, write_image
 from u3v.errors import Mistake, U3VError
-from u3v.host.assembler import DEFAULT_TRANSFER_BYTES, Frame, FrameAssembler
+from u3v.host.assembler import DEFAULT_TRANSFER_BYTES
 from u3v.host.bus import HostBus, UsbError, UsbTimeout
 from u3v.host.client import U3VClient
+from u3v.host.gige.stream import NothingCame
 from u3v.host.nodes import DeviceNodes
 from u3v.host.stream import MAX_POSTED_FRAMES, StreamLost, StreamReader
 from u3v.wire.stream import Leader
@@ -168,28 +170,31 @@ def grab(
     nodes = DeviceNodes(client)
     for name, value in options.settings.items():
         nodes.set(name, value)
-    return _Grab(client, nodes, options, on_progress, clock_s, say).run()
+    abrm, reader = client.abrm, StreamReader(client, options.transfer_bytes)
+    identity = Identity(abrm.manufacturer_name, abrm.model_name, abrm.serial_number)
+    return Grab(client, identity, nodes, reader, options, on_progress, clock_s, say).run()
 
 
-class _Grab:
+class Grab:
     """One run. State: the frames whose buffers are with the writers, what was counted, when frames came."""
 
     def __init__(
         self,
-        client: U3VClient,
+        client: CountsAcks,
+        identity: Identity,
         nodes: DeviceNodes,
+        reader: FrameReader,
         options: GrabOptions,
         on_progress: Callable[[Progress], None],
-        clock_s: Callable[[], float],
-        say: Callable[[str], None],
+        clock_s: Callable[[], float] = time.monotonic,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self._client = client
-        self._nodes = nodes
+        self._client, self._identity, self._nodes = client, identity, nodes
         self._options = options
         self._on_progress = on_progress
         self._clock_s = clock_s
         self._say = say
-        self._reader = StreamReader(client, options.transfer_bytes)
+        self._reader = reader
         room = max(2, min(options.frames, options.ring_bytes // self._reader.buffer_bytes))
         files = min(options.frames, options.keep or options.frames) if options.output is not None else 0
         enough = min(files + MAX_POSTED_FRAMES, options.frames)  # all kept ones, and requests still queued
@@ -197,8 +202,8 @@ class _Grab:
         self._slots = min(room, max(2, enough))
         self._timeout_ms = int((options.timeout_s + self._exposure_s()) * 1000)
         self._writers: ThreadPoolExecutor | None = None
-        self._writing: deque[tuple[Frame, Future[Path]]] = deque()
-        self._kept: list[Frame] = []
+        self._writing: deque[tuple[Taken, Future[Path]]] = deque()
+        self._kept: list[Taken] = []
         self._files: list[str] = []
         self._reasons: list[tuple[int | None, str]] = []
         self._seen = 0
@@ -264,7 +269,7 @@ class _Grab:
                 else:
                     self._write(frame)
                 self._report()
-        except UsbTimeout:
+        except (UsbTimeout, NothingCame):
             waited = self._timeout_ms / 1000
             self._error = f"nothing came for {waited:g} s after {self._seen} of {wanted} frames"
         except (UsbError, StreamLost) as error:
@@ -295,7 +300,7 @@ class _Grab:
         taken = self._reader.assembler.delivered
         return self._options.output is not None and (keep is None or taken <= keep)
 
-    def _note(self, frame: Frame) -> None:
+    def _note(self, frame: Taken) -> None:
         if len(self._reasons) < MAX_REASONS:
             self._reasons.append((frame.block_id, frame.reason))
 
@@ -311,14 +316,14 @@ class _Grab:
         with suppress(U3VError):
             self._reader.stop()
 
-    def _write(self, frame: Frame) -> None:
+    def _write(self, frame: Taken) -> None:
         output, leader = self._options.output, frame.leader
         assert output is not None and leader is not None
         if self._writers is None:
             self._writers = ThreadPoolExecutor(_WRITERS, "write")
             self._began_writing_s = time.monotonic()
         kind = self._options.image_format
-        name = "".join(c if c.isalnum() or c in "-_." else "_" for c in self._client.abrm.model_name)
+        name = "".join(c if c.isalnum() or c in "-_." else "_" for c in self._identity.model)
         path = output / f"{name or 'frame'}-{leader.block_id:06d}.{kind}"
 
         def work() -> Path:
@@ -366,13 +371,10 @@ class _Grab:
         )
 
     def _exposure_s(self) -> float:
-        if not self._nodes.has("ExposureTime"):
-            return 0.0
-        exposure_us = self._nodes.get("ExposureTime")
-        return float(exposure_us) / 1e6
+        names = [name for name in ("ExposureTime", "ExposureTimeAbs") if self._nodes.has(name)]
+        return float(self._nodes.get(names[0])) / 1e6 if names else 0.0
 
-    def _result(self, counts: FrameAssembler) -> GrabResult:
-        abrm = self._client.abrm
+    def _result(self, counts: Counts) -> GrabResult:
         leader = self._leader
         intervals, span_s = self._seen - 1, self._at_last - self._at_first
         if intervals < 1:
@@ -382,9 +384,7 @@ class _Grab:
         fps = intervals / span_s if span_s > 0 else 0.0
         some = counts.last_block_id >= counts.first_block_id
         return GrabResult(
-            vendor=abrm.manufacturer_name,
-            model=abrm.model_name,
-            serial=abrm.serial_number,
+            **asdict(self._identity),
             pixel_format=format_name(leader.pixel_format) if leader is not None else "",
             width=leader.size_x if leader is not None else 0,
             height=leader.size_y if leader is not None else 0,
@@ -400,7 +400,7 @@ class _Grab:
             after_stop=self._reader.after_stop,
             duration_s=max(0.0, self._at_last - self._at_start),
             fps=fps,
-            mb_per_s=fps * self._reader.setup.payload_size / 1e6,
+            mb_per_s=fps * self._reader.payload_size / 1e6,
             reasons=tuple(self._reasons),
             files=tuple(self._files),
             error=self._error or self._error_of_files or self._lost_to_writers(),

@@ -246,7 +246,7 @@ class U3VClient:
             return XmlFile(entry, "", stored)
         if entry.file_format != 1:
             raise Malformed(f"XML format {entry.file_format} is neither raw (0) nor zip (1)")
-        name, text = _unzip(stored)
+        name, text = unzip(stored)
         return XmlFile(entry, name, text)
 
     def _command(self, packet: bytes, ack_id: int, scd_bytes: int, what: str) -> memoryview:
@@ -326,7 +326,8 @@ def _refused(what: str, code: int) -> GenCPError:
     return GenCPError(status, f"the camera refuses the {what}: {status.name} ({code:#06x})")
 
 
-def _unzip(stored: bytes) -> tuple[str, bytes]:
+def unzip(stored: bytes) -> tuple[str, bytes]:
+    """The name and the text of the one file in a zip. Raises Malformed."""
     try:
         with zipfile.ZipFile(io.BytesIO(stored)) as archive:
             files = archive.infolist()

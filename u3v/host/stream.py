@@ -78,6 +78,11 @@ class StreamReader:
         return self.setup.plan.capacity
 
     @property
+    def payload_size(self) -> int:
+        """Of each frame, in bytes."""
+        return self.setup.payload_size
+
+    @property
     def posted(self) -> int:
         """Frames whose requests are queued. With 0 and nothing to release, `next_frame` cannot work."""
         return len(self._posted)

@@ -1,0 +1,1 @@
+"""The host's end of GigE Vision: a client of our own. Sockets are outside."""
