@@ -18,6 +18,7 @@ from gadget.cli.completion import completion_command
 from gadget.cli.conform import conform_command
 from gadget.cli.ctl import ctl_command
 from gadget.cli.faults import faults_command
+from gadget.cli.find import find_command
 from gadget.cli.gadget import gadget_command
 from gadget.cli.grab import grab_command
 from gadget.cli.lists import features_command, models_command, scenes_command, show_command, xml_command
@@ -36,7 +37,7 @@ WHOLE_SENTENCE = 200
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SECTIONS = {
     "Give programs a camera": ("run", "serve", "plug", "gadget", "ctl"),
-    "Use one without a program": ("grab", "scope", "conform"),
+    "Use one without a program": ("find", "grab", "scope", "conform"),
     "Know beforehand": ("plan", "power", "ptc"),
     "Look up": ("models", "show", "features", "scenes", "faults", "xml"),
 }
@@ -100,6 +101,7 @@ for command in (
     xml_command,
     completion_command,
     ctl_command,
+    find_command,
     grab_command,
     conform_command,
     plan_command,
