@@ -1,5 +1,6 @@
 """Other programs with a camera of `u3v run`: GStreamer, pylon, lsusb, pyusb, libusb1, and users without rights."""
 
+import json
 import os
 import re
 import subprocess
@@ -84,6 +85,15 @@ def test_lsusb(preload: str, speed: str) -> None:
     need("lsusb")
     done = with_camera(["lsusb", "-v", "-d", "2676:"], preload, "--speed", speed)
     check_lsusb(done.stdout, done.stderr, speed)
+
+
+def test_find_lists_what_libusb_sees(preload: str) -> None:
+    (found,) = json.loads(with_camera([*U3V, "find", "--json", "--wait", "0.01"], preload).stdout)
+    assert (found["address"], found["wire"], found["model"]) == (
+        "usb:2676:ba02:40000001",
+        "USB3 Vision",
+        MODEL,
+    )
 
 
 def test_pyusb(preload: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.programs import CLIENTS, SYSTEM_PYTHON, U3V, end, lacking, need, need_aravis, start
+from tests.system.programs import CLIENTS, SYSTEM_PYTHON, U3V, end, lacking, need, need_aravis, start, u3v
 
 BASLER, BAUMER, LARGER = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 FRAMES = 50
@@ -134,3 +134,39 @@ def test_usb_models_have_no_ethernet() -> None:
     argv = [sys.executable, "-m", "u3v", "serve", "acA4096-40um", "--wire", "gige"]
     done = subprocess.run(argv, capture_output=True, text=True)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1) and "no Ethernet" in done.stderr
+
+
+@pytest.mark.parametrize("address", [BASLER, BAUMER])
+def test_our_own_host(cameras: subprocess.Popen[str], address: str, tmp_path: Path) -> None:
+    settings = ["--set", "Width=640", "--set", "Height=480"]
+    done = u3v("grab", f"gige://{address}", "-n", "20", *settings, "--json", "-o", tmp_path, "--keep", "1")
+    result = json.loads(done.stdout)
+    assert (result["width"], result["height"], result["error"]) == (640, 480, "")
+    assert result["delivered"] >= 16 and result["delivered"] + result["incomplete"] == 20
+    assert [Path(file).stat().st_size > 1000 for file in result["files"]] == [True]
+
+
+def test_find_lists_them(cameras: subprocess.Popen[str]) -> None:
+    found = {one["address"]: one for one in json.loads(u3v("find", "--json").stdout)}
+    assert found[f"gige://{BASLER}"] == {
+        "address": f"gige://{BASLER}",
+        "wire": "GigE Vision",
+        "maker": "Basler",
+        "model": "acA4096-11gm",
+        "serial": "40000001",
+        "name": "",
+    }
+    assert found[f"gige://{BAUMER}"]["maker"] == "Baumer"
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("gige://127.0.4.99", "no camera answers at 127.0.4.99"),
+        ("gige://camera", "'camera' is no IPv4 address"),
+        ("gige://", "says no address"),
+    ],
+)
+def test_where_no_camera_is(target: str, says: str) -> None:
+    done = u3v("grab", target)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1) and says in done.stderr
