@@ -49,7 +49,11 @@ def on_the_network(
     described: list[CameraSpec], places: Sequence[Address], pcap: Path | None, control: Path | None
 ) -> Iterator[tuple[LoopBench, Offer, list[GigeCamera]]]:
     """The cameras, each at its address, with their control socket."""
-    with LoopBench(described, wire=GIGE_VISION) as bench, contextlib.ExitStack() as stack:
+    with (
+        LoopBench(described, wire=GIGE_VISION) as bench,
+        until_signalled(bench.loop),
+        contextlib.ExitStack() as stack,
+    ):
         capture = stack.enter_context(GigePcap(pcap)) if pcap is not None else None
         cameras = []
         for core, place in zip(bench.cores, places, strict=True):
@@ -91,12 +95,11 @@ def serve_gige(
 
     places = addresses(interface, len(described))
     with on_the_network(described, places, pcap, options["control"]) as (bench, offer, cameras):
-        with until_signalled(bench.loop):
-            for camera in cameras:
-                click.echo(told(camera))
-            offer.announce()
-            sys.stdout.flush()
-            bench.loop.run()
+        for camera in cameras:
+            click.echo(told(camera))
+        offer.announce()
+        sys.stdout.flush()
+        bench.loop.run()
         report(cameras)
     if bench.failures:
         sys.exit(1)

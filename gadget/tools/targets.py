@@ -14,7 +14,7 @@ def open_target(target: str) -> HostBus:
         return _open_usbip(target, rest[2:])
     if kind == "usb":
         return _open_usb(target, rest)
-    raise Mistake(f"{target!r} is no address: usbip://HOST:PORT/BUSID or usb:VID:PID")
+    raise Mistake(f"{target!r} is no address: usbip://HOST:PORT/BUSID, usb:VID:PID or gige://ADDRESS")
 
 
 def is_address(target: str) -> bool:
