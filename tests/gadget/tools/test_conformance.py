@@ -44,6 +44,12 @@ def test_a_camera_passes_its_family_of_checks(family: str) -> None:
     assert failures(CameraSpec("acA4096-40um"), f"{family}-*") == {}
 
 
+def test_a_strict_camera_passes_where_ours_deviates() -> None:
+    with in_process(CameraSpec("acA4096-40um", strict=True)) as route:
+        run = Run(Context(route), select(all_checks(), Level.DEFAULT, DEVIATIONS))
+        assert {o.check.id: o.result for o in run.outcomes()} == dict.fromkeys(DEVIATIONS, "pass")
+
+
 def test_a_camera_at_high_speed_passes() -> None:
     assert failures(CameraSpec("acA4096-40um", speed=Speed.HIGH), *READING) == {}
 

@@ -53,6 +53,21 @@ def test_a_broken_frame_breaks_the_rule_of_its_check(broken: Shot, rule: str) ->
     assert rule in {name for name, _ in defects([broken], WANT)}
 
 
+def flipped(raw: bytes, at: int, bit: int) -> bytes:
+    return raw[:at] + bytes((raw[at] ^ 1 << bit,)) + raw[at + 1 :]
+
+
+TIMESTAMP = range(20, 28)
+"""Bytes of a leader whose value one frame alone does not tell."""
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_no_wrong_bit_of_a_leader_or_trailer_passes(bit: int) -> None:
+    heads = [shot(head=flipped(leader(), at, bit)) for at in range(52) if at not in TIMESTAMP]
+    tails = [shot(tail=flipped(trailer(), at, bit)) for at in range(32)]
+    assert [broken for broken in heads + tails if not list(defects([broken], WANT))] == []
+
+
 def test_timestamps_and_what_lies_between_frames_are_judged_over_a_row() -> None:
     late = shot(head=leader(1, 100), tail=trailer(1))
     assert {name for name, _ in defects([shot(), late], WANT)} == {"STREAM-008"}
