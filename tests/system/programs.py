@@ -124,6 +124,16 @@ def with_camera(
     return done
 
 
+def on_own_network(
+    *words: str | Path, models: tuple[str, ...] = ("acA4096-11gm",)
+) -> "subprocess.CompletedProcess[str]":
+    """A client on a network with GigE cameras. Fails where the client does."""
+    need("unshare", "nsenter", "setpriv", "ip")
+    done = u3v("run", *models, "--wire", "gige", "--", *words)
+    assert done.returncode == 0, f"{words} gave {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    return done
+
+
 def aravis(*arguments: str) -> list[str]:
     return [SYSTEM_PYTHON, str(CLIENTS / "aravis_client.py"), "--virtual", *arguments]
 
