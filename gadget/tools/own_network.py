@@ -87,8 +87,7 @@ def camera_addresses(count: int) -> list[Address]:
     _ip("link", "set", "dev", CAMERA_END, "gso_max_segs", "1")
     for place in places:
         _ip("address", "add", f"{place.ip}/{NETWORK.prefixlen}", "broadcast", "+", "dev", CAMERA_END)
-    # Cut packets here: whoever reads packet sockets at the other end (Aravis as root) takes no giant ones.
-    _ip("link", "set", CAMERA_END, "up", "gso_max_segs", "1")
+    _ip("link", "set", CAMERA_END, "up")
     return places
 
 
