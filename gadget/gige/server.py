@@ -34,7 +34,7 @@ _SOL_UDP, _UDP_SEGMENT = 17, 103
 _SEGMENTS, _SEGMENT_BYTES = 64, 65_000
 _IP_MTU_DISCOVER, _PMTUDISC_DONT, _PMTUDISC_DO = 10, 0, 2
 _PACKET_SOCKETS = Path("/proc/net/packet")
-_LOOK_EACH_NS = 20_000_000
+_LOOK_EACH_NS = 100_000_000
 _LOST = (errno.ECONNREFUSED, errno.EMSGSIZE, errno.ENETUNREACH, errno.EHOSTUNREACH)
 _NO_OFFLOAD = (errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.EOPNOTSUPP)
 """A packet that is larger than the interface takes, or an interface without checksums: then one by one."""
@@ -320,16 +320,16 @@ def addresses(first: str, count: int) -> list[Address]:
 
 def _run(waiting: Sequence[Packet], first: int) -> int:
     """How many of the waiting packets go in one call: all of one size, the last one may be shorter."""
-    size = len(waiting[first])
-    most = max(1, min(_SEGMENTS, _SEGMENT_BYTES // size, len(waiting) - first))
-    for index in range(most):
-        packet = waiting[first + index]
-        length = len(packet)
-        if length > size or packet.whole:
-            return max(index, 1)
-        if length < size:
-            return index + 1
-    return most
+    packet = waiting[first]
+    size = len(packet.data)
+    if packet.whole or not size:
+        return 1
+    most = min(_SEGMENTS, _SEGMENT_BYTES // len(packet))
+    sizes = [len(packet.data) for packet in waiting[first : first + most]]  # their headers are equally long
+    for index, other in enumerate(sizes):
+        if other != size:
+            return index + 1 if other < size else index
+    return len(sizes)
 
 
 def _kernel_cuts() -> bool:

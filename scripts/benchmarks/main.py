@@ -20,6 +20,7 @@ import numpy as np
 
 from benchmarks import control as control_channel
 from benchmarks import gadgets, guests, hosts, triggers
+from benchmarks import gige as gige_wire
 from benchmarks.figures import Bystanders, Figure, of, rss_mb, table
 from benchmarks.hosts import BenchError, Host, Server, Window, host
 from frames.scene import parse_scene
@@ -374,9 +375,14 @@ def start(effort: Effort) -> Iterator[Figure]:
     )
 
 
+def gige(effort: Effort) -> Iterator[Figure]:
+    """On loopback, to a plain UDP socket."""
+    yield from gige_wire.figures(1.0 if effort.windows == 1 else 4.0, effort.windows)
+
+
 GROUPS: dict[str, Callable[[Effort], Iterator[Figure]]] = {
     group.__name__: group
-    for group in (sensor, usbip, local, kernel, usbredir, gadget, control, jitter, memory, start)
+    for group in (sensor, usbip, local, gige, kernel, usbredir, gadget, control, jitter, memory, start)
 }
 
 

@@ -9,6 +9,7 @@ import ipaddress
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
@@ -360,5 +361,6 @@ def _check_text(raw: bytes) -> None:
         raise GenCPError(Status.INVALID_PARAMETER, "names are ASCII")
 
 
+@lru_cache(maxsize=64)
 def ip_text(number: int) -> str:
     return str(ipaddress.IPv4Address(struct.pack(">I", number)))

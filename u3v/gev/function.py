@@ -14,6 +14,9 @@ from u3v.gev.event import EventChannel
 from u3v.gev.stream import Packet, StreamChannel
 from u3v.happenings import Happening
 
+LOOK_EACH_NS = 2_000_000
+"""While packets are sent, the camera is asked that often whether it has something to do."""
+
 
 class Datagrams(Protocol):
     """What goes between a camera and its sockets: the seam where faults stand."""
@@ -64,7 +67,9 @@ class GevFunction:
             taken=lambda: camera.configure(True, camera.now_ns),
             released=self._released,
         )
-        self._answers: list[Datagram] = []
+        self._due_ns: int | None = None
+        self._looked_ns: int | None = None
+        """When the camera has something to do, and when it was asked."""
         camera.notifications.send_through(self.event)
         camera.happenings.listen(self._reset, Happening.DEVICE_RESET)
 
@@ -79,12 +84,15 @@ class GevFunction:
         self.bootstrap.show_address()
 
     def datagrams(self, waiting: Iterable[Datagram], now_ns: int) -> list[Datagram]:
+        self._looked_ns = None
         self._go_on(now_ns)
         return list(self.control.datagrams(waiting, now_ns))
 
     def tick(self, now_ns: int) -> list[Datagram]:
         self._go_on(now_ns)
-        self.camera.tick(now_ns)
+        if not self._knows_when(now_ns) or (self._due_ns is not None and self._due_ns <= now_ns):
+            self._looked_ns = None
+            self.camera.tick(now_ns)
         return list(self.control.tick(now_ns))
 
     def events(self, now_ns: int) -> list[Datagram]:
@@ -95,8 +103,10 @@ class GevFunction:
         return self.stream.take(now_ns, most)
 
     def next_wakeup_ns(self) -> int | None:
+        if not self._knows_when(self.camera.now_ns):
+            self._due_ns, self._looked_ns = self.camera.next_wakeup_ns(), self.camera.now_ns
         instants = (
-            self.camera.next_wakeup_ns(),
+            self._due_ns,
             self.clock.next_wakeup_ns(),
             self.actions.next_wakeup_ns(),
             self.control.next_wakeup_ns(),
@@ -104,6 +114,12 @@ class GevFunction:
             self.stream.next_wakeup_ns(),
         )
         return min((at for at in instants if at is not None), default=None)
+
+    def _knows_when(self, now_ns: int) -> bool:
+        """Whether the camera was asked lately when it has something to do: packets are due far more often."""
+        return (
+            self.stream.is_sending and self._looked_ns is not None and now_ns - self._looked_ns < LOOK_EACH_NS
+        )
 
     def _go_on(self, now_ns: int) -> None:
         """Clock and actions first: an action happens at its instant, before what is due later."""

@@ -24,10 +24,10 @@ from u3v.wire.gvsp import Layout
 from u3v.wire.pfnc import PIXEL_FORMATS
 from u3v.wire_traits import Link
 
-QUANTUM_NS = 500_000
+QUANTUM_NS = 750_000
 """Packets of so much time leave together at most, and no sooner than half of it after others: sockets of hosts take 90
 packets of 1500 bytes, unless asked for more."""
-MAX_CREDIT_NS = 2_000_000
+MAX_CREDIT_NS = 5_000_000
 """So much of what was missed is made up for."""
 MAX_RESENDS = 4096
 _NOTHING = memoryview(b"")
@@ -129,6 +129,11 @@ class StreamChannel:
     def is_open(self) -> bool:
         return self._camera.frames.enabled
 
+    @property
+    def is_sending(self) -> bool:
+        """Whether a frame has begun to be sent, and has not ended."""
+        return self._sending is not None
+
     def close(self) -> None:
         """No host takes frames any more."""
         self._bootstrap.set("SCP", 0)
@@ -148,17 +153,19 @@ class StreamChannel:
         taken: list[Packet] = []
         while self._tests and len(taken) < most:
             taken.append(self._tests.popleft())
+        ns_per_byte = 1e9 / self._camera.throughput_bytes_per_s
+        packet_ns = ns_per_byte * self._bootstrap.layout.data_bytes(self._bootstrap.packet_size)
         if self._camera.is_paced:
             if now_ns < self._burst_ns + QUANTUM_NS // 2:
                 return taken
             self._ready_ns = max(self._ready_ns, now_ns - MAX_CREDIT_NS)
-            most = min(most, max(1, int(QUANTUM_NS / self._packet_ns())))
+            most = min(most, max(1, int(QUANTUM_NS / packet_ns)))
         while len(taken) < most and (self._wanted or self._begin(now_ns)):
-            room = self._allowed(now_ns, most - len(taken))
+            room = self._allowed(now_ns, most - len(taken), packet_ns)
             if not room:
                 break
             packets = self._again(room) if self._wanted else self._go_on(now_ns, room)
-            self._ready_ns += int(sum(len(packet.data) for packet in packets) * self._ns_per_byte())
+            self._ready_ns += int(sum([len(packet.data) for packet in packets]) * ns_per_byte)
             self._burst_ns = now_ns
             taken += packets
         return taken
@@ -185,21 +192,13 @@ class StreamChannel:
         soon_ns = self._ready_ns if self._sending is None else self._ready_ns + QUANTUM_NS
         return max(soon_ns, self._burst_ns + QUANTUM_NS // 2)
 
-    def _ns_per_byte(self) -> float:
-        """Time of a byte of payload on the link."""
-        return 1e9 / self._camera.throughput_bytes_per_s
-
-    def _packet_ns(self) -> float:
-        """Time of a data packet on the link."""
-        return self._bootstrap.layout.data_bytes(self._bootstrap.packet_size) * self._ns_per_byte()
-
-    def _allowed(self, now_ns: int, most: int) -> int:
+    def _allowed(self, now_ns: int, most: int, packet_ns: float) -> int:
         """How many data packets may leave now."""
         if not self._camera.is_paced:
             return most
         if self._ready_ns > now_ns:
             return 0
-        return min(most, 1 + int((now_ns - self._ready_ns) / self._packet_ns()))
+        return min(most, 1 + int((now_ns - self._ready_ns) / packet_ns))
 
     def _has_frame(self) -> bool:
         frames = self._camera.frames

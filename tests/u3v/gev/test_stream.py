@@ -154,9 +154,9 @@ def test_bursts_are_short_even_when_there_is_much_to_make_up_for() -> None:
         host.wait(MS)
     host.wait(20 * MS)
     burst, then = len(host.packets()), len(host.packets())
-    assert 35 < burst <= 45 and then == 0
-    host.wait(MS // 4)
-    assert 35 < len(host.packets()) <= 45
+    assert 55 < burst <= 65 and then == 0
+    host.wait(3 * MS // 8)
+    assert 55 < len(host.packets()) <= 65
 
 
 def test_a_host_that_closes_its_port_ends_the_stream() -> None:
