@@ -6,7 +6,7 @@ from itertools import count
 
 from gadget.faults.wrappers import FunctionWrapper
 from gadget.runner import BuiltCamera
-from gadget.usb.in_pipe import Urb
+from gadget.usb.in_pipe import ECONNRESET, Urb
 from tests.matrix.rig import Spoil, wrap
 from u3v.errors import Stall
 from u3v.function import Function, InTransfer
@@ -188,8 +188,8 @@ def unlinks_lose(built: BuiltCamera) -> None:
     wrapper = wrap(built, LostAfterCancel)
 
     def ended(kind: str, urb: Urb, now_ns: int) -> None:
-        if kind == "C" and urb.endpoint == CONTROL_IN and urb.status == -104:
-            wrapper.lost = True
+        if kind == "C" and urb.endpoint == CONTROL_IN and urb.status == ECONNRESET:
+            wrapper.lost = now_ns == urb.submitted_ns  # not one that the host gave up after it had waited
 
     built.device.observers.append(ended)
 

@@ -151,7 +151,7 @@ MUTANTS = [
     ),
     Mutant("left-aligned data", "STREAM-024", frames(payload=lambda raw, w: [b"\xff" * len(raw)])),
     Mutant("two frames mixed", "STREAM-025", frames(payload=flipped_pixels)),
-    Mutant("count 0 refused", "SI-004", sirm(0x20, 0x8002, lambda value: value == 0)),
+    Mutant("count 0 refused", "SI-004", sirm(0x20, 0x8002, lambda value: value == 0), also="BOOT-SIRM-008"),
     Mutant(
         "whole packets at the end refused",
         "SI-005",
@@ -172,7 +172,12 @@ MUTANTS = [
         "EVT-009",
         events(lambda m, n: [put(m, 16, struct.pack("<Q", struct.unpack_from("<Q", m, 16)[0] + 10**12))]),
     ),
-    Mutant("messages longer than told", "EVT-011", register("Maximum_Event_Transfer_Length", 20)),
+    Mutant(
+        "messages longer than told",
+        "EVT-011",
+        register("Maximum_Event_Transfer_Length", 20),
+        also="BOOT-EIRM-002",
+    ),
     Mutant("every second event lost", "EVT-012", numbered(2, lambda m: [])),
     Mutant("first commands take 100 ms", "TIME-002", delayed(100), also="GENCP-HDR-021"),
     Mutant("MDRT read slow", "TIME-003", delayed(60, lambda c: about(c)[1] == 0x1CC)),

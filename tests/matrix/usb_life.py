@@ -6,6 +6,7 @@ from itertools import count
 from gadget.faults.wrappers import FunctionWrapper, PassThrough
 from gadget.runner import BuiltCamera
 from gadget.usb.in_pipe import EPIPE, OK, Urb
+from tests.matrix.gencp import keeps
 from tests.matrix.lives import (
     HALT,
     FirstLost,
@@ -34,8 +35,10 @@ from tests.matrix.usb_rig import (
     strings,
     taken_as,
 )
+from u3v.function import Function, InTransfer
+from u3v.wire import bootstrap as boot
 from u3v.wire import gencp
-from u3v.wire.usb import CONTROL_IN, CONTROL_OUT, STREAM_IN
+from u3v.wire.usb import CONTROL_IN, CONTROL_OUT, EVENT_IN, STREAM_IN
 
 GET_DESCRIPTOR, SET_CONFIGURATION = (0x80, 6, None, None), (0x00, 9, None, None)
 SET_HALT, CLEAR_HALT = (0x02, 3, 0, None), (0x02, 1, 0, None)
@@ -109,7 +112,7 @@ class Answering(PassThrough):
 class InOrder(FunctionWrapper):
     """Whoever clears control IN while control OUT is still halted is never heard again."""
 
-    def __init__(self, inner) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, inner: Function) -> None:
         super().__init__(inner)
         self._halted: set[int] = set()
         self._deaf = False
@@ -126,6 +129,25 @@ class InOrder(FunctionWrapper):
     def transfer_out(self, endpoint: int, data: memoryview, now_ns: int) -> None:
         if not self._deaf:
             self.inner.transfer_out(endpoint, data, now_ns)
+
+
+class Linked(FunctionWrapper):
+    """No frames while the event endpoint is halted."""
+
+    def __init__(self, inner: Function) -> None:
+        super().__init__(inner)
+        self._halted = False
+
+    def set_halt(self, endpoint: int, now_ns: int) -> None:
+        self._halted = self._halted or endpoint == EVENT_IN
+        self.inner.set_halt(endpoint, now_ns)
+
+    def clear_halt(self, endpoint: int, now_ns: int) -> None:
+        self._halted = self._halted and endpoint != EVENT_IN
+        self.inner.clear_halt(endpoint, now_ns)
+
+    def transfer_in(self, endpoint: int, now_ns: int) -> InTransfer | None:
+        return None if self._halted and endpoint == STREAM_IN else self.inner.transfer_in(endpoint, now_ns)
 
 
 def enabled_all_the_same(status: int) -> Spoil:
@@ -200,6 +222,7 @@ MUTANTS = [
         "USB-CH9-008 ROB-002 ROB-018",
         lambda built: wrap(built, Unstoppable),
     ),
+    Mutant("events survive configuration 0", "USB-CH9-008", keeps(boot.EIRM_ADDRESS, 4)),
     Mutant("vendor request hangs", "USB-CH9-032", hangs(0xC0)),
     Mutant("stall leaks into the next request", "USB-CH9-033", stalls(lambda row, urb: row > 0)),
     Mutant("endpoint 0 waits for the frame", "USB-CH9-035", waits_for_the_frame),
@@ -210,6 +233,7 @@ MUTANTS = [
         "USB-EP-004",
         chained((0x02, None, 0, CONTROL_IN), lambda urb: setup(2, urb.setup[1], 0, CONTROL_OUT)),
     ),
+    Mutant("a halted event endpoint stops the stream", "USB-EP-004", lambda built: wrap(built, Linked)),
     Mutant("order of clearing matters", "USB-EP-005", lambda built: wrap(built, InOrder)),
     Mutant("dead after the 10th halt", "USB-EP-006", dies(HALT, lambda endpoint: endpoint == CONTROL_IN, 10)),
     Mutant(

@@ -137,6 +137,8 @@ def no_life_before(c: Context) -> None:
 )  # fmt: skip
 def stream_ends(c: Context) -> None:
     c.wr_number(c.sirm + SI_CONTROL, 1)
+    if c.u3vcp & 2:
+        c.wr_number(c.eirm + EI_CONTROL, 1)
     with c.unconfigured():
         pass
     c.same(c.number(c.sirm + SI_CONTROL) & 1, 0, "SI_Control")

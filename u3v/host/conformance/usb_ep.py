@@ -108,6 +108,9 @@ def others_unhurt(c: Context) -> None:
                 )
             if address not in (c.control_out, c.control_in):
                 c.alive()
+                if "gapi" in c.route.abilities:  # streaming goes through the features
+                    for other in set(addresses(c)) - {address, c.control_out, c.control_in}:
+                        works(c, other)
         finally:
             c.clear_halt(address)
 
