@@ -35,7 +35,7 @@ class Family:
     `gain_db`: the gain in dB, whatever Gain's unit. `thermal`: what it does when it gets warm; None: nothing.
     `abort_after_readout`: AcquisitionAbort waits for the frame that is being read out. `chunks`: what may follow the
     pixels. `files`: what FileSelector offers. `sequenced`: the features that a sequencer set holds;
-    none: there is no sequencer. `auto`: its words for what it sets by itself.
+    none: there is no sequencer. `auto`: its words for what it sets by itself. `older_names`: those of events' nodes.
     """
 
     features: Callable[[Model, WireTraits], list[Feature]]
@@ -51,6 +51,7 @@ class Family:
     files: Callable[[Model], Sequence[DeviceFile]] = lambda model: ()
     sequenced: tuple[str, ...] = ()
     auto: AutoWords | None = None
+    older_names: bool = False
     event_ids: Mapping[str, int] = field(init=False)
 
     def __post_init__(self) -> None:

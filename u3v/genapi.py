@@ -335,8 +335,7 @@ def build_xml(
     categories.setdefault("TransportLayerControl", []).append(TL_PARAMS_LOCKED)
     categories["TransportLayerControl"] += [node.name for node in wire_nodes]
     for event in events:
-        names = [f"Event{event.name}", *(f"Event{event.name}{field}" for field in event.fields)]
-        categories[f"Event{event.name}Data"] = names
+        categories[f"Event{event.name}Data"] = [*event_layout.nodes(event.name, event.fields)]
     top = [c for c in categories if not (c.startswith("Event") and c.endswith("Data"))]
     document.node("Category", "Root", [_tag("pFeature", c) for c in top], standard=True)
     for category, names in categories.items():
@@ -397,11 +396,10 @@ def build_xml(
 def _event(document: _Document, event: EventNodes, layout: EventLayout) -> None:
     port = f"Event{event.name}Port"
     coding = _UNSIGNED_BIG if layout.big_endian else _UNSIGNED
-    values = [("", *layout.event_id), *((name, *layout.fields[name]) for name in event.fields)]
-    for suffix, at, length in values:
-        name = f"Event{event.name}{suffix}"
+    standard = event.name in STANDARD_EVENTS and not layout.older_names
+    for name, (at, length) in layout.nodes(event.name, event.fields).items():
         head = [_tag("ToolTip", event.tooltip), _tag("Visibility", "Expert"), _tag("pValue", f"{name}_Reg")]
-        document.node("Integer", name, head, standard=event.name in STANDARD_EVENTS)
+        document.node("Integer", name, head, standard=standard)
         document.register(_Register(f"{name}_Reg", coding, at, length, port=port))
     document.node("Port", port, [_tag("EventID", f"{event.event_id:X}")])
 

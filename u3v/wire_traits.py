@@ -4,7 +4,7 @@ The camera itself never names a wire: whoever composes both passes these facts. 
 (DeviceTLType, the identity strings, which many wires keep in bootstrap registers) are declared from them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -19,11 +19,21 @@ class Link:
 @dataclass(frozen=True, slots=True)
 class EventLayout:
     """Where an event's node finds its value in what hosts hand to GenApi: (offset, bytes) of the event's id, and of
-    each of its fields by name."""
+    each of its fields by name. `older_names`: nodes are called ExposureEndEventFrameID, not EventExposureEndFrameID,
+    and there is none for the id."""
 
     event_id: tuple[int, int]
     fields: Mapping[str, tuple[int, int]]
     big_endian: bool = False
+    older_names: bool = False
+
+    def nodes(self, event: str, fields: Sequence[str]) -> dict[str, tuple[int, int]]:
+        """Names of an event's nodes, and where their values are."""
+        if self.older_names:
+            return {f"{event}Event{field}": self.fields[field] for field in fields}
+        return {f"Event{event}": self.event_id} | {
+            f"Event{event}{field}": self.fields[field] for field in fields
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def test_aravis_reads_every_feature(cameras: subprocess.Popen[str], address: str
     read = set(re.findall(r"'(\w+)' = \S", values))
     assert len(read) > 80 and "GevSCPSPacketSize" in read
     assert ("GevIEEE1588Status" in read) == ("ExposureTimeAbs" in read) == (address != BAUMER)
-    assert {n for n in names if n not in read and not n.startswith(("Event", "Chunk"))} <= UNREAD
+    assert {n for n in names if n not in read and "Event" not in n and not n.startswith("Chunk")} <= UNREAD
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-"""Actions and the clock of several GigE cameras, judged by pylon: it lets them agree on a clock, and triggers them."""
+"""Actions, events and the clock of several GigE cameras, judged by pylon."""
 
 import sys
 
-from tests.system.programs import CLIENTS, objects
-from tests.system.test_gige_clients import need_pylon, on_own_network
+from tests.system.programs import CLIENTS, objects, on_own_network
+from tests.system.test_gige_clients import need_pylon
 
 MODELS = ("acA4096-11gm", "acA4112-8gm")
 ADDRESSES = ["192.168.10.11", "192.168.10.12"]
@@ -17,3 +17,4 @@ def test_one_action_of_pylon_exposes_both_cameras_at_the_same_instant() -> None:
     assert result["told"] == result["told_of_time"] == [[address, 0] for address in ADDRESSES]
     assert all(0 < stamp < result["due"] for stamp in result["at_once"])
     assert result["scheduled"] == [result["due"]] * 2
+    assert result["exposed"] == sorted(at + 100_000 for at in (*result["at_once"], *result["scheduled"]))

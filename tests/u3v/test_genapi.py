@@ -301,7 +301,7 @@ def test_every_readable_node_reads(each: Camera) -> None:
     assert count > 500
     for name in nodes.names():
         if nodes.access(name) == Access.NI:
-            assert name.startswith(("Event", "Chunk"))
+            assert "Event" in name or name.startswith("Chunk")
 
 
 def test_every_register_answers(each: Camera) -> None:

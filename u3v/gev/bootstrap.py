@@ -8,7 +8,7 @@ import hashlib
 import ipaddress
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 from zlib import crc32
@@ -43,7 +43,7 @@ GIGE_VISION = WireTraits(
     name_space="GEV",
     features_address=FEATURES_ADDRESS,
     identity={name: (gev.REGISTERS[key].address, gev.REGISTERS[key].size) for name, key in _IDENTITY.items()},
-    events=EventLayout(event_id=(2, 2), fields={"Timestamp": (8, 8), "FrameID": (6, 2)}, big_endian=True),
+    events=EventLayout((2, 2), {"Timestamp": (8, 8), "FrameID": (6, 2), "StreamChannelIndex": (4, 2)}, True),
     chunk_marks=">II",
     older_names=True,
 )
@@ -93,7 +93,7 @@ class WireOptions:
     def events(self) -> EventLayout:
         """Where hosts find the fields of an event: they count from the start of its item in the command."""
         if self.extended_ids:
-            fields = {"Timestamp": (16, 8), "FrameID": (8, 8)}
+            fields = {"Timestamp": (16, 8), "FrameID": (8, 8), "StreamChannelIndex": (4, 2)}
             return EventLayout(event_id=(2, 2), fields=fields, big_endian=True)
         return GIGE_VISION.events
 
@@ -347,7 +347,7 @@ def xml_text(camera: Camera, options: WireOptions) -> str:
         chunks=camera.chunks,
         name_space=GIGE_VISION.name_space,
         wire_nodes=(*nodes(options.packet_sizes), *(ieee1588() if options.ieee1588 else ())),
-        event_layout=options.events,
+        event_layout=replace(options.events, older_names=camera.family.older_names),
     )
 
 

@@ -159,4 +159,5 @@ FAMILY: Family = replace(
         Happening.FRAME_BURST_START_OVERTRIGGER: f"{_BURST}Overtrigger",
     },
     triggers={BURST: _BURST, FRAME: "FrameStart"},
+    older_names=True,
 )

@@ -44,7 +44,7 @@ def features(events: Mapping[str, str]) -> list[Feature]:
 
 def event_nodes(family: Family) -> list[EventNodes]:
     """The XML's event ports and data nodes."""
+    fields = ("Timestamp", "FrameID", *(("StreamChannelIndex",) if family.older_names else ()))
     return [
-        EventNodes(name, family.event_ids[name], ("Timestamp", "FrameID"), tooltip)
-        for name, tooltip in family.events.items()
+        EventNodes(name, family.event_ids[name], fields, tooltip) for name, tooltip in family.events.items()
     ]

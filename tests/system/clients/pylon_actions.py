@@ -1,4 +1,5 @@
-"""A plain pypylon program: cameras agree on a clock (PTP); actions trigger all of them, at once and at a time.
+"""A plain pypylon program: cameras agree on a clock (PTP); actions trigger all of them, at once and at a time; it hears
+of the end of each exposure.
 
 Prints one JSON object.
 """
@@ -12,12 +13,26 @@ KEYS = (0x1234, 0x42, 0x1)
 PATIENCE_MS = 20_000
 
 
+class Heard(pylon.CameraEventHandler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stamps: list[int] = []
+
+    def OnCameraEvent(self, camera: pylon.InstantCamera, provided_id: int, node: object) -> None:
+        self.stamps.append(node.GetValue())  # type: ignore[attr-defined]
+
+
 def main() -> None:
     factory = pylon.TlFactory.GetInstance()
     layer = factory.CreateTl("BaslerGigE")
     cameras = [pylon.InstantCamera(factory.CreateDevice(device)) for device in factory.EnumerateDevices()]
+    heard = Heard()
     for camera in cameras:
+        camera.GrabCameraEvents.Value = True
         camera.Open()
+        append, keep = pylon.RegistrationMode_Append, pylon.Cleanup_None
+        camera.RegisterCameraEventHandler(heard, "ExposureEndEventTimestamp", 1, append, keep)
+        camera.EventSelector.Value, camera.EventNotification.Value = "ExposureEnd", "On"
         camera.Width.Value, camera.Height.Value, camera.ExposureTimeAbs.Value = 64, 48, 100.0
         camera.ActionDeviceKey.Value, camera.ActionGroupKey.Value, camera.ActionGroupMask.Value = (
             *KEYS[:2],
@@ -35,7 +50,7 @@ def main() -> None:
     for camera in cameras:
         camera.TriggerSelector.Value = "FrameStart"
         camera.TriggerMode.Value, camera.TriggerSource.Value = "On", "Action1"
-        camera.StartGrabbing(2)
+        camera.StartGrabbingMax(2)
         camera.AcquisitionStatusSelector.Value = "FrameTriggerWait"
         while not camera.AcquisitionStatus.Value and time.monotonic() < ends:
             time.sleep(0.01)
@@ -52,8 +67,12 @@ def main() -> None:
     _, told = layer.ScheduledActionCommand(*KEYS, due).IssueWait(5000, len(cameras))
     result["told_of_time"] = sorted(map(list, told))
     result["due"], result["scheduled"] = due, stamps()
+    while len(heard.stamps) < 2 * len(cameras) and time.monotonic() < ends + 10:
+        time.sleep(0.05)
+    result["exposed"] = sorted(heard.stamps)
     print(json.dumps(result))
     for camera in cameras:
+        camera.DeregisterCameraEventHandler(heard, "ExposureEndEventTimestamp")
         camera.Close()
 
 

@@ -366,6 +366,7 @@ def test_basler_cameras_have_the_older_names_on_ethernet(model: str) -> None:
     nodes = Nodes(host.camera)
     names = set(nodes.names())
     assert set(OLDER.split()) <= names and not set(NEWER.split()) & names
+    assert "ExposureEndEventFrameID" in names and "EventExposureEnd" not in names
     assert list(nodes["TriggerSelector"].symbolics) == ["AcquisitionStart", "FrameStart"]
     assert "Action1" in nodes["TriggerSource"].symbolics
     get = host.camera.features.get
