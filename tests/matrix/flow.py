@@ -335,7 +335,7 @@ MUTANTS = [
             ),
         ),
     ),
-    Mutant("second start silent", "STREAM-031", acquisition("start", second_is_silent)),
+    Mutant("second start silent", "STREAM-031", acquisition("start", second_is_silent), also="BOOT-SIRM-010"),
     Mutant("rest of the old frame first", "STREAM-032", leftover("SI_Control")),
     Mutant("goes on after AcquisitionStop", "STREAM-033", feature_ignored("AcquisitionStop")),
     Mutant("abort leaves a piece behind", "STREAM-034", leftover("AcquisitionAbort")),

@@ -234,7 +234,7 @@ def halt_nothing(c: Context) -> None:
 )  # fmt: skip
 def clear_in_a_frame(c: Context) -> None:
     camera = Camera(c)
-    with streaming(camera, depth=1, begin=False) as stream:
+    with camera.settings(TriggerMode="Off"), streaming(camera, depth=1, begin=False) as stream:
         stream.start_acquisition()
         first = c.bulk_in(c.stream_in, stream.plan.leader, 3000)
         c.same(c.got(first)[:4], LEADER, "beginning of the first transfer")

@@ -6,7 +6,7 @@ from uuid import UUID
 from u3v.errors import Malformed
 from u3v.host.conformance.camera import Camera, camera_check, expect, fail, skip
 from u3v.host.conformance.declare import INFO, SHOULD, unbuilt
-from u3v.host.conformance.description import FEATURES, FITTING, OTHERS, REGISTERS, to_int
+from u3v.host.conformance.description import FEATURES, FITTING, OTHERS, REGISTERS, Description, to_int
 from u3v.host.conformance.sfnc_names import STANDARD_FEATURES, kind_of
 
 _ATTRIBUTES = (
@@ -44,7 +44,7 @@ _EIRM = {0x00: (4, "RW"), 0x04: (4, "RO"), 0x08: (4, "RW")}
 )  # fmt: skip
 def parses(camera: Camera) -> None:
     try:
-        description = camera.description
+        description = Description(camera.run.xml.text)
     except Malformed as error:
         fail(str(error))
     expect(description.root_name == "RegisterDescription", f"the root element is {description.root_name}")
