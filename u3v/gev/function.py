@@ -53,7 +53,9 @@ class GevFunction:
     ) -> None:
         self.moved: Callable[[Address], bool] = lambda _address: False
         self.camera = camera
-        self.bootstrap = Bootstrap(camera, options or WireOptions.of(camera.model), address or Address())
+        self._first = address or Address()
+        """Where it is after a power-up, unless a host has set a persistent address."""
+        self.bootstrap = Bootstrap(camera, options or WireOptions.of(camera.model), self._first)
         self.stream = StreamChannel(camera, self.bootstrap)
         self.event = EventChannel(self.bootstrap)
         self.actions = Actions(camera, self.bootstrap)
@@ -129,7 +131,7 @@ class GevFunction:
 
     def _move(self, address: Address | None) -> bool:
         """FORCEIP. None: to where a power-up would bring it."""
-        address = address or self.bootstrap.persistent_address or self.bootstrap.address
+        address = address or self.bootstrap.persistent_address or self._first
         if address != self.bootstrap.address and not self.moved(address):
             return False
         self.bootstrap.show_address(address)

@@ -321,6 +321,8 @@ def test_forceip_moves_the_camera_of_that_mac_if_nobody_is_in_control(host: Host
     assert answer[:6] == bytes.fromhex("0000 0005 0000") and went == ["10.0.0.99"]
     assert host.read(0x24, 0x34, 0x44) == [0x0A000063, 0xFFFF0000, 0x0A0000FE]
     assert host.write(CCP, 2) == 0 and force(host, 0x0A000064) == [] and went == ["10.0.0.99"]
+    host.press("DeviceReset")  # the forced address lasts until then
+    assert went == ["10.0.0.99", "10.0.0.9"] and host.read(0x24) == [0x0A000009]
 
 
 def test_forceip_to_where_the_camera_cannot_be(host: Host) -> None:
