@@ -56,7 +56,7 @@ def test_pylon_lists_opens_reads_writes_and_grabs() -> None:
 
 def test_pylon_full_frames() -> None:
     need_pylon()
-    result = pylon("--count", "5", "--roi", *map(str, FULL[BASLER]))
+    result = pylon("--count", "5", "--packet-size", "8192", "--roi", *map(str, FULL[BASLER]))
     check_pylon_gige(result, 5, 4)
     assert result["shapes"] == [[2168, 4096]]
 

@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--roi", type=int, nargs=2, default=[640, 480], metavar=("W", "H"))
     parser.add_argument("--format", default="Mono8")
+    parser.add_argument("--packet-size", type=int, default=0, help="of a GigE camera, in bytes")
     parser.add_argument("--write-back", action="store_true", help="write each feature's own value into it")
     arguments = parser.parse_args()
     factory = pylon.TlFactory.GetInstance()
@@ -50,10 +51,16 @@ def main() -> None:
     written = write_back(nodes) if arguments.write_back else {}
     camera.Width.Value, camera.Height.Value = arguments.roi
     camera.PixelFormat.Value = arguments.format
+    if arguments.packet_size:
+        camera.GevSCPSPacketSize.Value = arguments.packet_size
+    if (
+        camera.GetDeviceInfo().GetDeviceClass() == "BaslerGigE"
+    ):  # busy machines take longer than 300 ms for a frame
+        camera.StreamGrabber.FrameRetention.Value = 10_000
     ids, errors, shapes = [], [], set()
     camera.StartGrabbingMax(arguments.count, pylon.GrabStrategy_OneByOne)
     while camera.IsGrabbing():
-        result = camera.RetrieveResult(5000, pylon.TimeoutHandling_ThrowException)
+        result = camera.RetrieveResult(60000, pylon.TimeoutHandling_ThrowException)
         ids.append(result.BlockID)
         if result.GrabSucceeded():
             shapes.add(result.Array.shape)

@@ -15,8 +15,9 @@ from u3v.wire.stream import Leader
 LEADER, TRAILER, DATA = 1, 2, 3
 ASK_AFTER_NS = 10_000_000
 """A block in which nothing comes any more for so long lacks something."""
-GIVE_UP_NS = 300_000_000
-MOST_ASKED = 4
+GIVE_UP_NS = 1_000_000_000
+MOST_ASKED = 6
+"""Twice as long after each time that a block was asked for."""
 MOST_RANGES = 32
 _IDS = 0xFFFF
 _STANDARD = struct.Struct(">HHI")
@@ -166,7 +167,11 @@ class Blocks:
         for block_id, block in self._open.items():
             overtaken = block_id < self._newest or now_ns - block.heard_ns > ASK_AFTER_NS
             end = self._trailer if overtaken else block.highest
-            if block.have > end or block.asked >= MOST_ASKED or now_ns - block.asked_ns < ASK_AFTER_NS:
+            if (
+                block.have > end
+                or block.asked >= MOST_ASKED
+                or now_ns - block.asked_ns < ASK_AFTER_NS << block.asked
+            ):
                 continue
             block.asked_ns, block.asked = now_ns, block.asked + 1
             wanted += _ranges(block, end)[:MOST_RANGES]
