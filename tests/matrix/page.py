@@ -17,7 +17,7 @@ Whether a conformance run sees anything is a question of its own. So faults and 
 (`tests/matrix`): each [fault](faults.md) that is set fails a check of its row here; each mutant, our camera with
 exactly one change such as a wrong byte in a descriptor, is caught by all the checks that name it; a camera without
 either fails no `must`. A foreign proxy that alters bytes of USB/IP traffic is caught as well
-(`tests/matrix/test_proxy.py`).
+(`tests/matrix/test_proxy.py`), and bytes at places drawn from a seed are (`tests/matrix/test_altered.py`).
 
 A fault may be seen by one of the checks that name it, not by all: which one depends on its parameters.
 """

@@ -158,7 +158,7 @@ def limit_slows(camera: Camera) -> None:
     with camera.settings(DeviceLinkThroughputLimitMode="On"), camera.small(640, 480):
         info = camera.info("DeviceLinkThroughputLimit")
         free = resulting_rate(camera)
-        used = free * camera.sirm.required_payload
+        used = free * camera.required_payload
         low, step = int(info.minimum or 0), int(info.increment or 1)
         wanted = max(int(used / 2), low)
         limit = wanted - (wanted - low) % step

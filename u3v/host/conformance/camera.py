@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from u3v.errors import GenCPError, Malformed, U3VError
 from u3v.host.bus import HostBus, UsbTimeout
-from u3v.host.conformance.context import Context
+from u3v.host.conformance.context import SI_REQUIRED_PAYLOAD, Context
 from u3v.host.conformance.declare import MUST, NEEDS, Failed, Phase, Severity, Skipped, check
 from u3v.host.conformance.description import Description
 from u3v.host.conformance.feature_port import FeaturePort
@@ -97,6 +97,11 @@ class Camera:
         raw = b"".join(self.read(self.si + offset, size) for offset, size in SIRM_FIELDS)
         return parse_sirm(self.si, raw)
 
+    @property
+    def required_payload(self) -> int:
+        """SI_Required_Payload_Size as it is now."""
+        return self.number(self.si + SI_REQUIRED_PAYLOAD, 8)
+
     def plan_registers(self) -> list[bytes]:
         """The six registers of the plan, SI_Maximum_Leader_Size first."""
         return [self.read(self.si + SI_MAX_LEADER + 4 * n, 4) for n in range(6)]
@@ -123,9 +128,14 @@ class Camera:
         pipe = self.run.layout.pipe(STREAM)
         return pipe.max_packet if pipe is not None else self.run.packet_bytes
 
+    @property
+    def has_clock(self) -> bool:
+        """Whether there is a timestamp register."""
+        return bool(self.run.capability & CAPABILITY_TIMESTAMP)
+
     def latch(self) -> int:
         """The camera's clock, ns."""
-        if not self.run.capability & CAPABILITY_TIMESTAMP:
+        if not self.has_clock:
             skip("the camera has no timestamp register")
         self.run.wr(TIMESTAMP_LATCH, ENABLED)
         return self.number(TIMESTAMP, 8)

@@ -57,7 +57,7 @@ def binning(camera: Camera) -> None:
                 expect(
                     used <= largest, f"{axis} and its offset make {used} of {largest} with {name} {factor}"
                 )
-                payload = camera.sirm.required_payload
+                payload = camera.required_payload
                 expect(
                     camera.get_int("PayloadSize") == payload,
                     f"PayloadSize and the register differ with {name} {factor}",
@@ -74,7 +74,7 @@ def binning(camera: Camera) -> None:
     SHOULD, needs="str gapi", trace="r",
 )  # fmt: skip
 def same_size(camera: Camera) -> None:
-    before = camera.sirm.required_payload
+    before = camera.required_payload
     seen = 0
     for name in ("ReverseX", "ReverseY", *_PATTERNS):
         if not camera.writable(name):
@@ -85,7 +85,7 @@ def same_size(camera: Camera) -> None:
             for value in values:
                 camera.set(name, value)
                 seen += 1
-                now = camera.sirm.required_payload
+                now = camera.required_payload
                 expect(now == before, f"{name} = {value}: {now} bytes of payload, before {before}")
     if not seen:
         skip("neither mirroring nor test patterns")
@@ -114,7 +114,7 @@ def payload_sizes(camera: Camera) -> None:
                 due, told, register = (
                     payload_of_region(camera),
                     camera.get_int("PayloadSize"),
-                    camera.sirm.required_payload,
+                    camera.required_payload,
                 )
                 expect(
                     told == register,

@@ -27,7 +27,7 @@ def _region(camera: Camera, remainder: int, at_least: int = 3) -> bool:
     for width in range(camera.on_grid("Width", 64), camera.on_grid("Width", 512) + 1, width_step * 2):
         camera.set("Width", width)
         camera.set("Height", low)
-        payload_before = camera.sirm.required_payload
+        payload_before = camera.required_payload
         per_line, rest = divmod(payload_before, low)
         if rest:
             continue
@@ -35,7 +35,7 @@ def _region(camera: Camera, remainder: int, at_least: int = 3) -> bool:
             size = per_line * height
             if size % packet == remainder % packet and size >= at_least * packet:
                 camera.set("Height", height)
-                return camera.sirm.required_payload == size
+                return camera.required_payload == size
     return False
 
 
@@ -106,9 +106,7 @@ def plan_of_ni(camera: Camera) -> None:
 )  # fmt: skip
 def plan_without_count(camera: Camera) -> None:
     with camera.small(333, 41):
-        three(
-            camera, Plan(0, 0, round_up(camera.sirm.required_payload, 1024), 0), "all in one final transfer"
-        )
+        three(camera, Plan(0, 0, round_up(camera.required_payload, 1024), 0), "all in one final transfer")
 
 
 @camera_check(
@@ -131,7 +129,7 @@ def plan_of_pylon(camera: Camera) -> None:
 )  # fmt: skip
 def packet_by_packet(camera: Camera) -> None:
     with camera.small(333, 41):
-        count, rest = divmod(camera.sirm.required_payload, camera.packet)
+        count, rest = divmod(camera.required_payload, camera.packet)
         three(
             camera,
             Plan(camera.packet, count, round_up(rest, camera.sirm.alignment)),
@@ -147,7 +145,7 @@ def exact_plan(camera: Camera) -> None:
     with camera.small():
         if not _region(camera, 0):
             skip("no region gives whole packets")
-        packets = camera.sirm.required_payload // camera.packet
+        packets = camera.required_payload // camera.packet
         three(camera, Plan(camera.packet, packets), "size x count is the payload")
 
 
@@ -157,7 +155,7 @@ def exact_plan(camera: Camera) -> None:
 )  # fmt: skip
 def one_transfer(camera: Camera) -> None:
     with camera.small(333, 241):
-        size = round_up(camera.sirm.required_payload, max(camera.sirm.alignment, 4))
+        size = round_up(camera.required_payload, max(camera.sirm.alignment, 4))
         three(camera, Plan(size, 1), "one transfer")
 
 
@@ -169,7 +167,7 @@ def too_large(camera: Camera) -> None:
     with camera.small():
         if not _region(camera, camera.sirm.alignment, 3) and not _region(camera, 64, 3):
             camera.run.note("the payload is as the smallest region gives it")
-        three(camera, Plan(0, 0, round_up(camera.sirm.required_payload, 1024) + 64 * KIB), "64 KiB too large")
+        three(camera, Plan(0, 0, round_up(camera.required_payload, 1024) + 64 * KIB), "64 KiB too large")
 
 
 @camera_check(
@@ -181,7 +179,7 @@ def too_large_whole_packets(camera: Camera) -> None:
     with camera.small():
         if not _region(camera, 0):
             skip("no region gives whole packets")
-        three(camera, Plan(0, 0, camera.sirm.required_payload + 64 * KIB), "64 KiB too large, whole packets")
+        three(camera, Plan(0, 0, camera.required_payload + 64 * KIB), "64 KiB too large, whole packets")
 
 
 @camera_check(
@@ -191,7 +189,7 @@ def too_large_whole_packets(camera: Camera) -> None:
 def odd_transfers(camera: Camera) -> None:
     with camera.small(333, 41):
         size = camera.packet + max(camera.sirm.alignment, 4)
-        count, rest = divmod(camera.sirm.required_payload, size)
+        count, rest = divmod(camera.required_payload, size)
         three(camera, Plan(size, count, round_up(rest, camera.sirm.alignment)), "no whole packets")
 
 
@@ -201,7 +199,7 @@ def odd_transfers(camera: Camera) -> None:
 )  # fmt: skip
 def final2_alone(camera: Camera) -> None:
     with camera.small(333, 41):
-        plan = Plan(0, 0, 0, round_up(camera.sirm.required_payload, 1024))
+        plan = Plan(0, 0, 0, round_up(camera.required_payload, 1024))
         if refusal(camera, plan) == 0:
             three(camera, plan, "final transfer 2 alone")
 
@@ -212,7 +210,7 @@ def final2_alone(camera: Camera) -> None:
 )  # fmt: skip
 def size_zero(camera: Camera) -> None:
     with camera.small(333, 41):
-        plan = Plan(0, 5, round_up(camera.sirm.required_payload, 1024))
+        plan = Plan(0, 5, round_up(camera.required_payload, 1024))
         status = refusal(camera, plan)
         expect(status in (0, INCONSISTENT), f"size 0 with count 5: status {status:#06x}")
         if not status:

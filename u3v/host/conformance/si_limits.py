@@ -38,7 +38,7 @@ def absurd_plans(camera: Camera) -> None:
 
 
 def _to_the_letter(camera: Camera, plan: Plan) -> None:
-    need = camera.sirm.required_payload
+    need = camera.required_payload
     with streaming(camera, plan, begin=False) as stream:
         stream.start_acquisition()
         lengths: list[int] = []
@@ -55,7 +55,7 @@ def _to_the_letter(camera: Camera, plan: Plan) -> None:
 def _short_plan(camera: Camera) -> Plan:
     """One alignment step less than the payload needs."""
     align = max(camera.sirm.alignment, 4)
-    return Plan(0, 0, (camera.sirm.required_payload - 1) // align * align - align)
+    return Plan(0, 0, (camera.required_payload - 1) // align * align - align)
 
 
 @camera_check(
@@ -258,7 +258,7 @@ def larger_region(camera: Camera) -> None:
         plan = usual_plan(camera)
         larger = min(camera.on_grid("Height", 64), int(camera.info("Height").maximum or 0))
         with camera.settings(Height=larger):
-            if camera.sirm.required_payload <= sum(plan.transfers()):
+            if camera.required_payload <= sum(plan.transfers()):
                 skip("no larger region")
             status = refusal(camera, plan)
             expect(status in (0, INCONSISTENT), f"a plan for a smaller region: status {status:#06x}")

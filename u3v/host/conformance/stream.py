@@ -111,7 +111,7 @@ def image_fields(camera: Camera) -> None:
 )  # fmt: skip
 def padding(camera: Camera) -> None:
     with camera.small(333, 41):
-        need, bits = camera.sirm.required_payload, bits_of(camera)
+        need, bits = camera.required_payload, bits_of(camera)
         with streaming(camera) as stream:
             for shot in stream.shots(3):
                 told = shot.head(48, "<H")
@@ -229,7 +229,7 @@ def trailer_lines(camera: Camera) -> None:
 )  # fmt: skip
 def zero_length_packets(camera: Camera) -> None:
     with camera.small(333, 41):
-        need = camera.sirm.required_payload
+        need = camera.required_payload
         want = expected(camera)
         plans = (usual_plan(camera), Plan(0, 0, round_up(need, 1024), 4096), Plan(4096, need // 4096 + 4))
         for plan in plans:

@@ -32,6 +32,7 @@ from u3v.host.conformance.streaming import (
 from u3v.host.registers import SI_CONTROL
 
 SETTLE_MS = 100
+MOST_OWED = 2000
 
 
 def period_ms(camera: Camera) -> float:
@@ -117,14 +118,19 @@ def stopped_in_mid_frame(camera: Camera) -> None:
 
 
 def _remaining(camera: Camera, stream: Stream, most: int = 64) -> list[Shot]:
-    """What still comes after a stop; fails where it does not end."""
+    """What still comes after a stop; fails where the camera does not end. A slow host is owed frames of before."""
     found: list[Shot] = []
-    while len(found) < most:
-        shot = stream.shot(int(3 * period_ms(camera)) + SETTLE_MS)
+    period = period_ms(camera)
+    ends_ns = camera.latch() + int(2 * period * MS) if camera.has_clock else None
+    while True:
+        shot = stream.shot(int(3 * period) + SETTLE_MS)
         if shot is None:
             return found
         found.append(shot)
-    fail(f"{most} frames after the stop, and it goes on")
+        if len(found) > most if ends_ns is None else not shot.trouble and shot.timestamp > ends_ns:
+            fail(f"{len(found)} frames after the stop, and it goes on")
+        if len(found) > MOST_OWED:
+            skip(f"this host is slow: the camera still owes frames after {MOST_OWED}")
 
 
 @camera_check(
@@ -320,7 +326,7 @@ def throughput(camera: Camera) -> None:
 )  # fmt: skip
 def honest_short_frames(camera: Camera) -> None:
     with camera.small(333, 241):
-        need = camera.sirm.required_payload
+        need = camera.required_payload
         seen = 0
         with streaming(camera, begin=False) as stream:
             stream.start_acquisition()

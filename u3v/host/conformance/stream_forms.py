@@ -61,11 +61,11 @@ def edges_of_packets(camera: Camera) -> None:
 def _payloads(camera: Camera, heights: range) -> list[tuple[int, int]]:
     """(height, payload bytes): foretold from two of them, where the payload grows line by line."""
     camera.set("Height", heights[0])
-    first = camera.sirm.required_payload
+    first = camera.required_payload
     if len(heights) < 2:
         return [(heights[0], first)]
     camera.set("Height", heights[1])
-    grow = camera.sirm.required_payload - first
+    grow = camera.required_payload - first
     return [(height, first + grow * n) for n, height in enumerate(heights)]
 
 

@@ -20,8 +20,8 @@ from u3v.host.registers import SI_CONTROL, SI_MAX_LEADER
 LEADER, TRAILER = b"U3VL", b"U3VT"
 IMAGE, IMAGE_WITH_CHUNKS, CHUNKS, GENDC = 0x0001, 0x4001, 0x4000, 0x1001
 LEADER_BYTES, TRAILER_BYTES, CHUNK_TRAILER_BYTES = 52, 32, 36
-MOST_PAYLOAD, MOST_MARK = 1 << 30, 1 << 20
-"""Bytes of a frame, of a leader or trailer, that buffers are made for."""
+MOST_PAYLOAD, MOST_QUEUED, MOST_MARK = 1 << 30, 1 << 28, 1 << 20
+"""Bytes of a frame, of frames that are asked for ahead, of a leader or trailer, that buffers are made for."""
 MANY = 4096
 """Transfers of one frame that are asked for at most: a plan may announce four thousand million."""
 
@@ -117,7 +117,7 @@ class Stream:
     def __init__(self, camera: Camera, plan: Plan, depth: int) -> None:
         self.camera = camera
         self.plan = plan
-        self.depth = depth
+        self.depth = max(1, min(depth, MOST_QUEUED // (sum(islice(plan.transfers(), MANY)) or 1)))
         self.acquiring = False
         self._posted: deque[deque[tuple[int, bytearray]]] = deque()
 
