@@ -146,6 +146,8 @@ class StreamChannel:
         for packet_id in range(wanted.first, last + 1):
             if len(self._wanted) >= MAX_RESENDS:
                 return
+            if block is not None and block is self._sending and packet_id >= self._next:
+                return  # these come by themselves: a refusal would have pylon give the frame up
             self._wanted.append((wanted.block_id, packet_id))
 
     def take(self, now_ns: int, most: int) -> list[Packet]:
@@ -253,8 +255,6 @@ class StreamChannel:
         block = self._block(block_id)
         if block is None or packet_id > block.last:
             return self._absent(gvsp.PACKET_UNAVAILABLE, block_id, packet_id)
-        if block is self._sending and packet_id >= self._next:
-            return self._absent(gvsp.PACKET_NOT_YET_AVAILABLE, block_id, packet_id)
         return block.packets(packet_id, 1, gvsp.PACKET_RESEND)[0]
 
     def _absent(self, status: int, block_id: int, packet_id: int) -> Packet:

@@ -16,7 +16,6 @@ ETHERNET_BYTES = 38
 """What a packet takes on Ethernet beside itself: MAC header 14, checksum 4, preamble 8, gap 12."""
 SUCCESS, PACKET_RESEND = 0x0000, 0x0100
 PACKET_UNAVAILABLE = 0x800C
-PACKET_NOT_YET_AVAILABLE = 0x8010
 _EXTENDED = 0x80
 _STANDARD_HEADER = struct.Struct(">HHI")
 _EXTENDED_HEADER = struct.Struct(">HHB3xQI")

@@ -82,6 +82,17 @@ def test_g33_what_is_gone_is_said_to_be() -> None:
     assert (gone.status, gone.block, gone.number, gone.data) == (0x800C, 1, 2, b"")
 
 
+def test_what_has_not_been_sent_is_not_refused() -> None:
+    """It comes by itself, and pylon gives up frames of which it is refused something."""
+    host = started()
+    while not (first := host.packets(2)):
+        host.wait(MS)
+    assert [p.number for p in first] == [0, 1]
+    assert host.ask(0x40, struct.pack(">HHII", 0, 1, 0, 0xFFFFFF), flags=0) == []
+    sent = [(p.number, p.status) for p in host.packets(6)]
+    assert sent == [(0, 0x0100), (1, 0x0100), (2, 0), (3, 0), (4, 0), (5, 0)]
+
+
 def test_strangers_get_nothing_again() -> None:
     host = started()
     host.blocks(1)
