@@ -115,7 +115,7 @@ class Attacker:
         peer: Peer = self.rng.choice((HOST, HOST, STRANGER, STREAM))
         self.last = raw = self.made()
         writes = raw[2:4] in (b"\0\x82", b"\0\x86")
-        before = self.state() if writes or peer == STRANGER else ()
+        before = self.state() if writes else ()
         version, owner = self.camera.memory.version, self.function.control.owner
         waiting = [Datagram(raw, peer)] * self.rng.choice((1, 1, 1, 3))
         answers = self.function.datagrams(waiting, self.host.now_ns)
