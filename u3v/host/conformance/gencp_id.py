@@ -1,6 +1,7 @@
 """GENCP-ID, GENCP-PND, GENCP-STK: request ids, slow commands, stacked commands (GenCP 1.3 clauses 3.1, 4.4)."""
 
 import struct
+from collections.abc import Callable
 
 from u3v.host.conformance import packets
 from u3v.host.conformance.camera import Camera
@@ -150,6 +151,15 @@ def all_answered(c: Context) -> None:
     none_of(c, wrong, "commands without an answer")
 
 
+def best(c: Context, measure: Callable[[], float], limit: float) -> float:
+    """A measurement in ms, or the least of three where a host of several tasks makes it more than its limit."""
+    found = measure()
+    for _ in range(0 if c.route.is_simulated else 2):
+        if found > limit:
+            found = min(found, measure())
+    return found
+
+
 def made_slow(c: Context) -> Ack:
     """The acknowledge of a command that takes twice MDRT, with its PENDING_ACKs."""
     return c.answered(c.slow_command(c.next_id(), 2 * c.response_ms))
@@ -160,11 +170,14 @@ def made_slow(c: Context) -> Ack:
     "a PENDING_ACK before MDRT has passed; the acknowledge later", "GenCP 1.3 3.1.2", needs="pend", trace="r",
 )  # fmt: skip
 def pending(c: Context) -> None:
-    ack = made_slow(c)
-    c.expect(ack.pending, f"no PENDING_ACK; {ack}")
-    first_ms = (ack.pending[0].came_ns - ack.sent_ns) / 1e6
+    def first() -> float:
+        ack = made_slow(c)
+        c.expect(ack.pending, f"no PENDING_ACK; {ack}")
+        c.expect(ack.ok, str(ack))
+        return (ack.pending[0].came_ns - ack.sent_ns) / 1e6
+
+    first_ms = best(c, first, c.response_ms + SLACK_MS)
     c.expect(first_ms <= c.response_ms + SLACK_MS, f"the first PENDING_ACK came after {first_ms:.0f} ms")
-    c.expect(ack.ok, str(ack))
 
 
 @check(
@@ -187,12 +200,16 @@ def pending_form(c: Context) -> None:
     "GenCP 1.3 4.4.5", needs="pend", trace="r",
 )  # fmt: skip
 def pending_time(c: Context) -> None:
-    ack = made_slow(c)
-    c.expect(ack.pending, "no PENDING_ACK")
-    for each, after in zip(ack.pending, (*ack.pending[1:], ack), strict=True):
-        announced_ms = int.from_bytes(each.raw[14:16], "little")
-        took_ms = (after.came_ns - each.came_ns) / 1e6
-        c.expect(took_ms <= announced_ms + SLACK_MS, f"announced {announced_ms} ms, took {took_ms:.0f} ms")
+    def latest() -> float:
+        ack = made_slow(c)
+        c.expect(ack.pending, "no PENDING_ACK")
+        pairs = zip(ack.pending, (*ack.pending[1:], ack), strict=True)
+        return max((b.came_ns - a.came_ns) / 1e6 - int.from_bytes(a.raw[14:16], "little") for a, b in pairs)
+
+    over_ms = best(c, latest, SLACK_MS)
+    c.expect(
+        over_ms <= SLACK_MS, f"an answer came {over_ms:.0f} ms after the time that a PENDING_ACK announced"
+    )
 
 
 @check(
