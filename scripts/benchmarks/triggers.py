@@ -23,7 +23,6 @@ SETTINGS = {
     "Width": "640",
     "Height": "480",
     "ExposureTime": "1000",
-    "TriggerMode": "On",
     "TriggerSource": LINE,
 }
 PAUSE_S = (0.005, 0.025)
@@ -57,6 +56,10 @@ def jitter(pulses: int, windows: int) -> Iterator[Figure]:
             client = U3VClient(bus)
             client.open()
             host = Host(server.process.pid, hosts.reference(SETTINGS), client)
+            host.start()
+            host.skip(10)  # the sensor of a camera that has just been opened starts up, and hears no triggers
+            host.stop()
+            remote.features["TriggerMode"] = "On"
             host.start()
             line = remote.lines[LINE]
             _window(host, bus, line, 10, rng)

@@ -1,13 +1,12 @@
 """Every model through a kernel's USB host stack (vhci-hcd under User-Mode Linux): triggers, chunks, events.
 
-All six cameras are plugged in at once; Aravis triggers each by software and by volts and reads its chunks, viva reads
-chunks and events, GStreamer shows frames that have chunks.
+Aravis triggers each by software and by volts and reads its chunks, viva reads chunks and events, GStreamer shows
+frames that have chunks.
 """
 
 import json
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,7 +27,7 @@ ACE = "ChunkTimestamp ChunkExposureTime ChunkGain ChunkLineStatusAll ChunkCounte
 MODELS = {
     "acA4096-40um": {"line": "Line1", "volts": "24", "chunks": ACE, "event": "ExposureEnd"},
     "acA4096-11gm": {"line": "Line1", "volts": "2.3", "chunks": ACE, "event": "FrameStart"},
-    "acA4112-8gm": {"line": "Line1", "volts": "3.3", "chunks": ACE, "event": "FrameBurstStart"},
+    "acA4112-8gm": {"line": "Line1", "volts": "3.3", "chunks": ACE, "event": "ExposureEnd"},
     "VCXG-124M": {
         "line": "Line0",
         "volts": "11",
@@ -57,9 +56,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     cpu = str(sorted(os.sched_getaffinity(0))[0])
     options = ["--timeout", "900", "--out", out, "--cpu", cpu, "--env", f"MODELS={json.dumps(MODELS)}"]
     done = run([rig, *options, "--", *guest], patience_s=1000)
-    file = Path(out / "models.json")
-    assert file.exists(), done.stderr
-    return dict(json.loads(file.read_text()))
+    assert done.returncode == 0, done.stderr
+    return {model: json.loads((out / f"{model}.json").read_text()) for model in MODELS}
 
 
 def said(program: dict[str, Any]) -> dict[str, Any]:
@@ -95,7 +93,8 @@ def test_viva_reads_chunks_and_events(found: dict[str, Any], model: str) -> None
     result = said(found[model]["viva"])
     assert len(result["frames"]) == 10
     for frame in result["frames"]:
-        assert frame["shape"] == [240, 240]
+        # viva knows no format of IDS: it gives the bytes.
+        assert frame["shape"] == ([240 * 240 * 10 // 8] if model == "IDS-IMX412" else [240, 240])
         assert bool(frame["ids"]) == bool(MODELS[model]["chunks"])
         if frame["ids"]:
             assert int(frame["values"]["ChunkTimestamp"]) == frame["timestamp"]
@@ -107,7 +106,7 @@ def test_viva_reads_chunks_and_events(found: dict[str, Any], model: str) -> None
 
 
 def test_gstreamer_takes_frames_with_chunks(found: dict[str, Any]) -> None:
-    with_chunks, without = found["gstreamer"]
-    assert (without["status"], without["bytes"]) == (0, 5 * 640 * 480)
-    assert with_chunks["status"] == 0, with_chunks
-    print(with_chunks["bytes"])
+    """aravissrc has no word for chunks: it hands on a frame's whole payload, the chunks behind the pixels."""
+    chunks = 8 + 8 + 8  # the mark of the pixels; the exposure time and its own mark
+    for told, extra in zip(found[MODEL]["gstreamer"], (chunks, 0), strict=True):
+        assert (told["status"], told["bytes"]) == (0, 5 * (640 * 480 + extra)), told

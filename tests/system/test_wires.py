@@ -75,6 +75,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
     made = Served(tmp_path / "control.sock")
     yield made
     end(made.program)
+    made.program.communicate()
 
 
 def check(port: int, period_ns: int) -> None:

@@ -17,12 +17,11 @@ TIMEOUT_US = 60_000_000
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--camera", help="Aravis' name of the camera; default: the first")
     parser.add_argument("names", nargs="*", help="values to read")
     given = parser.parse_args()
     Aravis.enable_interface("USB3Vision")
     Aravis.disable_interface("GigEVision")
-    camera = Aravis.Camera.new(given.camera)
+    camera = Aravis.Camera.new(None)
     camera.set_region(0, 0, 640, 480)
     chunks = camera.dup_available_enumerations_as_strings("ChunkSelector")
     camera.set_chunks(",".join(chunks))

@@ -44,12 +44,11 @@ def frame_ids(camera: "Aravis.Camera", source: str, give: "object", count: int) 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--camera", help="Aravis' name of the camera; default: the first")
     parser.add_argument("--line", help="default: software triggers only")
     parser.add_argument("--count", type=int, default=3)
     parser.add_argument("pulse", nargs="*", help="command that gives a pulse on the line")
     given = parser.parse_args()
-    camera = Aravis.Camera.new(given.camera)
+    camera = Aravis.Camera.new(None)
     camera.set_region(0, 0, 240, 240)
     camera.set_acquisition_mode(Aravis.AcquisitionMode.CONTINUOUS)
     device = camera.get_device()
@@ -64,6 +63,7 @@ def main() -> None:
         pulse = lambda: subprocess.run(given.pulse, check=True, timeout=60)  # noqa: E731
         found["line"] = frame_ids(camera, given.line, pulse, given.count)
         found["status"] = device.get_integer_feature_value("LineStatusAll")
+    device.set_string_feature_value("TriggerMode", "Off")
     print(json.dumps(found))
 
 

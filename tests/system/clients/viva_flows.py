@@ -1,6 +1,6 @@
 """A viva-genicam program (a strict U3V host in Rust): chunks of some frames and events; prints one JSON object.
 
-`viva_flows.py SERIAL EVENT`: the camera with this serial number, all its chunks, and this event ("": none).
+`viva_flows.py EVENT`: all chunks of the first camera, and this event ("": none).
 """
 
 import json
@@ -17,10 +17,9 @@ def plain(values: dict[str, object]) -> dict[str, str]:
 
 
 def main() -> None:
-    serial, event_name = sys.argv[1:]
-    device = next(each for each in vg.discover_u3v() if serial in str(each.serial))
+    (event_name,) = sys.argv[1:]
     found: dict[str, object] = {"frames": [], "events": []}
-    with vg.connect_u3v(device) as camera:
+    with vg.connect_u3v(vg.discover_u3v()[0]) as camera:
         camera.set_integer("Width", 240)
         camera.set_integer("Height", 240)
         chunks = camera.enum_entries("ChunkSelector") if "ChunkSelector" in camera.nodes() else []
