@@ -6,6 +6,7 @@ It knows nothing of the virtual camera.
 import argparse
 import hashlib
 import json
+import os
 import statistics
 import sys
 import time
@@ -129,6 +130,9 @@ def main() -> None:
             | counts
         )
     )
+    if lost:  # there is nobody to say goodbye to, and Aravis would wait for an answer
+        sys.stdout.flush()
+        os._exit(0)
 
 
 if __name__ == "__main__":
