@@ -251,7 +251,7 @@ MUTANTS = [
     Mutant("old frame continues", "USB-EP-014 ROB-019", lambda built: wrap(built, NeverCleared)),
     Mutant("stream enabled although halted", "USB-EP-015", enabled_all_the_same(0xA002)),
     Mutant("events enabled although halted", "USB-EP-016", enabled_all_the_same(0xA005)),
-    Mutant("an answer is lost after a cancelled request", "USB-EP-017", unlinks_lose),
+    Mutant("an answer is lost after a cancelled request", "USB-EP-017 GENCP-ID-007", unlinks_lose),
     Mutant("pending ack survives", "USB-EP-007 ROB-003", lambda built: wrap(built, Survivor)),
     Mutant("iFunction names a missing string", "U3V-DESC-003", part(IAD, 0, 7, 0x77)),
     Mutant("GUID of another maker", "U3V-DESC-015", strings(lambda s: s.update({4: "1234" + s[4][4:]}))),
