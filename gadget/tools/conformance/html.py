@@ -208,14 +208,19 @@ def _plots(series: Mapping[str, Sequence[float]]) -> str:
                 continue
             figure = matplotlib.figure.Figure(figsize=(11, 2.6), layout="constrained")
             course, sizes = figure.subplots(1, 2, width_ratios=(2, 1))
-            course.plot(values[:POINTS], ".", markersize=3, color="#1f77b4", rasterized=True)
+            step = -(-len(values) // POINTS)
+            places = range(0, len(values), step)
+            course.plot(places, values[::step], ".", markersize=3, color="#1f77b4", rasterized=True)
             course.set(title=name, xlabel="in their order")
-            sizes.hist(values, bins=40, color="#1f77b4")
             sizes.set(title=f"{len(values)} values", xlabel=name, ylabel="how often")
-            if min(values) > 0 and max(values) > 50 * min(values):
+            low, high = min(values), max(values)
+            if low > 0 and high > 50 * low:
                 course.set(yscale="log")
+                sizes.set(xscale="log")
+                sizes.hist(values, bins=[low * (high / low) ** (n / 40) for n in range(41)], color="#1f77b4")
             else:
                 course.set(ylim=(0, None))
+                sizes.hist(values, bins=40, color="#1f77b4")
             svg = io.StringIO()
             figure.savefig(svg, format="svg", metadata={"Date": None})
             parts.append(svg.getvalue()[svg.getvalue().index("<svg") :])
@@ -226,4 +231,10 @@ def _plots(series: Mapping[str, Sequence[float]]) -> str:
 def _figures(values: Sequence[float]) -> str:
     ranked = sorted(values)
     middle, high = ranked[len(ranked) // 2], ranked[min(len(ranked) * 99 // 100, len(ranked) - 1)]
-    return f'<p class="quiet">least {ranked[0]:g}, median {middle:g}, 99 % below {high:g}, most {ranked[-1]:g}</p>'
+    named = {"least": ranked[0], "median": middle, "99 % below": high, "most": ranked[-1]}
+    return f'<p class="quiet">{", ".join(f"{name} {_number(value)}" for name, value in named.items())}</p>'
+
+
+def _number(value: float) -> str:
+    """Three digits are enough, and no powers of ten."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
