@@ -149,10 +149,12 @@ def events(camera: pylon.InstantCamera) -> dict[str, object]:
         )
     camera.EventSelector.Value = "ExposureEnd"
     camera.EventNotification.Value = "On"
+    camera.AcquisitionFrameRateEnable.Value, camera.AcquisitionFrameRate.Value = True, 30.0
     camera.StartGrabbingMax(FRAMES)
     while camera.IsGrabbing():
         camera.RetrieveResult(60_000, pylon.TimeoutHandling_ThrowException).Release()
     camera.EventNotification.Value = "Off"
+    camera.AcquisitionFrameRateEnable.Value = False
     for name in ("EventExposureEndFrameID", "EventExposureEndTimestamp"):
         camera.DeregisterCameraEventHandler(heard, name)
     return {
