@@ -251,7 +251,7 @@ def dries_up(finish, built):  # type: ignore[no-untyped-def]
 
 
 MUTANTS = [
-    Mutant("events while disabled", "EVT-001", event_without_enable),
+    Mutant("events while disabled", "EVT-001", event_without_enable, also="GENCP-WR-015"),
     Mutant(
         "notification ignored",
         "EVT-002",
@@ -279,7 +279,7 @@ MUTANTS = [
     Mutant("waits for an ack of each event", "EVT-019", events(lambda m, n: [m] if not n else [])),
     Mutant(
         "events stay enabled without a configuration",
-        "EVT-020",
+        "EVT-020 USB-CH9-008",
         method(lambda b: usb(b), "_stop_events", lambda stop, b: lambda: None),
     ),
     Mutant("one frame more than counted", "ACQ-002", acquisition("_begin", one_more)),

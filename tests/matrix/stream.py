@@ -158,7 +158,9 @@ MUTANTS = [
         sirm(0x24, 0x8002, lambda value: value and not value % 1024),
     ),
     Mutant("count must be aligned", "SI-020", sirm(0x20, 0xA003, lambda value: value % 4)),
-    Mutant("second disable refused", "SI-024", sirm(0x04, 0x8006, lambda value: value == 0)),
+    Mutant(
+        "second disable refused", "SI-024", sirm(0x04, 0x8006, lambda value: value == 0), also="GENCP-HDR-002"
+    ),
     Mutant(
         "message length counts the header",
         "EVT-006",

@@ -62,10 +62,11 @@ def conf(
 
 
 def part(kind: int, nth: int, at: int, value: int, only: Speed | None = None) -> Spoil:
-    """One byte of the nth descriptor of a type in the configuration."""
+    """One byte of the nth descriptor of a type in the configuration (at High-Speed some are not there)."""
 
     def change(parts: list[bytearray]) -> None:
-        of_kind(parts, kind)[nth][at] = value
+        for found in of_kind(parts, kind)[nth : nth + 1]:
+            found[at] = value
 
     return conf(change, whole=kind != 2 or at not in (2, 3), only=only)
 

@@ -268,7 +268,7 @@ def lengths(c: Context) -> None:
 )  # fmt: skip
 def full_packet_ends(c: Context) -> None:
     count = c.packet_bytes - HEAD_BYTES
-    c.expect(c.max_ack_bytes >= c.packet_bytes, "Maximum_Acknowledge_Transfer_Length is less than a packet")
+    c.expect(c.max_ack >= c.packet_bytes, "Maximum_Acknowledge_Transfer_Length is less than a packet")
     began_ns = c.now_ns()
     ack = c.answered(readmem(c.next_id(), c.xml.entry.address, count), room=2 * c.packet_bytes)
     c.same(ack.scd, c.xml.stored[:count], "data")
