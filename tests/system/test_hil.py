@@ -1,9 +1,11 @@
 """docs/hil.md: what needs no board is run as it stands there."""
 
+import itertools
 import json
 import re
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from tests.system.programs import REPOSITORY, SYSTEM_PYTHON, need, need_aravis, 
 PAGE = (REPOSITORY / "docs/hil.md").read_text()
 SHELL = [block.splitlines() for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)]
 ON_THE_PC, REHEARSAL = SHELL
+LATE_MS = 200.0
+"""A camera's process hears of an edge when it has done what it is doing; on an overloaded machine that took 60 ms."""
 LISTED = "".join(re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL))
 U3V = f"{shlex.quote(sys.executable)} -m gadget "
 
@@ -28,6 +32,13 @@ kill $board
 wait $board || exit 1
 """
 """What a board and its PC do, in one kernel. The engine may have to be compiled: the loop waits as long as it lives."""
+
+
+def settings_on_the_page() -> tuple[str, str]:
+    """U3V_CAMERA and U3V_OPTIONS of the example with triggers and strobes."""
+    (model,) = re.findall(r"^    U3V_CAMERA=(\S+)$", PAGE, re.MULTILINE)
+    (options,) = re.findall(r'^    U3V_OPTIONS="(.*)"$', PAGE, re.MULTILINE)
+    return model, options
 
 
 def shell(line: str) -> str:
@@ -70,8 +81,7 @@ def test_the_rates_on_the_page_are_those_of_the_plan(model: str, sentence: str) 
 
 def test_the_settings_on_the_page_are_taken(tmp_path: Path) -> None:
     """The lines for camera.conf, as `install` would have them from its options."""
-    model = re.findall(r"^    U3V_CAMERA=(\S+)$", PAGE, re.MULTILINE)[0]
-    options = re.findall(r'^    U3V_OPTIONS="(.*)"$', PAGE, re.MULTILINE)[0]
+    model, options = settings_on_the_page()
     (tmp_path / "boot").mkdir()
     (tmp_path / "boot/config.txt").write_text("")
     words = ["--root", tmp_path, "--board", "pi", "--model", model, "--options", options]
@@ -106,3 +116,32 @@ def test_a_board_and_its_pc() -> None:
     assert [row.partition(":")[0] for row in rest if row.startswith("frame ")] == [
         f"frame {n}" for n in range(5)
     ]
+
+
+def test_triggers_and_strobes_on_pins() -> None:
+    """The page's settings with the kernel's simulated pins (gpio-sim), through libgpiod: a frame for each edge, in its
+    time, and each exposure shows on the other pin."""
+    need_aravis()
+    uml = ready_rig("uml")
+    model, options = settings_on_the_page()
+    guest = [sys.executable, REPOSITORY / "tests/system/hil_guest.py", "10", model, *shlex.split(options)]
+    guest += ["--set", "Width=640", "--set", "Height=480"]  # for busy machines
+    done = run([uml, "--timeout", "300", "--", *guest], patience_s=330)
+    assert done.returncode == 0, done
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert (found["status"], found["ended"]["status"]) == (0, 0), found
+    frames = found["said"].splitlines()
+    assert [frame.partition(":")[0] for frame in frames] == [f"frame {n}" for n in range(10)]
+    assert all(": whole" in frame for frame in frames), frames
+    assert found["strobes"] >= len(frames)
+    times_ms = [0.0, *itertools.accumulate(float(frame.split()[3]) for frame in frames[1:])]
+    edges_ms = [at_ns / 1e6 for at_ns, _ in found["rises_ns"]]
+    assert min(spreads(times_ms, edges_ms)) < LATE_MS, (times_ms, edges_ms)
+
+
+def spreads(times_ms: list[float], edges_ms: list[float]) -> Iterator[float]:
+    """By how much frames are late for as many edges in a row, the latest against the earliest: for all such rows."""
+    for first in range(len(edges_ms) - len(times_ms) + 1):
+        row = edges_ms[first : first + len(times_ms)]
+        late_ms = [at - edge for at, edge in zip(times_ms, row, strict=True)]
+        yield max(late_ms) - min(late_ms)
