@@ -1,6 +1,7 @@
 """A libusb program (python-libusb1) that reads the camera's events; prints one JSON object an event.
 
-It speaks GenCP by itself and takes addresses from the camera's own XML: it shares nothing with the virtual camera.
+It speaks GenCP by itself and takes endpoints from the descriptors and addresses from the camera's own XML: it shares
+nothing with the virtual camera.
 """
 
 import io
@@ -11,7 +12,10 @@ import zipfile
 
 import usb1
 
-CONTROL_OUT, CONTROL_IN, EVENT_IN = 0x01, 0x81, 0x82
+VENDOR, PRODUCT = 0x2676, 0xBA02
+USB3_VISION = (0xEF, 5)
+CONTROL, EVENTS = 0, 1
+"""Protocols of the interfaces."""
 MAGIC = 0x43563355
 READMEM, WRITEMEM = 0x0800, 0x0802
 MANIFEST_ADDRESS, SBRM_ADDRESS, EIRM_ADDRESS = 0x1D0, 0x1D8, 0x2C
@@ -21,15 +25,22 @@ FRAMES = 3
 class Camera:
     def __init__(self, handle: usb1.USBDeviceHandle) -> None:
         self._handle = handle
+        endpoints = {}
+        for setting in handle.getDevice().iterSettings():
+            if (setting.getClass(), setting.getSubClass()) == USB3_VISION:
+                handle.claimInterface(setting.getNumber())
+                endpoints[setting.getProtocol()] = sorted(each.getAddress() for each in setting)
+        self._out, self._in = endpoints[CONTROL]
+        (self.events,) = endpoints[EVENTS]
         self._request_id = 0
         self._nodes: dict[str, ElementTree.Element] = {}
 
     def command(self, code: int, payload: bytes) -> bytes:
         self._request_id += 1
         head = struct.pack("<IHHHH", MAGIC, 0x4000, code, len(payload), self._request_id)
-        self._handle.bulkWrite(CONTROL_OUT, head + payload, 2000)
+        self._handle.bulkWrite(self._out, head + payload, 2000)
         while True:
-            ack = self._handle.bulkRead(CONTROL_IN, 1024, 5000)
+            ack = self._handle.bulkRead(self._in, 1024, 5000)
             magic, status, answered, length, request_id = struct.unpack_from("<IHHHH", ack)
             assert (magic, request_id) == (MAGIC, self._request_id)
             if answered != 0x0805:  # PENDING_ACK: the answer is still to come
@@ -94,9 +105,7 @@ class Camera:
 
 def main() -> None:
     with usb1.USBContext() as context:
-        handle = context.openByVendorIDAndProductID(0x2676, 0xBA02)
-        for interface in (0, 1, 2):
-            handle.claimInterface(interface)
+        handle = context.openByVendorIDAndProductID(VENDOR, PRODUCT)
         camera = Camera(handle)
         camera.load_xml()
         eirm = camera.read_u64(camera.read_u64(SBRM_ADDRESS) + EIRM_ADDRESS)
@@ -109,7 +118,7 @@ def main() -> None:
         camera.set("AcquisitionFrameCount", FRAMES)
         camera.set("AcquisitionStart", 1)
         for _ in range(1 + 2 * FRAMES):
-            packet = handle.bulkRead(EVENT_IN, 1024, 10_000)
+            packet = handle.bulkRead(camera.events, 1024, 10_000)
             magic, _flags, code, length, request_id = struct.unpack_from("<IHHHH", packet)
             reserved, event_id, timestamp = struct.unpack_from("<HHQ", packet, 12)
             print(
