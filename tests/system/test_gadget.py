@@ -1,12 +1,13 @@
 """The camera as a USB gadget, on the kernel's dummy_hcd under User-Mode Linux: FunctionFS with scripts/f_fs's patch at
-SuperSpeed, GadgetFS as it comes at High-Speed. Each test judges what a scenario of gadget_guest.py found."""
+SuperSpeed; with U3V_GADGETFS=1 GadgetFS as it comes at High-Speed, too. Each test judges what a scenario of
+gadget_guest.py found."""
 
 import re
 from collections.abc import Iterator
 
 import pytest
 
-from tests.system.gadgets import CASES, STREAMS, Guests, both, only, output, warnings
+from tests.system.gadgets import BACKENDS, CASES, STREAMS, Guests, each, only, output, warnings
 from tests.system.programs import MODEL, check_aravis, objects
 
 SPEEDS = {"functionfs": ("5000", "3.20", "720mA"), "gadgetfs": ("480", "2.00", "500mA")}
@@ -14,19 +15,19 @@ SPEEDS = {"functionfs": ("5000", "3.20", "720mA"), "gadgetfs": ("480", "2.00", "
 
 @pytest.fixture(scope="module")
 def guests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guests]:
-    guests = Guests(tmp_path_factory.mktemp("gadget"), [["functionfs"], ["gadgetfs"]])
+    guests = Guests(tmp_path_factory.mktemp("gadget"), [[name] for name in BACKENDS])
     yield guests
     guests.close()
 
 
-@both
+@each
 def test_enumerated(guests: Guests, backend: str) -> None:
     camera = only(guests.found(backend)["cameras"])
     assert (camera["speed"], camera["version"], camera["bMaxPower"]) == SPEEDS[backend]
     assert (camera["serial"], camera["product"]) == ("40000001", MODEL)
 
 
-@both
+@each
 def test_lsusb_sees_the_device_information_and_equal_control_endpoints(guests: Guests, backend: str) -> None:
     text = output(guests.found(backend)["lsusb"])
     assert text.count("** UNRECOGNIZED:  14 24 01 ") == 1
@@ -38,12 +39,12 @@ def test_lsusb_sees_the_device_information_and_equal_control_endpoints(guests: G
     }[backend]  # fmt: skip
 
 
-@both
+@each
 def test_aravis_lists_it(guests: Guests, backend: str) -> None:
     assert re.fullmatch(r"Basler-2676\w+-40000001 \(USB3\)\n", output(guests.found(backend)["listed"]))
 
 
-@both
+@each
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_aravis_frames(guests: Guests, backend: str, mode: str) -> None:
     results = objects(output(guests.found(backend)[mode]))
@@ -55,20 +56,20 @@ def test_aravis_frames(guests: Guests, backend: str, mode: str) -> None:
         assert result["different"] == min(4, int(str(case["count"])))
 
 
-@both
+@each
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_aravis_makes_streams_and_drops_them(guests: Guests, backend: str, mode: str) -> None:
-    results = [each for each in objects(output(guests.found(backend)["streams"])) if each["mode"] == mode]
+    results = [one for one in objects(output(guests.found(backend)["streams"])) if one["mode"] == mode]
     assert len(results) == STREAMS // 5
     check_aravis(results, 2)
 
 
-@both
+@each
 def test_aravis_starts_and_stops_a_stream_fifty_times(guests: Guests, backend: str) -> None:
     check_aravis([only(objects(output(guests.found(backend)["restarts"])))], 2 * (STREAMS + 1))
 
 
-@both
+@each
 def test_aravis_is_killed_and_opens_again(guests: Guests, backend: str) -> None:
     """No kernel tells a gadget of halts: who opens the camera anew finds nothing locked all the same."""
     results = objects(output(guests.found(backend)["killed"]))
@@ -76,7 +77,7 @@ def test_aravis_is_killed_and_opens_again(guests: Guests, backend: str) -> None:
     check_aravis(results[1::2], 10)
 
 
-@both
+@each
 def test_the_end_is_clean(guests: Guests, backend: str) -> None:
     found = guests.found(backend)
     assert found["ended"]["status"] == 0, found["ended"]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.system.gadgets import Guests, both, only, output, warnings
+from tests.system.gadgets import BACKENDS, Guests, each, only, output, warnings
 from tests.system.programs import check_aravis, objects
 
 LOST_CLAIM = "(arv_uv_stream) did not claim interface"
@@ -15,13 +15,13 @@ in the middle of its stream, goes on without, and the kernel says so. The camera
 
 @pytest.fixture(scope="module")
 def guests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guests]:
-    boots = [["troubles_functionfs", "stock"], ["troubles_gadgetfs", "two"]]
+    boots = [[f"troubles_{name}" for name in BACKENDS], ["stock", "two"]]
     guests = Guests(tmp_path_factory.mktemp("troubles"), boots)
     yield guests
     guests.close()
 
 
-@both
+@each
 @pytest.mark.parametrize(
     "when", ["after a reset", "after a clear-halt", "after a device reset", "after kill -9"]
 )
@@ -34,7 +34,7 @@ def test_a_client_grabs_after_a_rebind(guests: Guests) -> None:
     check_aravis([only(objects(output(guests.found("troubles_functionfs")["after a rebind"])))], 10)
 
 
-@both
+@each
 def test_troubles_leave_nothing(guests: Guests, backend: str) -> None:
     found = guests.found(f"troubles_{backend}")
     assert (found["killed"], found["ended"]["status"], found["left"]) == (-9, 0, [])
