@@ -2,7 +2,8 @@
 guest.py.
 
 `gadget_guest.py TIMES NAME...` plays the named scenarios and writes what each found to NAME.json in $U3V_RIG_OUT.
-$CASES are the sizes and formats that Aravis grabs. It judges nothing: gadget_checks.py and gadget_troubles_checks.py do.
+$CASES are the sizes and formats that Aravis grabs. It judges nothing: gadget_checks.py and gadget_troubles_checks.py
+do.
 """
 
 import fcntl
