@@ -39,7 +39,7 @@ CONFIGFS = Path("/sys/kernel/config/usb_gadget")
 CLASS_SPECIFIC = Path("/sys/module/usb_f_fs/parameters/class_specific")
 USBDEVFS_RESET = 0x5514
 SMALL = ["--roi", "0", "0", "640", "480"]
-PATIENT = ["--mode", "async", "--buffers", "100"]
+PATIENT = ["--mode", "async", "--buffers", "20"]
 SETTINGS = [*CHEAP, *json.loads(os.environ.get("SETTINGS", "[]"))]
 Found = Any
 
@@ -76,7 +76,8 @@ def messages_since(count: int) -> list[str]:
 
 def grabbed(count: int = 10) -> Found:
     """Asynchronous, because Aravis' synchronous reads end after the camera's longest response time: on a busy machine
-    what has come of a frame by then is lost. More than 8 MiB of buffers, because its thread spins without."""
+    what has come of a frame by then is lost. Less than 8 MiB of buffers: with more its thread waits for a place to
+    post the next one, and can miss that it shall stop (read in Aravis 0.8.26's source)."""
     return ran(aravis("--count", str(count), *SMALL, *PATIENT))
 
 
