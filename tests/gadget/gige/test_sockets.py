@@ -91,7 +91,9 @@ def rig() -> Iterator[Rig]:
     made.close()
 
 
-@pytest.mark.parametrize("to", [HERE, "127.255.255.255", "255.255.255.255"])
+@pytest.mark.parametrize(
+    "to", [HERE, "127.255.255.255", "255.255.255.255"], ids=["to it", "to its network", "to all"]
+)
 def test_g5_g7_discovery_is_answered_from_the_cameras_own_address(rig: Rig, to: str) -> None:
     """Whichever way it was asked. (Limited broadcasts of a socket that is bound to loopback stay there.)"""
     rig.control.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
