@@ -63,15 +63,12 @@ def grab(camera: "Aravis.Camera", case: argparse.Namespace, stop: threading.Even
         camera.set_frame_rate(case.rate)
     camera.set_acquisition_mode(Aravis.AcquisitionMode.CONTINUOUS)
     payload = camera.get_payload()
+    stream = camera.create_stream(dawdle if case.callback_sleep else None, case.callback_sleep)
     counters = Counters(camera, case.virtual)
     total = case.count * (case.restarts + 1)
-    buffers = [
-        Aravis.Buffer.new_allocate(payload)
-        for _ in range(case.buffers or max(10, min(total + 10, BUFFER_BYTES // payload)))
-    ]
-    stream = camera.create_stream(dawdle if case.callback_sleep else None, case.callback_sleep)
-    for buffer in buffers:  # at once: an asynchronous stream without buffers spins
-        stream.push_buffer(buffer)
+    buffers = case.buffers or max(10, min(total + 10, BUFFER_BYTES // payload))
+    for _ in range(buffers):
+        stream.push_buffer(Aravis.Buffer.new_allocate(payload))
     ids, bad, stamps, held = [], [], [], deque()
     began = time.monotonic()
     for start in range(case.restarts + 1):
@@ -120,7 +117,7 @@ def grab(camera: "Aravis.Camera", case: argparse.Namespace, stop: threading.Even
         "different": len({hashlib.sha1(image).digest() for image in images}),
         "sizes": sorted({len(image) for image in images}),
         "payload": payload,
-        "buffers": len(buffers),
+        "buffers": buffers,
         **so_far,
     }
 
