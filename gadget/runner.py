@@ -7,6 +7,7 @@ several with their loop and the threads that render.
 import contextlib
 import logging
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
@@ -117,7 +118,7 @@ class Core:
 
 
 @dataclass(slots=True)
-class Plugged(Core):
+class Plugged(Core, ABC):
     """A camera on a wire. `is_taken`: a host has it. `watch_writes`: tell `listener(now_ns, address, data)` of them."""
 
     byte_order: ClassVar[Literal["little", "big"]] = "little"
@@ -125,14 +126,14 @@ class Plugged(Core):
     port: Port
     faults: FaultList
 
-    def tick(self, now_ns: int) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def tick(self, now_ns: int) -> None: ...
 
-    def is_taken(self) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def is_taken(self) -> bool: ...
 
-    def watch_writes(self, listener: Callable[[int, int, bytes], None]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def watch_writes(self, listener: Callable[[int, int, bytes], None]) -> None: ...
 
 
 @dataclass(slots=True)
