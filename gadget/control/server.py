@@ -24,6 +24,7 @@ from gadget.control.protocol import Request, RpcError
 from gadget.front_door.camera_verbs import DEFAULT_WAIT_S, CameraError, NoSuchFeature
 from gadget.front_door.live import HAPPENINGS, VERBS, LiveCamera
 from gadget.front_door.waits import Waits
+from gadget.time.accepting import Acceptor
 from gadget.time.loop import READ, WRITE, Loop
 from u3v.did_you_mean import hint
 from u3v.happenings import Happening
@@ -47,10 +48,10 @@ class ControlServer:
         self.path = path
         self.waits = Waits()
         self.connections: list[Connection] = []
-        self._listener = places.listen(path)
+        listener = places.listen(path)
         self._inode = path.stat().st_ino
         loop.services.append(self.waits)
-        loop.watch(self._listener, READ, self._accept)
+        self._acceptor = Acceptor(loop, listener, self._accepted)
 
     def __enter__(self) -> "ControlServer":
         return self
@@ -62,8 +63,7 @@ class ControlServer:
         """Hang up on everybody and remove the socket."""
         for connection in list(self.connections):
             connection.close()
-        self.loop.unwatch(self._listener)
-        self._listener.close()
+        self._acceptor.close()
         self.loop.services.remove(self.waits)
         try:
             if self.path.stat().st_ino == self._inode:
@@ -86,11 +86,7 @@ class ControlServer:
     def _choices(self) -> str:
         return "one of " + ", ".join(live.built.camera.options.serial for live in self.cameras)
 
-    def _accept(self, _mask: int) -> None:
-        try:
-            sock, _ = self._listener.accept()
-        except OSError:
-            return
+    def _accepted(self, sock: socket.socket, _address: object) -> None:
         pid, uid, _ = _CREDENTIALS.unpack(
             sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         )

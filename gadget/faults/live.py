@@ -97,7 +97,7 @@ class FaultList:
         stays = [a for a in gone if FAULTS[a.fault.name].from_start]
         if number is not None and stays:
             raise Mistake(f"fault {stays[0].fault.name}: a host has read this already; it stays")
-        for active in gone:
+        for active in reversed(gone):  # what one has changed, a later one took for what was there
             if active in stays:
                 continue
             self._active.remove(active)

@@ -184,8 +184,9 @@ class SensorDefects(StreamFault):
     """Pixels, a row or a column of the image are white or black from some frame on."""
 
     def leader(self, transfer: InTransfer, now_ns: int) -> Sent:
-        code, width, height = struct.unpack_from("<III", transfer.data, 28)
-        self.bits = next((f.bits_per_pixel for f in PIXEL_FORMATS.values() if f.code == code), 8)
+        image = self.victim.camera.settings  # not the leader: another fault may have spoiled that
+        width, height = image.width, image.height
+        self.bits = PIXEL_FORMATS[image.pixel_format].bits_per_pixel
         count = self.values["count"]
         draw = type(self.strikes.random)(self.values["where"])
         places: set[int] = set()
@@ -232,9 +233,9 @@ class StopsAfter(StreamFault):
         return super().transfer_in(endpoint, now_ns)
 
     def leader(self, transfer: InTransfer, now_ns: int) -> Sent:
-        width, height = struct.unpack_from("<II", transfer.data, 32)
+        image = self.victim.camera.settings
         _, block_id = part_of(transfer.data, None)
-        if width * height > self.values["beyond"] and block_id >= self.values["frames"]:
+        if image.width * image.height > self.values["beyond"] and block_id >= self.values["frames"]:
             self.stopped = True
         return self._unless_stopped(transfer)
 

@@ -85,17 +85,22 @@ class BusReset(HappeningFault):
 
 
 class BrownOut(HappeningFault):
-    """The supply sags to `volts` for `for_ms`."""
+    """The supply sags to `volts` for `for_ms`; one that strikes again meanwhile lasts longer."""
+
+    before_v = 0.0
+    sags = 0
 
     def happen(self, now_ns: int) -> None:
         power = self.victim.port.power
-        before_v = power.supply_v
+        self.before_v = self.before_v if self.sags else power.supply_v
+        self.sags += 1
         power.surround(now_ns, supply_v=self.values["volts"])
+        self.victim.port.at(now_ns + round(self.values["for_ms"] * MS), self.recover)
 
-        def recover(at_ns: int) -> None:
-            power.surround(at_ns, supply_v=before_v)
-
-        self.victim.port.at(now_ns + round(self.values["for_ms"] * MS), recover)
+    def recover(self, now_ns: int) -> None:
+        self.sags -= 1
+        if not self.sags:
+            self.victim.port.power.surround(now_ns, supply_v=self.before_v)
 
 
 class OverTemperature(HappeningFault):
@@ -105,7 +110,7 @@ class OverTemperature(HappeningFault):
 
     def happen(self, now_ns: int) -> None:
         power = self.victim.port.power
-        self.before_c = power.ambient_c
+        self.before_c = power.ambient_c if self.before_c is None else self.before_c
         power.surround(now_ns, ambient_c=self.values["celsius"], camera_c=self.values["celsius"])
         self.victim.camera.thermal.look(now_ns)
 
@@ -138,12 +143,16 @@ class LostTriggers(CameraFault):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         inputs = self.victim.camera.inputs
-        self._passed_on = inputs.trigger
-        inputs.trigger = self._trigger
+        self.trigger = inputs.trigger
+        """What becomes of one that passes, as `Inputs.trigger` is: faults stand one behind the other."""
+        inputs.trigger = self._lose
 
     def end(self, now_ns: int) -> None:
-        self.victim.camera.inputs.trigger = self._passed_on
+        before: Any = self.victim.camera.inputs
+        while before.trigger != self._lose:
+            before = before.trigger.__self__
+        before.trigger = self.trigger
 
-    def _trigger(self, name: str, at_ns: int, **how: bool) -> None:
+    def _lose(self, name: str, at_ns: int, **how: bool) -> None:
         if not self.strikes(at_ns):
-            self._passed_on(name, at_ns, **how)
+            self.trigger(name, at_ns, **how)

@@ -300,7 +300,7 @@ class LiveCamera(LineVerbs):
         given = {"volts": (volts, 60), "cable_ohm": (cable_ohm, 100)}
         given |= {"load_ma": (load_ma, 5000), "port_ma": (port_ma, 5000)}
         for key, (value, highest) in given.items():
-            check_number(key, value, 0, highest)
+            check_number(key, value, 0, highest, optional=True)
         if any(value is not None for value, _ in given.values()):
             power.surround(
                 self.now_ns(), supply_v=volts, cable_ohm=cable_ohm, load_ma=load_ma, limit_ma=port_ma
@@ -317,7 +317,7 @@ class LiveCamera(LineVerbs):
 
     def _ambient(self, ambient_c: float | None = None) -> dict[str, float]:
         power, camera = self.built.port.power, self.built.camera
-        check_number("ambient_c", ambient_c, -60, 150)
+        check_number("ambient_c", ambient_c, -60, 150, optional=True)
         if ambient_c is not None:
             power.surround(self.now_ns(), ambient_c=ambient_c)
             camera.thermal.look(self.now_ns())

@@ -140,7 +140,7 @@ class LineVerbs:
 
     def _apply(self, line: str, volts: float | None = None) -> None:
         self._line(line)
-        check_number("volts", volts, -1000, 1000)
+        check_number("volts", volts, -1000, 1000, optional=True)
         now_ns = self.now_ns()
         self.built.camera.inputs.apply(line, volts, now_ns, now_ns)
         self._hangs["volts", line] = "apply", {"line": line, "volts": volts}
@@ -157,7 +157,7 @@ class LineVerbs:
         facts = self._line(line).facts
         shortest_us = facts.number("pulse_min_us", 0.001)
         check_number("us", us, shortest_us, 1e9)
-        check_number("volts", volts, -1000, 1000)
+        check_number("volts", volts, -1000, 1000, optional=True)
         check_number("after_us", after_us, 0, 1e9)
         check_number("times", times, 1, 100_000)
         period_us = 2 * us if every_us is None else every_us
@@ -190,13 +190,16 @@ class LineVerbs:
         end = sink._line(to)
         if not end.facts.can_be_input:
             raise CameraError(f"{to} is an output: a wire leads to an input")
-        check_number("volts", volts, 0, 1000)
+        check_number("volts", volts, 0, 1000, optional=True)
         self.harness.wire(self, line, sink, to, high_of(end) if volts is None else volts)
         serial = sink.built.camera.options.serial
         wire = {"line": line, "to": to, "of": serial, "volts": volts}
         self._hangs["wire", line, serial, to] = "wire", wire
 
     def _encoder(self, line: str | None = None, every_px: float = 1.0, px_per_s: float | None = None) -> None:
+        check_number("every_px", every_px, 0.001, 1e6)
+        check_number("px_per_s", px_per_s, -1e6, 1e6, optional=True)
+        high_v = 0.0 if line is None else high_of(self._line(line))
         instants = self.built.camera.instants
         if self._on_line is not None:
             instants.parts.remove(self._on_line)
@@ -204,9 +207,6 @@ class LineVerbs:
             del self._hangs["encoder",]
         if line is None:
             return
-        check_number("every_px", every_px, 0.001, 1e6)
-        check_number("px_per_s", px_per_s, -1e6, 1e6)
-        high_v = high_of(self._line(line))
         inputs, source = self.built.camera.inputs, self.built.pixels.source
 
         def speed() -> float:
@@ -221,7 +221,7 @@ class LineVerbs:
 
     def _line(self, name: Any) -> Line:
         lines = self.built.camera.lines.all
-        if name not in lines:
+        if not isinstance(name, str) or name not in lines:
             has = f"it has {', '.join(lines)}" if lines else "it has no lines"
             raise CameraError(f"{self.built.model.name} has no line {name!r}: {has}{hint(str(name), lines)}")
         return lines[name]
@@ -232,9 +232,9 @@ def high_of(line: Line) -> float:
     return min(HIGH_V, line.facts.number("safe_max_v", HIGH_V))
 
 
-def check_number(name: str, value: Any, low: float, high: float) -> None:
-    """Raises CameraError where it is no number from `low` to `high`. None is none given."""
-    if value is None:
+def check_number(name: str, value: Any, low: float, high: float, *, optional: bool = False) -> None:
+    """Raises CameraError where it is no number from `low` to `high`; None is good where it is optional."""
+    if optional and value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise CameraError(f"{name} = {value!r}: must be a number from {low} to {high}")

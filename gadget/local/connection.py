@@ -12,6 +12,7 @@ client merely announces; anything out of turn closes that connection, frees its 
 requests.
 """
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -53,7 +54,10 @@ class Hub(Protocol):
 
 
 class Gate:
-    """A pipe of one slot whose write end a client polls: empty means writable means "reap"."""
+    """A pipe of one slot whose write end a client polls: empty means writable means "reap".
+
+    A client may write to it itself, which usbfs refuses and a pipe does not; then poll() tells it nonsense.
+    """
 
     def __init__(self, read_fd: int, write_fd: int) -> None:
         self._read_fd, self._write_fd = read_fd, write_fd
@@ -65,10 +69,11 @@ class Gate:
         if ready == self._ready or self._read_fd < 0:
             return
         self._ready = ready
-        if ready:
-            os.read(self._read_fd, 4096)
-        else:
-            os.write(self._write_fd, b"\0")
+        with contextlib.suppress(BlockingIOError):
+            if ready:
+                os.read(self._read_fd, 4096)
+            else:
+                os.write(self._write_fd, b"\0")
 
     def close(self) -> None:
         """No reader any more: the client sees POLLERR."""

@@ -1,5 +1,7 @@
 """The control socket as any program sees it: raw lines in, lines out, whatever arrives."""
 
+import errno
+import inspect
 import json
 import os
 import random
@@ -9,12 +11,16 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from gadget.control import places, protocol, server
 from gadget.control.server import ControlServer
+from gadget.front_door.live import VERBS, LiveCamera
 from gadget.runner import CameraSpec
+from gadget.time.accepting import PAUSE_NS
+from gadget.time.loop import Loop
 from tests.gadget.control.rig import controlled
 from u3v.errors import U3VError
 
@@ -133,25 +139,20 @@ def test_nothing_that_arrives_ends_the_camera(raw: Raw, caplog: pytest.LogCaptur
         "FrameStart",
         2**70,
     ]
-    names = [
-        "name",
-        "value",
-        "selectors",
-        "what",
-        "camera",
-        "scene",
-        "volts",
-        "ambient_c",
-        "duration",
-        "timeout_s",
-    ]
-    verbs = [*server.VERBS, "cameras", "subscribe", "unsubscribe", "nonsense"]
-    for _ in range(1500):
-        params = {chance.choice(names): chance.choice(values) for _ in range(chance.randrange(4))}
-        answer = raw.ask(chance.choice(verbs), **params)
+    takes = {verb: list(inspect.signature(getattr(LiveCamera, f"_{verb}")).parameters)[1:] for verb in VERBS}
+    takes |= {"wait_for": ["what", "timeout_s"], "subscribe": ["what"]}
+    verbs = [*VERBS, *server.OWN_VERBS, "nonsense"]
+    for _ in range(2000):
+        verb = chance.choice(verbs)
+        names = [name for name in [*takes.get(verb, []), "camera"] if chance.random() < 0.8]
+        params = {name: chance.choice(values) for name in names}
+        if "line" in params and chance.random() < 0.7:
+            params["line"] = chance.choice(("Line1", "Line2"))
+        answer = raw.ask(verb, **params)
         while answer.get("method") == "happened":
             answer = raw.line()
-        assert answer.get("error", {}).get("code") != protocol.INTERNAL_ERROR, (params, answer)
+        assert answer.get("error", {}).get("code") != protocol.INTERNAL_ERROR, (verb, params, answer)
+    raw.ask("clear_faults")
     raw.ask("replug")
     raw.ask("supply", volts=5, cable_ohm=0, load_ma=0, port_ma=900)
     raw.ask("replug")
@@ -206,6 +207,30 @@ def test_who_waits_and_hangs_up_leaves_nothing_behind(served: ControlServer, raw
         raw.result("state")
     assert listeners() == before
     assert served.waits._waits == []
+
+
+def test_a_process_without_descriptors_looks_away_from_the_socket(tmp_path: Path) -> None:
+    """Else the loop would turn without a pause for as long as somebody waits there."""
+    now_ns = calls = 0
+    loop = Loop(lambda: now_ns)
+
+    def accept(self: socket.socket) -> object:
+        nonlocal calls
+        calls += 1
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with ControlServer(loop, [], tmp_path / "c.sock") as control:
+        waiting = Raw(control.path)
+        with mock.patch.object(socket.socket, "accept", accept):
+            for _ in range(10):
+                loop.step(0)
+        assert calls == 1
+        now_ns += PAUSE_NS
+        for _ in range(2):
+            loop.step(0)
+        assert len(control.connections) == 1
+        waiting.close()
+    loop.close()
 
 
 def test_too_many_connections_are_turned_away(served: ControlServer, raw: Raw) -> None:

@@ -121,6 +121,42 @@ def test_triggers_are_lost_and_counted(camera: VirtualCamera) -> None:
     assert camera.counters()["fault_strikes"] == 1
 
 
+def test_lost_triggers_are_taken_away_in_any_order(camera: VirtualCamera) -> None:
+    inputs = camera._bench._live(0).built.camera.inputs
+    before = inputs.trigger
+    for order in ((1, 2, 3), (2, 3, 1), (3, 2, 1)):
+        added = [camera.faults.add("lost-triggers")[0]["number"] for _ in order]
+        for number in order:
+            camera.faults.clear(added[number - 1])
+        assert inputs.trigger == before
+    camera.faults.add("lost-triggers")
+    camera.faults.add("lost-triggers", nth=5)
+    assert camera.faults.clear() == 2
+    assert inputs.trigger == before
+
+
+def test_a_fault_that_strikes_again_leaves_the_surroundings_as_they_were(camera: VirtualCamera) -> None:
+    camera.faults.add("brown-out", times=3, volts=4.7, for_ms=200)
+    camera.faults.add("over-temperature", times=3, celsius=60)
+    camera.grab(5)
+    assert (camera.supply()["volts"], camera.ambient()["ambient_c"]) == (4.7, 60)
+    camera.advance("1s")
+    assert camera.supply()["volts"] == 5
+    camera.faults.add("over-temperature", celsius=70)
+    camera.grab(2)
+    assert camera.faults.clear() == 3
+    assert camera.ambient()["ambient_c"] == 25
+
+
+@pytest.mark.parametrize("spoiled", ["leader-length:bytes=20", "leader-field:field=size_x,value=0"])
+def test_faults_of_frames_stand_leaders_that_another_one_has_spoiled(spoiled: str) -> None:
+    faults = [f"{spoiled},times=0", "sensor-defects:what=row", "stops-after:frames=1000"]
+    with VirtualCamera(faults=faults, **SMALL) as camera:
+        with contextlib.suppress(U3VError):
+            camera.grab(3, timeout_s=2)
+        assert all(each["struck"] for each in camera.faults.list()[:2])
+
+
 def test_heat_and_brown_out(camera: VirtualCamera) -> None:
     camera.faults.add("over-temperature", frame=1, celsius=120)
     camera.grab(20)

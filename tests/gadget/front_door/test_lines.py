@@ -98,6 +98,19 @@ def test_one_strobe_triggers_another_camera_at_the_same_instant_plus_its_latency
                 assert followed.timestamp_ns == (began.timestamp_ns + 97_700) // 8 * 8
 
 
+def test_an_encoder_that_is_refused_leaves_the_one_that_is_there() -> None:
+    with VirtualCamera("acA4096-40um") as camera:
+        camera.encoder("Line1", every_px=100, px_per_s=10_000)
+        live = camera._bench._live(0)
+        there = live._on_line
+        for line, every_px in (("Line9", 1), ("Line1", 0), ("Line1", None)):
+            with pytest.raises(CameraError, match=r"no line 'Line9'|every_px = "):
+                camera.encoder(line, every_px=every_px)
+        assert live._on_line is there is not None
+        camera.encoder(None)
+        assert live._on_line is None
+
+
 def test_an_encoder_and_its_scene_share_one_motion() -> None:
     """Every 128 px of the belt a frame: the parts are where they were, though the belt changes its speed."""
     settings = {**LINE1, "Width": 256, "Height": 128, "ExposureTime": 50}

@@ -160,6 +160,16 @@ def test_poll_follows_the_requests(bench: Bench, client: RawClient) -> None:
     assert client.reap() == (MINUS_ONE, errno.EAGAIN)
 
 
+def test_a_client_that_writes_into_its_descriptor_harms_itself_only(bench: Bench, client: RawClient) -> None:
+    client.submit(STREAM_IN, 64)
+    os.set_blocking(client.fd, False)
+    os.write(client.fd, bytes(4096))
+    assert client.reap() == (0, 0)
+    other = RawClient(bench)
+    assert other.events() == 0
+    other.close()
+
+
 def test_the_argument_may_come_with_the_question(bench: Bench, client: RawClient) -> None:
     client.send(IOCTL_WITH, abi.CLAIMINTERFACE, 0x1234, more=struct.pack("@I", 2))
     assert client.answer() == (0, 0)
