@@ -176,6 +176,25 @@ MUTANTS = [
         "XML-030",
         node("TriggerDelay_Reg", lambda text: text.replace("0x202288", "0x202290")),
     ),
+    Mutant("pSelected missing", "XML-030 XML-033", xml("    <pSelected>TriggerDelay</pSelected>\n", "")),
+    Mutant(
+        "pSelected missing, of no standard feature",
+        "XML-030",
+        xml("    <pSelected>LineDebouncerTime</pSelected>\n", ""),
+    ),
+    Mutant(
+        "a temperature may be cached",
+        "XML-028",
+        node("DeviceTemperature_Reg", lambda text: text.replace(">NoCache<", ">WriteThrough<")),
+    ),
+    Mutant(
+        "OnValue and OffValue swapped",
+        "XML-033",
+        node(
+            "ReverseX",
+            lambda t: t.replace("<OnValue>1<", "<OnValue>0<").replace("<OffValue>0<", "<OffValue>1<"),
+        ),
+    ),
     Mutant("EventID with 0x", "XML-031", xml("<EventID>9001<", "<EventID>0x9001<")),
     Mutant("two events with one id", "XML-031", xml("<EventID>9002<", "<EventID>9001<")),
     Mutant(
@@ -216,6 +235,15 @@ MUTANTS = [
         payload(lambda size, built: size + bool(built.camera.features.get("ReverseX"))),
     ),
     Mutant("packed formats rounded per line", "FEAT-015", payload(lines_of_words)),
+    Mutant(
+        "a Float goes further than told", "FEAT-003", xml("<Max>10000000.0</Max>", "<Max>1000000.0</Max>")
+    ),
+    Mutant(
+        "pIsAvailable missing",
+        "FEAT-016",
+        node("DeviceLinkThroughputLimit", line("<pIsAvailable>")),
+    ),
+    Mutant("pIsAvailable of a command missing", "FEAT-016", node("SequencerSetSave", line("<pIsAvailable>"))),
     Mutant("hidden features writable", "FEAT-016", hidden_but_taken),
     Mutant("Width changes in mid-stream", "FEAT-017", taken("Width")),
     Mutant(

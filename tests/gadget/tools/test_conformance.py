@@ -1,5 +1,6 @@
 """Conformance runs over cameras in this process: what passes, what a run says, and that the catalogue is whole."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,10 @@ from gadget.runner import CameraSpec
 from gadget.tools.conformance.page import page
 from gadget.tools.conformance.routes import in_process
 from u3v.errors import Mistake
+from u3v.host.conformance.camera import camera_of
 from u3v.host.conformance.context import Context, Level
 from u3v.host.conformance.families import ORDER, all_checks
-from u3v.host.conformance.run import Run, select
+from u3v.host.conformance.run import Outcome, Run, select
 from u3v.model import model_names
 from u3v.wire.usb import Speed
 
@@ -25,14 +27,18 @@ DEVIATIONS = {
 
 
 def failures(spec: CameraSpec, *only: str) -> dict[str, str]:
-    """What did not pass on this camera: id -> result and reason."""
+    """What did not pass on this camera, or left something behind: id -> result and reason."""
     with in_process(spec) as route:
         run = Run(Context(route), select(all_checks(), Level.DEFAULT, only))
         return {
-            o.check.id: f"{o.result}: {o.reason}"
+            o.check.id: f"{o.result}: {o.reason} {left(o)}"
             for o in run.outcomes()
-            if o.result in ("fail", "error") and o.check.id not in DEVIATIONS
+            if (o.result in ("fail", "error") and o.check.id not in DEVIATIONS) or left(o)
         }
+
+
+def left(outcome: Outcome) -> list[str]:
+    return [note for note in outcome.notes if note.startswith("left behind")]
 
 
 READING = ("USB-*", "U3V-*", "GENCP-*", "BOOT-*")
@@ -41,7 +47,22 @@ READING = ("USB-*", "U3V-*", "GENCP-*", "BOOT-*")
 
 @pytest.mark.parametrize("family", sorted({check.family for check in all_checks()}, key=ORDER.index))
 def test_a_camera_passes_its_family_of_checks(family: str) -> None:
-    assert failures(CameraSpec("acA4096-40um"), f"{family}-*") == {}
+    """And leaves the camera as it was: FEAT-026 watches."""
+    assert failures(CameraSpec("acA4096-40um"), f"{family}-*", "FEAT-026") == {}
+
+
+def test_what_a_check_leaves_behind_is_told_and_put_back() -> None:
+    def forgets(context: Context) -> None:
+        camera_of(context).set("BinningHorizontal", 4)
+
+    chosen = select(all_checks(), Level.DEFAULT, ["FEAT-026", "GENCP-HDR-001"])
+    checks = [replace(c, body=forgets) if c.id == "GENCP-HDR-001" else c for c in chosen]
+    with in_process(CameraSpec("acA4096-40um")) as route:
+        first, last = Run(Context(route), checks).outcomes()
+        camera = route.built.camera
+        assert (camera.features.get("Width"), camera.features.get("BinningHorizontal")) == (4096, 1)
+    assert {note.partition(":")[2].split()[0] for note in left(first)} == {"Width", "BinningHorizontal"}
+    assert (first.result, last.check.id, last.result) == ("pass", "FEAT-026", "pass")
 
 
 def test_a_strict_camera_passes_where_ours_deviates() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from u3v.errors import U3VError
 from u3v.host.bus import UsbError, UsbGone
@@ -18,6 +18,7 @@ from u3v.host.conformance import layout
 from u3v.host.conformance.control import Control
 from u3v.host.conformance.declare import NEEDS, Check, Failed, Skipped
 from u3v.host.conformance.endpoint0 import CONFIGURATION, DEVICE, STRING, Evidence
+from u3v.host.conformance.journal import Exchange
 from u3v.host.conformance.layout import CONTROL, EVENT, STREAM, Layout
 from u3v.host.conformance.packets import writemem
 from u3v.host.conformance.route import Route
@@ -25,6 +26,14 @@ from u3v.host.conformance.xml_file import XmlFile, find_xml
 from u3v.host.nodes import DeviceNodes, FeatureError
 
 T = TypeVar("T")
+
+
+class Guard(Protocol):
+    """What a check must leave as it was; see `left_behind`."""
+
+    def is_touched(self, exchanges: list[Exchange]) -> bool: ...
+
+    def put_back(self) -> list[str]: ...
 
 
 class NodePort:
@@ -72,6 +81,7 @@ class Context(Control):
         super().__init__(route)
         self.level = level
         self.kept: dict[str, Any] = {}
+        self.guard: Guard | None = None
         self.frame_patience_ms = FRAME_PATIENCE_MS
         self._facts: dict[str, Any] = {}
         self._seen: dict[str, list[Evidence]] = {}

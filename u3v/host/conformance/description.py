@@ -42,6 +42,9 @@ FITTING = {
 """Kinds of nodes that a reference may name; references that are not listed may name any."""
 
 
+_LEADING = {"pValue", "pValueDefault", "pAddress", "pIndex", "pVariable"}
+
+
 class Description:
     """Raises Malformed for what is no well-formed XML, or names entities of its own."""
 
@@ -113,6 +116,27 @@ class Description:
                     seen.add(name)
                     todo.append(name)
         return list(found)
+
+    def beside(self, name: str) -> list[str]:
+        """The features of the categories that a feature is in, itself left out."""
+        found: dict[str, None] = {}
+        for category in self.named("Category"):
+            mates = [to for kind, to in self.references(self.nodes[category]) if kind == "pFeature"]
+            if name in mates:
+                found |= dict.fromkeys(mate for mate in mates if self.kind(mate) not in ("", "Category"))
+        return [mate for mate in found if mate != name]
+
+    def follows(self, name: str) -> set[str]:
+        """What decides where a value is or what it is: nodes reached by values, addresses and variables."""
+        found, todo = {name}, [name]
+        while todo:
+            element = self.nodes.get(todo.pop())
+            for child in element.iter() if element is not None else ():
+                to = [(child.text or "").strip()] if child.tag in _LEADING else []
+                to += [child.get("pOffset", "")] if child.get("pOffset") else []
+                todo += [each for each in to if each not in found]
+                found.update(to)
+        return found - {name}
 
     def register_behind(self, name: str) -> str | None:
         """Follow pValue to the register that holds a value."""

@@ -9,6 +9,7 @@ from u3v.host.conformance.chance import Chance
 from u3v.host.conformance.context import Context
 from u3v.host.conformance.declare import SHOULD, Phase, check
 from u3v.host.conformance.layout import EVENT, STREAM
+from u3v.host.conformance.left_behind import AsFound
 from u3v.host.nodes import FeatureInfo, FeatureValue
 
 BAD_PARAMETER, ACCESS_DENIED = 0x8002, 0x8006
@@ -108,7 +109,7 @@ def _sign(camera: Camera, name: str) -> str:
 
 
 @camera_check(
-    "FEAT-003", "raw write of min - inc and max + inc to the register behind",
+    "FEAT-003", "raw write of min - inc and max + inc to the register behind (Floats: a thousandth beyond)",
     "refused (8002, 8006), unchanged; clamping noted", "GenCP 1.3 table 6", SHOULD, needs="gapi", trace="r",
 )  # fmt: skip
 def beyond_limits(camera: Camera) -> None:
@@ -123,6 +124,27 @@ def beyond_limits(camera: Camera) -> None:
             f"{name} = {value} is beyond its limits: status {status:#06x}",
         )
         expect(after == before, f"{name} = {value} was refused, and is {after} now")
+    for name, info in swept(camera, "Float"):
+        layout = _layout(camera, name)
+        low, high = float(info.minimum or 0), float(info.maximum or 0)
+        for limit, by in ((low, -1), (high, 1)) if layout else ():
+            beyond = limit + by * max(abs(limit), 1) / 1000
+            _, _, raw = _raw(camera, name, struct.pack(layout, beyond))
+            now = struct.unpack(layout, raw)[0]
+            expect(
+                not math.isclose(now, beyond, rel_tol=1e-6),
+                f"{name} = {beyond} is beyond its limits, {low} to {high}, and taken",
+            )
+
+
+def _layout(camera: Camera, name: str) -> str:
+    """How a Float's register holds it; "" where there is none, or a formula in between."""
+    register = camera.description.register_behind(name)
+    if register is None or camera.description.kind(register) != "FloatReg":
+        return ""
+    if name != register and camera.description.text_of(name, "pValue") != register:
+        return ""
+    return "<d" if camera.register(name)[1] == 8 else "<f"
 
 
 @camera_check(
@@ -170,19 +192,10 @@ def float_limits(camera: Camera) -> None:
 )  # fmt: skip
 def odd_floats(camera: Camera) -> None:
     for name, info in swept(camera, "Float"):
-        register = camera.description.register_behind(name)
-        if register is None or camera.description.kind(register) != "FloatReg":
-            continue
-        length = camera.register(name)[1]
-        for value in (math.nan, math.inf, -1e30, 5e-324):
-            address, _ = camera.register(name)
-            before = camera.read(address, length)
-            layout = "<d" if length == 8 else "<f"
-            status = camera.write(address, struct.pack(layout, value))
-            after = camera.read(address, length)
+        layout = _layout(camera, name)
+        for value in (math.nan, math.inf, -1e30, 5e-324) if layout else ():
+            status, before, after = _raw(camera, name, struct.pack(layout, value))
             now = struct.unpack(layout, after)[0]
-            if after != before:
-                camera.write(address, before)
             expect(status in (0, BAD_PARAMETER, ACCESS_DENIED), f"{name} = {value}: status {status:#06x}")
             near = max(abs(info.minimum or 0), abs(info.maximum or 0)) * 1e-6
             inside = math.isfinite(now) and (info.minimum or 0) - near <= now <= (info.maximum or 0) + near
@@ -376,12 +389,20 @@ def _random_value(chance: Chance, info: FeatureInfo) -> FeatureValue:
 
 @check(
     "FEAT-026", "at the end of the run: all features, stream and event registers, the user's name, TLParamsLocked",
-    "as at the beginning", "consistency", trace="-", phase=Phase.END, at_start=lambda run: _state(camera_of(run)),
+    "as at the beginning", "consistency", trace="-", phase=Phase.END, at_start=lambda run: _found(run),
 )  # fmt: skip
 def as_found(run: Context) -> None:
     before, now = run.kept["FEAT-026"], _state(camera_of(run))
     for name, value in before.items():
         expect(now.get(name) == value, f"{name} is {now.get(name)}, at the beginning {value}")
+
+
+def _found(run: Context) -> dict[str, FeatureValue]:
+    """As the camera is before all checks; from now on each check that leaves it otherwise is told of."""
+    camera = camera_of(run)
+    if camera.can_use_nodes():
+        run.guard = AsFound(camera)
+    return _state(camera)
 
 
 def _state(camera: Camera) -> dict[str, FeatureValue]:

@@ -1,9 +1,13 @@
 """FEAT: what features and the stream owe each other: sizes that follow, locks while it runs, exposure that counts."""
 
 import math
+import re
 import struct
+from collections.abc import Iterator
+from contextlib import suppress
 
-from u3v.host.conformance.camera import LEFT_ALONE, Camera, camera_check, expect, skip
+from u3v.errors import U3VError
+from u3v.host.conformance.camera import LEFT_ALONE, VALUES, Camera, camera_check, expect, skip
 from u3v.host.conformance.declare import INFO, SHOULD
 from u3v.host.conformance.sfnc import bits_per_pixel
 from u3v.host.conformance.streaming import expect_whole, expected, frames, streaming
@@ -20,6 +24,10 @@ _LOCKED = (
     "ChunkModeActive",
     "ChunkEnable",
 )
+_MODE = re.compile(r"(Mode|Enable|Enabled|Auto|Active)$")
+_HARMLESS = re.compile(r"^(CounterReset|TimerReset|TimestampLatch|SequencerSetLoad)$")
+_VOLATILE = re.compile(r"^SequencerSetSave$")
+"""Commands that may be executed; the latter one only where nobody misses what it overwrites."""
 _LEGAL_LOCKED = (0x8006, 0x800F, 0x8007, 0x8004, 0x8002)
 
 
@@ -155,14 +163,49 @@ def another_raw(camera: Camera, name: str, before: bytes) -> bytes:
 
 
 @camera_check(
-    "FEAT-016", "features not available now (pIsAvailable 0): raw write", "refused (8006) or no effect",
+    "FEAT-016", "features not available now (pIsAvailable 0), beside each mode in each of its values: raw write",
+    "refused (8006) or no effect; what is writable takes its own value, what is executable is executed",
     "GenCP 1.3 table 6", SHOULD, needs="gapi", trace="r",
 )  # fmt: skip
 def hidden_features(camera: Camera) -> None:
-    with camera.settings(DeviceLinkThroughputLimitMode="Off"):  # what it limits is then not available
-        seen = [_refuses_hidden(camera, name) for name in camera.nodes.names()]
+    seen: list[bool] = []
+    with camera.everything():
+        for mode in filter(_MODE.search, camera.sweepable()):
+            for _ in _each_value(camera, mode):
+                for name in camera.description.beside(mode):
+                    seen.append(_refuses_hidden(camera, name))
+                    _takes_its_own(camera, name)
     if not any(seen):
         skip("every feature is available, or read only")
+
+
+def _each_value(camera: Camera, mode: str) -> Iterator[FeatureValue]:
+    """The values of a mode that it takes now, one after the other."""
+    info = camera.info(mode)
+    if info.access != "RW" or info.kind not in ("Boolean", "Enumeration"):
+        return
+    values: tuple[FeatureValue, ...] = info.entries[:4] if info.kind == "Enumeration" else (True, False)
+    with camera.keep(mode):
+        for value in values:
+            with suppress(U3VError):
+                camera.nodes.set(mode, value)
+                camera.nodes.refresh()
+                yield value
+
+
+def _takes_its_own(camera: Camera, name: str) -> None:
+    """Fails where a feature that is writable now refuses the value it has, or a harmless command its execution."""
+    info, register = camera.info(name), camera.description.register_behind(name)
+    place = camera.place(register) if register is not None else None
+    if place is None or info.access not in ("WO", "RW"):
+        return
+    if info.kind == "Command":
+        harmless = _HARMLESS.search(name) or ("sim" in camera.run.route.abilities and _VOLATILE.search(name))
+        status = camera.execute_raw(name) if harmless else 0
+        expect(not status, f"{name} is executable, and refused with status {status:#06x}")
+    elif info.kind in VALUES and info.access == "RW" and not LEFT_ALONE.search(name):
+        status = camera.run.write(place[0], camera.read(*place)).status
+        expect(not status, f"{name} is writable, and its own value refused with status {status:#06x}")
 
 
 def _refuses_hidden(camera: Camera, name: str) -> bool:

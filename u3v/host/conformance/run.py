@@ -90,7 +90,7 @@ class Run:
             return Outcome(each, SKIP, each.withheld)
         if self.vanished:
             return Outcome(each, SKIP, GONE)
-        started_ns = context.now_ns()
+        started_ns, said = context.now_ns(), len(context.journal.exchanges)
         lacking = self._lacking(each)
         result, reason = (SKIP, lacking) if lacking else self._judge(each)
         took_ns = context.now_ns() - started_ns
@@ -98,7 +98,19 @@ class Run:
         if result != PASS and not lacking:
             context.page = Page()
             reason += self._recover()
+        page.notes += self._put_back(said)
         return Outcome(each, result, reason, tuple(page.notes), tuple(page.evidence), started_ns, took_ns)
+
+    def _put_back(self, said: int) -> list[str]:
+        """What the check that began at this exchange has left behind, restored now."""
+        context, guard = self.context, self.context.guard
+        if guard is None or self.vanished or not guard.is_touched(context.journal.exchanges[said:]):
+            return []
+        context.page = Page()
+        try:
+            return [f"left behind, and put back by the run: {each}" for each in guard.put_back()]
+        except U3VError as error:
+            return [f"what it left behind cannot be told: {error}"]
 
     def _lacking(self, each: Check) -> str:
         try:

@@ -141,3 +141,35 @@ STANDARD_FEATURES = _parse(_TABLE)
 def kind_of(tag: str) -> str:
     """The interface type of an XML element."""
     return _OF_TAG.get(tag, tag)
+
+
+_SELECTED = """
+TriggerSelector: TriggerMode TriggerSource TriggerActivation TriggerOverlap TriggerDelay TriggerDivider
+LineSelector: LineMode LineInverter LineStatus LineSource LineFormat
+UserOutputSelector: UserOutputValue
+CounterSelector: CounterEventSource CounterEventActivation CounterResetSource CounterResetActivation CounterValue
+CounterSelector: CounterValueAtReset CounterDuration CounterStatus CounterTriggerSource CounterTriggerActivation
+TimerSelector: TimerDuration TimerDelay TimerValue TimerStatus TimerTriggerSource TimerTriggerActivation
+EventSelector: EventNotification
+ChunkSelector: ChunkEnable
+GainSelector: Gain
+BlackLevelSelector: BlackLevel
+BalanceRatioSelector: BalanceRatio
+LUTSelector: LUTEnable
+ActionSelector: ActionGroupKey ActionGroupMask
+AcquisitionStatusSelector: AcquisitionStatus
+FileSelector: FileSize
+SequencerPathSelector: SequencerSetNext SequencerTriggerSource SequencerTriggerActivation
+SequencerFeatureSelector: SequencerFeatureEnable
+ChunkCounterSelector: ChunkCounterValue
+ColorTransformationValueSelector: ColorTransformationValue
+TestPatternGeneratorSelector: TestPattern
+"""
+
+SELECTED = [
+    (selector, name)
+    for line in _SELECTED.strip().splitlines()
+    for selector, _, names in [line.partition(":")]
+    for name in names.split()
+]
+"""(selector, feature) where the SFNC writes feature[selector], of those that cameras keep to."""

@@ -1,13 +1,23 @@
 """The description at work: every node against the register behind it, and what the reference GenApi makes of it."""
 
+import re
 from collections.abc import Iterator
 
 from u3v.errors import GenCPError, Malformed
 from u3v.host.conformance.camera import LEFT_ALONE, Camera, camera_check, expect, fail
 from u3v.host.conformance.declare import SHOULD
+from u3v.host.conformance.description import Description
 from u3v.host.nodes import FeatureError
 
 _REFUSED = (0x8004, 0x8006)
+_REGION = ("OffsetX", "OffsetY", "Height", "Width")
+"""What is clipped when another feature leaves it less room; put back from the last to the first."""
+_RESTLESS = re.compile(
+    r"^(DeviceTemperature|DeviceTemperatureStatus|SensorTemperature|Timestamp|Gev(Timestamp|IEEE1588Status\w*)"
+    r"|LineStatus|LineStatusAll|AcquisitionStatus|CounterValue|CounterStatus|TimerValue|TimerStatus|EncoderValue"
+    r"|SequencerSetActive|DeviceLinkConnectionStatus)$"
+)
+"""Features of the SFNC whose values change while nobody writes."""
 _LOCKED = ("Width", "Height", "PixelFormat", "BinningHorizontal", "BinningVertical")
 
 
@@ -244,28 +254,41 @@ def _compare(camera: Camera, names: list[str], when: str) -> None:
 
 
 @camera_check(
-    "XML-028", "after changes of size, format, binning and exposure: cached nodes against uncached reads", "equal",
+    "XML-028", "after changes of size, format, binning and exposure: cached nodes against uncached reads",
+    "equal; what changes by itself, such as a temperature, is not cached for ever",
     "arv-test --cache-check", SHOULD, needs="gapi", trace="r",
 )  # fmt: skip
 def caches(camera: Camera) -> None:
-    names = [
-        n
-        for n in camera.nodes.names()
-        if camera.info(n).kind in ("Integer", "Float", "Enumeration", "Boolean")
-    ]
-    steady = [n for n in names if camera.info(n).access != "NI" and _is_steady(camera, n)]
+    for name in filter(_RESTLESS.search, camera.description.features()):
+        _is_not_kept(camera.description, name)
+    steady = _steady(camera)
     for name, value in _changes(camera):
-        with camera.settings(**{name: value}):
+        with camera.keep(*_REGION), camera.settings(**{name: value}):
             _compare(camera, steady, f"after {name} = {value}")
         _compare(camera, steady, f"after {name} was put back")
 
 
-def _is_steady(camera: Camera, name: str) -> bool:
-    """Not a value that moves by itself, such as a temperature."""
-    first = _with_limits(camera, name)
-    camera.nodes.refresh()
+def _is_not_kept(description: Description, name: str) -> None:
+    register = description.register_behind(name)
+    if register is None:
+        return
+    cachable = description.text_of(register, "Cachable") or "WriteThrough"
+    polled = any(description.text_of(node, "PollingTime") for node in (name, register))
+    expect(
+        cachable == "NoCache" or polled,
+        f"{name} changes by itself, and its register may be cached ({cachable})",
+    )
+
+
+def _steady(camera: Camera) -> list[str]:
+    """Features with a value that does not move by itself, as a temperature does."""
+    numbers = ("Integer", "Float", "Enumeration", "Boolean")
+    infos = [camera.info(name) for name in camera.nodes.names()]
+    names = [info.name for info in infos if info.kind in numbers and info.access != "NI"]
+    first = {name: _with_limits(camera, name) for name in names}
     camera.wait_ms(20)
-    return first == _with_limits(camera, name)
+    camera.nodes.refresh()
+    return [name for name in names if first[name] == _with_limits(camera, name)]
 
 
 def _changes(camera: Camera) -> Iterator[tuple[str, str | int | float | bool]]:
@@ -300,17 +323,40 @@ def locks(camera: Camera) -> None:
 
 @camera_check(
     "XML-030", "pSelected, for each value of each selector",
-    "selected nodes are readable or not available; what is set under one entry is not seen under another",
+    "selected nodes are readable or not available; what is set under one entry is not seen under another;"
+    " what is found by a selector is selected by it",
     "GenApi 2.1.1 2.8.4", needs="gapi", trace="r",
 )  # fmt: skip
 def selectors(camera: Camera) -> None:
     description = camera.description
+    _selected_is_told(description)
     for selector, element in description.nodes.items():
         chosen = [name for kind, name in description.references(element) if kind == "pSelected"]
         if not chosen or not camera.has(selector) or not camera.writable(selector):
             continue
         with camera.keep(selector):
             _each_entry(camera, selector, chosen)
+
+
+def _selected_is_told(description: Description) -> None:
+    """Fails where the place of a feature's value depends on a selector that does not say so."""
+    features = description.features()
+    selectors = {name for name in features if name.endswith("Selector")}
+    behind = {description.register_behind(name): name for name in selectors}
+    told = {
+        (name, to)
+        for name in selectors
+        for kind, to in description.references(description.nodes[name])
+        if kind == "pSelected"
+    }
+    for feature in features:
+        way = description.follows(feature)
+        for selector in (way & selectors) | {behind[node] for node in way & behind.keys()}:
+            if selector != feature:
+                expect(
+                    (selector, feature) in told,
+                    f"{selector} decides where {feature} is, and does not select it",
+                )
 
 
 def _each_entry(camera: Camera, selector: str, chosen: list[str]) -> None:

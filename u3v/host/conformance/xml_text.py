@@ -7,7 +7,7 @@ from u3v.errors import Malformed
 from u3v.host.conformance.camera import Camera, camera_check, expect, fail, skip
 from u3v.host.conformance.declare import INFO, SHOULD, unbuilt
 from u3v.host.conformance.description import FEATURES, FITTING, OTHERS, REGISTERS, Description, to_int
-from u3v.host.conformance.sfnc_names import STANDARD_FEATURES, kind_of
+from u3v.host.conformance.sfnc_names import SELECTED, STANDARD_FEATURES, kind_of
 
 _ATTRIBUTES = (
     *("ModelName", "VendorName", "StandardNameSpace", "ProductGuid", "VersionGuid"),
@@ -304,7 +304,8 @@ def standard_namespace(camera: Camera) -> None:
 
 
 @camera_check(
-    "XML-033", "NameSpace='Standard' names", "exist in SFNC, with its interface type and unit", "SFNC 2.7", SHOULD,
+    "XML-033", "NameSpace='Standard' names",
+    "exist in SFNC, with its interface type, unit and selector; a Boolean is on with 1", "SFNC 2.7", SHOULD,
 )  # fmt: skip
 def standard_names(camera: Camera) -> None:
     unknown = []
@@ -317,11 +318,17 @@ def standard_names(camera: Camera) -> None:
             continue
         found = kind_of(element.tag)
         expect(found in due.kinds, f"{name} is a {found}, SFNC says {' or '.join(sorted(due.kinds))}")
+        expect(element.findtext("OnValue") != "0", f"{name} is on when its register holds 0")
         unit = element.findtext("Unit")
         expect(
             unit is None or unit in due.units,
             f"{name} is in {unit}, SFNC says {' or '.join(due.units) or 'no unit'}",
         )
+    standard = {n for n, e in camera.description.nodes.items() if e.get("NameSpace") == "Standard"}
+    for selector, name in SELECTED:
+        if selector in standard and name in standard:
+            chosen = camera.description.references(camera.description.nodes[selector])
+            expect(("pSelected", name) in chosen, f"{selector} does not select {name}")
     if unknown:
         camera.run.note(f"called Standard, not in this checker's list of SFNC: {', '.join(unknown)}")
 
