@@ -90,5 +90,4 @@ def _within(camera: Device, name: str, limits: tuple[str, str], value: float) ->
     assert isinstance(feature, Float)
     low, high = (float(camera.features.get(bound)) for bound in limits)
     low, high = max(low, limit(camera, feature.min)), min(high, limit(camera, feature.max))
-    value = min(max(value, low), high)
-    return round(value // feature.inc * feature.inc, 9) if feature.inc else value
+    return feature.rounded(min(max(value, low), high))

@@ -34,8 +34,8 @@ KEPT = "Kept"
 T = TypeVar("T", int, float, str, bool)
 
 
-Image = tuple[tuple[int, bytes], ...]
-"""Some values of a camera, as addresses and bytes."""
+Saved = tuple[tuple[Feature, int, bytes], ...]
+"""Some values of a camera: each with its feature, its address and its bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,15 +186,23 @@ class FeatureSet:
                 with suppress(KeyError, ValueError, TypeError, struct.error, OverflowError):
                     self._memory.device_write(at, feature.encode(values[key]))
 
-    def image(self, names: Collection[str]) -> Image:
-        """The bytes of all instances of these features, and where they belong: for `put`."""
+    def save(self, names: Collection[str]) -> Saved:
+        """All instances of these features as they are: for `put`."""
         every = self._each(lambda feature: feature.name in names and feature.read is None)
-        return tuple((at, self._memory.device_read(at, feature.size)) for _, feature, at, _ in every)
+        return tuple((feature, at, self._memory.device_read(at, feature.size)) for _, feature, at, _ in every)
 
-    def put(self, image: Image) -> None:
-        """Values as they were when `image` was made: no checks, no hooks."""
-        for at, raw in image:
+    def put(self, saved: Saved) -> None:
+        """Values as they were when they were saved, without hooks and locks. Nothing changes where one of them would be
+        out of the limits that it has now."""
+        before = [(at, self._memory.device_read(at, len(raw))) for _, at, raw in saved]
+        for _, at, raw in saved:
             self._memory.device_write(at, raw)
+        try:
+            for feature, _, raw in saved:
+                feature.check(self._camera, feature.decode(raw))
+        except GenCPError:
+            for at, raw in before:
+                self._memory.device_write(at, raw)
 
     def raw(self, name: str) -> bytes:
         """The bytes of all instances of a feature that has one selector, to see whether any has changed."""
@@ -286,19 +294,21 @@ class FeatureSet:
 
             register.refresh = refresh
         if "W" in access:
-            register.check = lambda raw: self._check(feature, raw)
+            register.check = lambda raw: self._check(feature, raw, selected)
             register.written = lambda: self._written(feature, at, selected)
         return register
 
-    def _check(self, feature: Feature, raw: bytes) -> None:
+    def _check(self, feature: Feature, raw: bytes, selected: Mapping[str, str | int]) -> None:
+        """Of the instance that is written, whatever the selectors choose meanwhile."""
         camera = self._camera
-        if feature.available is not None and not feature.available(camera):
-            raise GenCPError(Status.ACCESS_DENIED, f"{feature.name} is not available now")
-        if feature.locked is not None and feature.locked(camera):
-            raise GenCPError(Status.ACCESS_DENIED, f"{feature.name} is locked now")
-        if isinstance(feature, Boolean):
-            feature.check_raw(raw)
-        feature.check(camera, feature.decode(raw))
+        with self._selecting(selected):
+            if feature.available is not None and not feature.available(camera):
+                raise GenCPError(Status.ACCESS_DENIED, f"{feature.name} is not available now")
+            if feature.locked is not None and feature.locked(camera):
+                raise GenCPError(Status.ACCESS_DENIED, f"{feature.name} is locked now")
+            if isinstance(feature, Boolean):
+                feature.check_raw(raw)
+            feature.check(camera, feature.decode(raw))
 
     def _written(self, feature: Feature, at: int, selected: Mapping[str, str | int]) -> None:
         if feature.locked is while_acquiring:
@@ -311,12 +321,12 @@ class FeatureSet:
             return
         if isinstance(feature, Float) and feature.inc:
             value = feature.decode(self._memory.device_read(at, feature.size))
-            self._memory.device_write(at, feature.encode(round(value // feature.inc * feature.inc, 9)))
-        if feature.store is not None:
-            with self._selecting(selected):
+            self._memory.device_write(at, feature.encode(feature.rounded(value)))
+        with self._selecting(selected):
+            if feature.store is not None:
                 feature.store(self._camera, feature.decode(self._memory.device_read(at, feature.size)))
-        if feature.written is not None:
-            feature.written(self._camera)
+            if feature.written is not None:
+                feature.written(self._camera)
         if feature.keeps:
             self._camera.store_user_set(KEPT, self.kept())
 

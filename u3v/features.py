@@ -5,6 +5,7 @@ A `Feature` is frozen: a name, limits, and functions that compute what changes w
 `u3v.feature_set`.
 """
 
+import math
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +21,8 @@ Condition = Callable[[Device], bool]
 Action = Callable[[Device], None]
 Limit = int | float | Callable[[Device], int | float]
 
-
+_NEARLY = 1e-6
+"""Part of a step by which a multiple of it may be missed in binary."""
 MAX_INDEX = 4096
 """Bound of selectors that count: each of their values has registers of its own."""
 
@@ -125,7 +127,7 @@ class Integer(Feature):
 
 @dataclass(frozen=True, kw_only=True)
 class Float(Feature):
-    """IFloat, IEEE 754 double. `inc` above 0: values in between are rounded down to a multiple of it."""
+    """IFloat, IEEE 754 double. `inc` above 0: values in between are rounded down to a multiple of it (`rounded`)."""
 
     default: float = 0.0
     min: Limit = 0.0
@@ -151,6 +153,10 @@ class Float(Feature):
         low, high = limit(camera, self.min), limit(camera, self.max)
         if not low <= float(value) <= high:
             raise _out_of_limits(self, value, f"{low:.10g} to {high:.10g}")
+
+    def rounded(self, value: float) -> float:
+        """The largest multiple of `inc` up to `value`: 0.3 in steps of 0.1 is 0.3, though 0.3 // 0.1 is 2."""
+        return round(math.floor(value / self.inc + _NEARLY) * self.inc, 9) if self.inc else value
 
 
 def _out_of_limits(feature: Integer | Float, value: Value, limits: str, inc: int = 1) -> GenCPError:

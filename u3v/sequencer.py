@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from u3v.device import Device
 from u3v.edges import Edge, counts
-from u3v.feature_set import FeatureSet, Image
+from u3v.feature_set import FeatureSet, Saved
 
 PATHS, SOURCE, ACTIVATION, NEXT = (
     "SequencerPathSelector",
@@ -28,7 +28,7 @@ class Sequencer:
         self._features = features
         self._names = (*sequenced, SOURCE, ACTIVATION, NEXT) if sequenced else ()
         self._paths = range(len(features.values(NEXT)))
-        self._sets: dict[int, Image] = {}
+        self._sets: dict[int, Saved] = {}
         self.active = 0
 
     def power_up(self) -> None:
@@ -38,7 +38,7 @@ class Sequencer:
 
     def save(self) -> None:
         """SequencerSetSave: the camera's settings become the selected set."""
-        self._sets[self._selected()] = self._features.image(self._names)
+        self._sets[self._selected()] = self._features.save(self._names)
 
     def load(self) -> None:
         """SequencerSetLoad: the selected set becomes the camera's settings."""
@@ -64,7 +64,8 @@ class Sequencer:
                 return
 
     def _load(self, number: int) -> None:
-        """A set that was never saved changes nothing."""
+        """A set that was never saved changes nothing; nor does one that does not fit what else is set now, such as a
+        region that binning has made too large."""
         self._features.put(self._sets.get(number, ()))
         self._camera.lines.look(self._camera.now_ns)
 

@@ -79,6 +79,20 @@ def test_floats_outside_of_their_limits(camera: Camera) -> None:
     write(camera, "ExposureTime", 24.0)
 
 
+def test_floats_go_down_to_a_multiple_of_their_step() -> None:
+    tenths = Float(name="Tenths", tooltip="In steps of 0.1.", inc=0.1)
+    assert [tenths.rounded(value) for value in (0.0, 0.3, 0.35, 0.6, 1.1, 28.7)] == [
+        0.0,
+        0.3,
+        0.3,
+        0.6,
+        1.1,
+        28.7,
+    ]
+    assert Float(name="Whole", tooltip="In steps of 1.", inc=1.0).rounded(99.999) == 99.0
+    assert Float(name="Any", tooltip="Without steps.").rounded(99.999) == 99.999
+
+
 def test_what_is_no_boolean_entry_or_text(camera: Camera) -> None:
     assert refusal(camera, "ReverseX", b"\2\0\0\0") == (BAD, "ReverseX: not 0 or 1")
     assert refusal(camera, "TriggerMode", b"\7\0\0\0") == (BAD, "TriggerMode = 0x7: not one of Off, On")
@@ -121,6 +135,16 @@ def test_what_is_not_available(camera: Camera) -> None:
     expected = f"{name} = 419430401: must be 160000 to 419430400 Bps"
     assert refusal(camera, name, 419_430_401) == (BAD, expected)
     assert refusal(camera, "UserSetSave", 1)[1] == "UserSetSave is not available now"
+
+
+def test_an_instance_is_locked_or_not_whatever_is_selected(camera: Camera) -> None:
+    """Line1 is an input and nothing else, Line3 can be either."""
+    write(camera, "LineSelector", "Line3")
+    status, text = refusal(camera, "LineMode", "Output", LineSelector="Line1")
+    assert (status, text) == (Status.ACCESS_DENIED, "LineMode is locked now")
+    write(camera, "LineSelector", "Line1")
+    write(camera, "LineMode", "Output", LineSelector="Line3")
+    assert camera.features.get("LineMode", LineSelector="Line3") == "Output"
 
 
 def test_read_only_features(camera: Camera) -> None:

@@ -89,6 +89,24 @@ def test_a_set_holds_what_the_sheet_names() -> None:
     assert host.get("BlackLevel") == 20.0  # it is not among them
 
 
+def test_a_set_whose_region_has_become_too_large_changes_nothing() -> None:
+    """It was saved without binning; the picture it asks for is larger than the binned sensor."""
+    host = host_of(ACE)
+    whole = host.get("Width")
+    program(host, [{"Gain": 5.0, "paths": []}])
+    host.set("SequencerMode", "Off")
+    host.set("Gain", 1.0)
+    host.set("BinningHorizontal", 2)
+    binned = host.get("Width")
+    host.set("SequencerMode", "On")
+    assert (host.get("Width"), host.get("Gain")) == (binned, 1.0)
+    assert host.get("Width") <= host.get("WidthMax")
+    host.set("SequencerMode", "Off")
+    host.set("BinningHorizontal", 1)
+    host.set("SequencerMode", "On")
+    assert (host.get("Width"), host.get("Gain")) == (whole, 5.0)
+
+
 def test_genapi_sees_when_sets_can_be_saved() -> None:
     camera = host_of(ACE).camera
     nodes = Nodes(camera)
