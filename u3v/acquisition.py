@@ -16,7 +16,7 @@ from heapq import heappop, heappush
 from itertools import count
 
 from u3v.device import Timing
-from u3v.family import BURST, FRAME
+from u3v.family import BURST, FRAME, TRIGGER_WIDTH
 from u3v.happenings import Happening, Happenings
 from u3v.pace import Exposer, Rules, rules_of
 
@@ -180,9 +180,15 @@ class Acquisition:
             self.tick(now_ns)
 
     def forget_triggers(self) -> None:
-        """TriggerMode was written: a camera that no longer waits for a trigger drops those that it has."""
+        """TriggerMode or ExposureMode was written: a camera that no longer waits for a trigger drops those that it has,
+        and an exposure that was to last as long as its trigger signal ends now."""
         if not self.triggered(FRAME):
             self._triggers.clear()
+        by_width = self._camera.features.get_or("ExposureMode", "") == TRIGGER_WIDTH
+        if not (by_width and self.triggered(FRAME)):
+            self._triggers = deque((at_ns, False) for at_ns, _ in self._triggers)
+            if self._open is not None and self._release_ns is None:
+                self._release_ns = self._camera.now_ns
         if not self.triggered(BURST):
             self._burst_left = 0
 
@@ -300,10 +306,10 @@ class Acquisition:
 
     def _next_start_ns(self) -> int | None:
         """When the next exposure starts, as far as that is known."""
-        if not self._may_start():
+        if self._open is not None or not self._may_start():
             return None
         if self._triggers:
-            return max(self._triggers[0][0], self._sensor_ready_ns) if self._open is None else None
+            return max(self._triggers[0][0], self._sensor_ready_ns)
         if self.triggered(FRAME) and not self._is_held():
             return None
         if not self.paced and not self._host_keeps_up():

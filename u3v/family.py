@@ -16,6 +16,8 @@ from u3v.wire_traits import WireTraits
 
 FRAME, BURST = "FrameStart", "FrameBurstStart"
 """The triggers that the acquisition knows."""
+TRIGGER_WIDTH = "TriggerWidth"
+"""ExposureMode's entry for exposures as long as their trigger signal."""
 TEST_EVENT_ID = 0x4FFF
 """The event that bootstrap registers and TestEventGenerate send (GenCP: namespace of the technology)."""
 

@@ -11,13 +11,12 @@ from typing import Protocol
 
 from u3v.device import FeatureValues
 from u3v.edges import LEVELS, OPPOSITE, Edge, counts, edge_of
-from u3v.family import FRAME, Family
+from u3v.family import FRAME, TRIGGER_WIDTH, Family
 from u3v.lines import Lines
 
 __all__ = ["SOFTWARE", "Edge", "Inputs"]
 
 SOFTWARE = "Software"
-WIDTH = "TriggerWidth"
 
 
 class Triggered(Protocol):
@@ -82,7 +81,11 @@ class Inputs:
         if trigger is None or not self._is_meant(chosen, source):
             return
         activation = self._features.get_or("TriggerActivation", Edge.RISING.value, **selected)
-        if edge is not None and trigger == FRAME and self._features.get_or("ExposureMode", "") == WIDTH:
+        if (
+            edge is not None
+            and trigger == FRAME
+            and self._features.get_or("ExposureMode", "") == TRIGGER_WIDTH
+        ):
             begins = Edge(activation) if activation in _EDGES else edge_of(LEVELS.get(activation, True))
             if edge is begins:
                 self.trigger(trigger, now_ns, has_width=True)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.u3v.models import ACE, GENERIC, IDS, VCX
-from tests.u3v.rig import PlainTiming, Room
+from tests.u3v.rig import Painted, PlainTiming, Room
 from u3v.camera import Camera
 from u3v.edges import Edge
 from u3v.features import Value
@@ -102,6 +102,51 @@ def test_an_exposure_as_long_as_its_trigger(activation: str, begin: float, end: 
     assert at(happened, Happening.EXPOSURE_START) == [1 * MS, 9 * MS]
     assert at(happened, Happening.EXPOSURE_END) == [4 * MS, 9 * MS + max(shortest_ns, 1 * US)]
     assert at(happened, Happening.FRAME_START_OVERTRIGGER) == [4001 * US]
+
+
+def exposing() -> tuple[Camera, list[tuple[str, int]], Painted]:
+    """An exposure has begun at 1 ms and lasts until Line1 falls; it is 2 ms."""
+    camera, happened = ready(ACE, ExposureMode="TriggerWidth")
+    painted = Painted(camera)
+    camera.frames.open()
+    camera.features.set("TriggerSource", "Line1", TriggerSelector="FrameStart")
+    camera.inputs.apply("Line1", 24.0, MS, 0)
+    camera.tick(2 * MS)
+    return camera, happened, painted
+
+
+def test_an_open_exposure_ends_where_frames_are_not_triggered_any_more() -> None:
+    """And the free-running ones come after it, each block once."""
+    camera, happened, painted = exposing()
+    camera.features.host_set("TriggerMode", "Off", TriggerSelector="FrameStart")
+    camera.tick(3 * MS)
+    starts, ends = at(happened, Happening.EXPOSURE_START), at(happened, Happening.EXPOSURE_END)
+    assert (starts[0], ends[0]) == (MS, 2 * MS)
+    assert starts[1] >= 2 * MS + READOUT_NS
+    assert [e.block_id for e in painted.exposures] == list(range(len(painted.exposures)))
+    assert [e.index for e in painted.exposures] == list(range(len(painted.exposures)))
+
+
+def test_an_open_exposure_ends_where_its_trigger_does_not_set_its_time_any_more() -> None:
+    camera, happened, painted = exposing()
+    camera.features.host_set("ExposureMode", "Timed")
+    camera.inputs.apply("Line1", 0.0, 3 * MS, 2 * MS)
+    camera.inputs.apply("Line1", 24.0, 10 * MS, 2 * MS)
+    camera.tick(S)
+    assert at(happened, Happening.EXPOSURE_START) == [MS, 10 * MS]
+    assert at(happened, Happening.EXPOSURE_END) == [2 * MS, 10 * MS + 100 * US]
+    assert [e.block_id for e in painted.exposures] == [0, 1]
+
+
+def test_an_exposure_as_long_as_a_level_is_the_only_one_meanwhile() -> None:
+    camera, happened = ready(ACE, ExposureMode="TriggerWidth")
+    camera.features.set("TriggerSource", "Line1", TriggerSelector="FrameStart")
+    camera.features.set("TriggerActivation", "LevelHigh", TriggerSelector="FrameStart")
+    for at_us, volts in ((1000, 24.0), (9000, 0.0)):
+        camera.inputs.apply("Line1", volts, at_us * US, 0)
+    camera.tick(S)
+    assert at(happened, Happening.EXPOSURE_START) == [MS]
+    assert at(happened, Happening.EXPOSURE_END) == [9 * MS]
 
 
 def test_an_open_exposure_ends_with_an_abort() -> None:

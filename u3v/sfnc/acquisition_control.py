@@ -92,6 +92,7 @@ def features(model: Model) -> list[Feature]:
             tooltip="What sets the exposure time.",
             entries={"Timed": 1},
             persistent=True,
+            written=lambda camera: camera.acquisition.forget_triggers(),
         ),
         Float(
             name="ExposureTime",
