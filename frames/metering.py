@@ -20,8 +20,9 @@ def mean_share(
     step_x = max(columns // COLUMNS, 1)
     every = 1 if width * fmt.bits % 8 == 0 else 8  # rows that begin on a byte
     step_y = -(-max(rows // ROWS, 1) // every) * every
+    first_row, end_row = -(-y // every) * every, min(y + rows, height)
     total, count = 0, 0
-    for row in range(-(-y // every) * every, min(y + rows, height), step_y):
+    for row in range(first_row if first_row < end_row else y // every * every, end_row, step_y):
         first = row * width * fmt.bits // 8
         end = first + -(-width * fmt.bits // 8)
         values = packing.unpack(data[first:end], width, pixel_format)

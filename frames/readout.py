@@ -34,31 +34,8 @@ class ReadoutTiming:
         """Time to read `height_rows` sensor rows."""
         return math.ceil((height_rows + self.extra_lines) * self.line_time_ns - 1e-6)
 
-    def frame_period_ns(
-        self, height_rows: int, exposure_ns: int, link_ns: int, *, overlap: bool = True
-    ) -> int:
-        """Shortest period of free-running frames for these rows, this exposure and this link time."""
-        return frame_period_ns(
-            self.readout_ns(height_rows),
-            exposure_ns,
-            link_ns,
-            overhead_ns=math.ceil(self.exposure_overhead_ns),
-            overlap=overlap,
-        )
-
-
-def link_ns(payload_bytes: int, bytes_per_s: float) -> int:
-    """Time a payload takes on a link. Raises ValueError unless the rate is above zero."""
-    if not bytes_per_s > 0:
-        raise ValueError(f"link rate is {bytes_per_s} bytes/s, must be above zero")
-    return math.ceil(payload_bytes * 1e9 / bytes_per_s - 1e-6)
-
-
-def frame_period_ns(
-    readout_ns: int, exposure_ns: int, link_ns: int, *, overhead_ns: int = 0, overlap: bool = True
-) -> int:
-    """Period from its three stages. Without overlap, exposure and readout follow each other."""
-    exposing_ns = exposure_ns + overhead_ns
-    if overlap:
-        return max(readout_ns, link_ns, exposing_ns)
-    return max(exposing_ns + readout_ns, link_ns)
+    def frame_period_ns(self, height_rows: int, exposure_ns: int, link_ns: int) -> int:
+        """Shortest period of frames of these rows, this exposure and this link time. Where exposure and readout follow
+        each other, `exposure_ns` is the time of both.
+        """
+        return max(self.readout_ns(height_rows), link_ns, exposure_ns + math.ceil(self.exposure_overhead_ns))

@@ -3,6 +3,7 @@
 A sensor file may name another as its `base` and give only what differs: one chip, two data sheets.
 """
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -271,7 +272,7 @@ def _curves(
 def _figure(where: str, path: str, key: str, entry: object) -> Figure:
     value, kind, source = _entry(where, path, entry)
     wanted = int if key in _WHOLE else (int, float)
-    if isinstance(value, bool) or not isinstance(value, wanted):
+    if isinstance(value, bool) or not isinstance(value, wanted) or not math.isfinite(value):
         raise SensorError(f"{where}: {path}.value must be a {'whole ' if key in _WHOLE else ''}number")
     if key not in _MAY_BE_NEGATIVE and (value < 0 or (value == 0 and key not in _MAY_BE_ZERO)):
         bound = "zero or more" if key in _MAY_BE_ZERO else "above zero"

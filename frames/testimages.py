@@ -38,7 +38,7 @@ PATTERNS = (
 
 
 def check(image: int | str) -> None:
-    """Raises ValueError unless it is 0 or "Off", or one of BASLER or PATTERNS."""
+    """Raises ValueError unless it is 0, or one of BASLER or PATTERNS."""
     if isinstance(image, int):
         if image and image not in BASLER:
             raise ValueError(f"test image {image} is unknown, must be in 0 .. {BASLER[-1]}")

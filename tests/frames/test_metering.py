@@ -29,3 +29,10 @@ def test_a_region_counts_alone(name: str, region: tuple[int, int, int, int]) -> 
     values = np.zeros((height, width), np.uint16)
     values[y : y + rows, x : x + columns] = (1 << FORMATS[name]) - 1
     assert mean_share(pack(values.reshape(-1), name), width, height, name, region) == 1.0
+
+
+def test_a_region_between_rows_that_begin_on_bytes_counts_by_the_row_above() -> None:
+    """161 pixels of 12 bits: every eighth row begins on a byte, and none of the region's does."""
+    width, height = 161, 24
+    values = np.full((height, width), 4095, np.uint16)
+    assert mean_share(pack(values.reshape(-1), "Mono12p"), width, height, "Mono12p", (0, 9, width, 4)) == 1.0

@@ -110,6 +110,7 @@ def test_dark_current_doubles() -> None:
         ('kind = "measured"', 'kind = "guessed"', "x.toml: light.saturation_e.kind is 'guessed', must be"),
         ("value = 10700, ", "", "x.toml: light.saturation_e.value is missing"),
         ("value = 10700", 'value = "10700"', "x.toml: light.saturation_e.value must be a number"),
+        ("value = 10700", "value = nan", "x.toml: light.saturation_e.value must be a number"),
         ("value = 10700", "value = -1", "x.toml: light.saturation_e.value is -1, must be above zero"),
         ("value = 4112", "value = 4112.5", "x.toml: geometry.width_px.value must be a whole number"),
         ("value = 0.67", "value = 67", "x.toml: light.quantum_efficiency.value is a fraction, at most 1"),
