@@ -125,7 +125,7 @@ class Counters:
 
     def _count(self, counter: Counter, at_ns: int) -> None:
         duration = self._features.get_or("CounterDuration", 0, CounterSelector=counter.name)
-        if counter.value == (duration or MAX_COUNT):
+        if counter.value >= (duration or MAX_COUNT):  # above: CounterDuration has become less
             if duration:
                 return
             counter.value = -1

@@ -42,7 +42,7 @@ class ImageSettings:
 
     @property
     def exposure_ns(self) -> int:
-        return int(self.exposure_us * 1000)
+        return round(self.exposure_us * 1000)
 
 
 class WrittenTail(Protocol):

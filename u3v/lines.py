@@ -51,7 +51,9 @@ class Settling:
 
 
 class Line:
-    """One line. `facts`: its sheet. `volts`: what the world applies; None: nothing is connected."""
+    """One line. `facts`: its sheet. `volts`: what the world applies; None: nothing is connected. `doubts`: how often
+    they have come between low and high; `drawn`: what was drawn then, for as long as they stay there.
+    """
 
     def __init__(self, facts: LineFacts) -> None:
         self.facts = facts
@@ -63,7 +65,9 @@ class Line:
         self.driven = False
         self.warned = False
         self.doubts = 0
-        self.seen = False if self.is_output else self.sees_high(KEEP)
+        self.drawn: bool | None = None
+        self.seen = False
+        self.seen = not self.is_output and self.sees_high(KEEP)
         self.settling = Settling(self.seen)
         self.level = self.seen
 
@@ -77,14 +81,16 @@ class Line:
         volts = facts.number("open_v", 0.0) if self.volts is None else self.volts
         if self.is_damaged:
             return False
-        if volts <= facts.number("low_max_v", 0.0):
-            return False
-        if volts >= facts.number("high_min_v", 0.0):
-            return True
+        is_low, is_high = volts <= facts.number("low_max_v", 0.0), volts >= facts.number("high_min_v", 0.0)
+        if is_low or is_high:
+            self.drawn = None
+            return not is_low
         if isinstance(undefined, str):
-            return {KEEP: getattr(self, "seen", False), LOW: False, HIGH: True}[undefined]
-        self.doubts += 1
-        return bool(crc32(f"{undefined} {self.name} {self.doubts}".encode()) & 1)
+            return {KEEP: self.seen, LOW: False, HIGH: True}[undefined]
+        if self.drawn is None:
+            self.doubts += 1
+            self.drawn = bool(crc32(f"{undefined} {self.name} {self.doubts}".encode()) & 1)
+        return self.drawn
 
 
 class Lines:

@@ -143,11 +143,6 @@ class Model:
             f"{line.name}.{name}": figure for line in self.lines for name, figure in line.sheet().items()
         }
 
-    @property
-    def usb_powered(self) -> bool:
-        """Whether it draws its supply from the bus: all that have no wire and supply of their own."""
-        return self.wire == USB
-
     def identity(self, serial: str, user_defined_name: str = "") -> Identity:
         """What the bus shows. The GUID is the VID (USB3 Vision) and eight hex digits that differ between any two
         cameras of one vendor: hosts take two with the same GUID for one camera."""
@@ -218,7 +213,7 @@ def load_text(text: str, path: str) -> Model:
     if not isinstance(formats, list) or not formats:
         raise ModelError(path, "pixel_formats", "must be a list of PFNC names")
     for name in formats:
-        if name not in PIXEL_FORMATS:
+        if not isinstance(name, str) or name not in PIXEL_FORMATS:
             raise ModelError(
                 path, "pixel_formats", f"unknown format {name!r}{hint(str(name), PIXEL_FORMATS)}"
             )
@@ -273,6 +268,11 @@ def _check_sense(path: str, model: Model) -> None:
         if (default - least) % step:
             wrong = f"is {default}, not {least} and a multiple of {step}"
             raise ModelError(path, f"figures.{axis}_default_px.value", wrong)
+        most = model.integer(f"{axis}_max_px") // model.integer("binning_max")
+        if least > most:
+            raise ModelError(
+                path, f"figures.{axis}_min_px.value", f"is {least}, above the {most} that binning leaves"
+            )
 
 
 _TOP = [

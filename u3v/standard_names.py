@@ -40,7 +40,7 @@ _IO = """
 """
 _OTHERS = """
     EventSelector EventNotification TestEventGenerate TestPendingAck UserSetSelector UserSetLoad UserSetSave
-    UserSetDefault PayloadSize TLParamsLocked
+    UserSetDefault PayloadSize TLParamsLocked ActionDeviceKey ActionSelector ActionGroupKey ActionGroupMask
 """
 _CHUNKS = """
     ChunkModeActive ChunkSelector ChunkEnable ChunkOffsetX ChunkOffsetY ChunkWidth ChunkHeight ChunkPixelFormat
@@ -52,7 +52,6 @@ _SEQUENCER = """
     SequencerSetStart SequencerPathSelector SequencerSetNext SequencerTriggerSource SequencerTriggerActivation
 """
 _FILES = """
-    ActionDeviceKey ActionSelector ActionGroupKey ActionGroupMask
     FileSelector FileOperationSelector FileOperationExecute FileOpenMode FileAccessBuffer FileAccessOffset
     FileAccessLength FileOperationStatus FileOperationResult FileSize
 """

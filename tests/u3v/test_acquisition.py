@@ -92,6 +92,12 @@ def test_free_run() -> None:
     assert bench.status == (False, False, False)
 
 
+@pytest.mark.parametrize("exposure_ns", [24_000, 32_001, 32_038, 9_999_999_999])
+def test_an_exposure_lasts_to_the_nanosecond(exposure_ns: int) -> None:
+    """32.001 us times 1000 is a little less than 32 001 in binary."""
+    assert make_camera(settings={"ExposureTime": exposure_ns / 1000}).settings.exposure_ns == exposure_ns
+
+
 @pytest.mark.parametrize(
     ("mode", "count", "frames"), [("SingleFrame", 5, 1), ("MultiFrame", 5, 5), ("MultiFrame", 1, 1)]
 )

@@ -75,6 +75,19 @@ def test_an_undefined_level_can_be_drawn_and_is_the_same_in_every_run() -> None:
     assert 8 < sum(run(1)) < 32
 
 
+def test_a_drawn_level_stays_until_the_volts_change() -> None:
+    """Whatever a host writes meanwhile."""
+    for seed in range(8):
+        host = host_of(ACE, options=Options(undefined_level=seed))
+        apply(host, "Line1", 2.0)
+        drawn = level(host, "Line1")
+        for _ in range(8):
+            host.set("LineSelector", "Line3")
+            host.set("LineMode", "Input")
+            apply(host, "Line3", 5.0)
+            assert level(host, "Line1") == drawn
+
+
 def test_too_many_volts_warn_and_far_too_many_destroy_until_repair() -> None:
     host = host_of(ACE)
     seen = happened(host)
@@ -224,6 +237,18 @@ def test_an_inverted_input_has_edges_of_its_own() -> None:
     apply(host, "Line1", 24.0)
     assert [what for what, _ in seen] == ["Line1RisingEdge", "Line1FallingEdge"]
     assert Happening.LINE1_FALLING_EDGE.value == seen[-1][0]
+
+
+def test_a_counter_beyond_its_duration_stands_still() -> None:
+    """A host has made CounterDuration less than what was counted already."""
+    host = host_of(ACE)
+    host.set("CounterEventSource", "FrameStart", CounterSelector="Counter1")
+    host.set("CounterDuration", 10, CounterSelector="Counter1")
+    for _ in range(3):
+        host.camera.inputs.signal("FrameStart", host.bus.now_ns)
+    host.set("CounterDuration", 2, CounterSelector="Counter1")
+    host.camera.inputs.signal("FrameStart", host.bus.now_ns)
+    assert host.get("CounterValue", CounterSelector="Counter1") == 3
 
 
 IO_CATEGORIES = ("DigitalIOControl", "CounterAndTimerControl", "SoftwareSignalControl")

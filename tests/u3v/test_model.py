@@ -112,6 +112,16 @@ def test_keys_are_strict() -> None:
             'pixel_formats = ["mono12P"]',
             "pixel_formats: unknown format 'mono12P', did you mean 'Mono12p'?",
         ),
+        (
+            r"^pixel_formats = .*",
+            'pixel_formats = [["Mono8"]]',
+            "pixel_formats: unknown format ['Mono8'], did you mean 'Mono8'?",
+        ),
+        (
+            r"^width_min_px = { value = \d+",
+            "width_min_px = { value = 1100",
+            "figures.width_min_px.value: is 1100, above the 1028 that binning leaves",
+        ),
         (r"value = 42\.7", 'value = "42.7"', "figures.frame_rate_fps.value: must be a number"),
         (r"value = 42\.7", "value = true", "figures.frame_rate_fps.value: must be a number"),
         (

@@ -13,7 +13,6 @@ from u3v.model import Model
 from u3v.wire.pfnc import PIXEL_FORMATS
 
 CATEGORY = "ImageFormatControl"
-_ROI = ("Width", "Height", "OffsetX", "OffsetY")
 _BINNING = ("BinningHorizontal", "BinningVertical")
 
 

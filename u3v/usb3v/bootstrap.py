@@ -271,11 +271,11 @@ class Bootstrap:
             raise GenCPError(Status.DSI_ENDPOINT_HALTED, "the stream endpoint is halted")
         if not self._options.strict:
             return
-        plan, get, options = self._plan(), self._sirm.get, self._options
+        plan, get = self._plan(), self._sirm.get
         if (
             plan.capacity < self._camera.wire_bytes
-            or get("SI_Maximum_Leader_Size") < options.required_leader_bytes
-            or get("SI_Maximum_Trailer_Size") < options.required_trailer_bytes
+            or get("SI_Maximum_Leader_Size") < get("SI_Required_Leader_Size")
+            or get("SI_Maximum_Trailer_Size") < get("SI_Required_Trailer_Size")
         ):
             raise GenCPError(Status.SI_REGISTERS_INCONSISTENT, f"{plan} for {self._camera.wire_bytes} bytes")
 

@@ -24,7 +24,6 @@ EVENT_CMD = 0x0C00
 HEADER_BYTES = 12
 READMEM_SCD_BYTES = 12
 WRITEMEM_SCD_HEAD_BYTES = 8
-EVENT_HEAD_BYTES = 12
 
 _HEADER = struct.Struct("<IHHHH")
 _READ = struct.Struct("<QHH")
@@ -174,17 +173,3 @@ def pack_event(event: Event) -> bytes:
     """A single-event message: the size field stays 0 (reserved), as GenApi's event adapter expects."""
     scd = _EVENT.pack(0, event.event_id, event.timestamp) + event.data
     return _HEADER.pack(PREFIX_EVENT, 0, EVENT_CMD, len(scd), event.request_id) + scd
-
-
-def parse_event(packet: memoryview) -> Event:
-    """Raises Malformed for anything that is not one whole single-event message."""
-    if len(packet) < HEADER_BYTES + EVENT_HEAD_BYTES:
-        raise Malformed(f"{len(packet)} bytes are no event message of 24 or more")
-    prefix, _flags, command_id, length, request_id = _HEADER.unpack_from(packet)
-    if prefix != PREFIX_EVENT or command_id != EVENT_CMD:
-        raise Malformed(f"prefix {prefix:#010x}, command {command_id:#06x}: no event message")
-    if length != len(packet) - HEADER_BYTES:
-        raise Malformed(f"SCD length {length} announced, {len(packet) - HEADER_BYTES} bytes arrived")
-    _size, event_id, timestamp = _EVENT.unpack_from(packet, HEADER_BYTES)
-    data = bytes(packet[HEADER_BYTES + EVENT_HEAD_BYTES :])
-    return Event(request_id, event_id, timestamp, data)

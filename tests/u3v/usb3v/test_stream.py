@@ -16,6 +16,7 @@ from tests.u3v.rig import (
     SI_MAX_LEADER,
     SI_MAX_TRAILER,
     SI_SIZE,
+    SIRM,
     STREAM_IN,
     Host,
     Received,
@@ -368,6 +369,14 @@ def test_strict_stream_registers() -> None:
     host.write_int(SI_CONTROL, 1)
     host.run("AcquisitionStart")
     assert host.frame().status == 0
+
+
+def test_a_strict_camera_wants_what_its_registers_say() -> None:
+    """Never less than a leader and a trailer have, whatever it is asked to require."""
+    host = Host(wire=WireOptions(strict=True, required_leader_bytes=0, required_trailer_bytes=0))
+    assert host.read_int(SIRM + 0x10) == 52
+    host.plan(1024, 1, 1024, leader=32)
+    assert refused(host, SI_CONTROL, 1) == 0xA004
 
 
 def test_lenient_stream_registers(host: Host) -> None:
