@@ -50,6 +50,7 @@ def main() -> None:
         ends_s = time.monotonic() + HALF_PERIOD_S
         while time.monotonic() < ends_s:
             strobes.append(int(strobe.read_text()))
+            time.sleep(0.001)
 
     with started([*U3V, "gadget", model, *options]) as board:
         until("a camera", lambda: ran(["lsusb", "-d", "2676:"])["status"] == 0)

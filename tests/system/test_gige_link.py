@@ -15,6 +15,8 @@ import pytest
 from tests.system.programs import CLIENTS, SYSTEM_PYTHON, U3V, need, need_aravis, tshark
 from tests.system.served_gige import ADDRESS, aravis, served
 
+pytestmark = pytest.mark.alone
+
 BASLER, BAUMER = "acA4096-11gm", "VCXG-124M"
 ELSEWHERE = "127.0.3.9"
 SLOW = ["--set", "AcquisitionFrameRateEnable=true", "--set", "AcquisitionFrameRate=10"]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.alone
+
 CLIENT = Path(__file__).parent / "clients" / "aravis_rate.py"
 
 # model, settings, frames to count, what the maker prints (Baumer truncates to whole numbers)
@@ -30,6 +32,7 @@ def measured(model: str, settings: list[str], frames: int) -> dict[str, float]:
         "gadget",
         "run",
         model,
+        *("--scene-cache", "8"),  # how fast a machine makes noise is for scripts/bench to say
         "--",
         "/usr/bin/python3",
         str(CLIENT),
@@ -43,8 +46,8 @@ def measured(model: str, settings: list[str], frames: int) -> dict[str, float]:
 
 @pytest.mark.parametrize(("model", "settings", "frames", "printed"), ROWS, ids=lambda v: str(v))
 def test_the_printed_rate_arrives(model: str, settings: list[str], frames: int, printed: float) -> None:
-    # A machine that is busy elsewhere disturbs a wall clock: one undisturbed run of three is asked for.
-    for _ in range(3):
+    # A machine that is busy elsewhere disturbs a wall clock: one undisturbed run of five is asked for.
+    for _ in range(5):
         said = measured(model, settings, frames)
         if said["wall_fps"] == pytest.approx(said["resulting_fps"], rel=0.005):
             break
