@@ -123,6 +123,8 @@ def fault_from_text(text: str, kinds: Mapping[str, Kind]) -> Fault:
     table: dict[str, Any] = {}
     for part in rest.split(",") if rest else ():
         key, _, value = part.partition("=")
+        if key in table:
+            raise Mistake(f"fault {text!r}: {key} is given twice")
         table[key] = value
     return fault_from_table(name, table, kinds, f"fault {text!r}")
 
@@ -131,7 +133,7 @@ def fault_from_table(name: str, table: Mapping[str, Any], kinds: Mapping[str, Ki
     """A fault from its name and its parameters as texts or numbers. Raises Mistake, which begins with `where`."""
     kind = kinds.get(name)
     if kind is None:
-        raise Mistake(f"{where}: no such fault{hint(name, kinds)}; u3v faults lists them")
+        raise Mistake(f"{where}: no such fault as {name!r}; u3v faults lists them{hint(name, kinds)}")
     given = []
     for key, value in table.items():
         parameter = kind.known.get(key)

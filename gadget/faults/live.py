@@ -126,7 +126,7 @@ class FaultList:
             right = on_wire(self.wire)
             raise Mistake(
                 f"fault {fault.name}: it is about {kind.make.wire}, and this camera is on {self.wire}"
-                f"{hint(fault.name, right)}; u3v faults says which ones are"
+                f"; u3v faults says which ones are{hint(fault.name, right)}"
             )
         strikes, values = Strikes(fault, kind, now_ns), fault.values(kind)
         wrapper: Any

@@ -85,7 +85,7 @@ def find_scenario(text: str) -> Scenario:
     if path.suffix or path.exists() or "/" in text:
         return load_scenario(path)
     raise Mistake(
-        f"scenario {text!r}: neither a file nor a preset{hint(text, names)}; u3v faults lists the presets"
+        f"scenario {text!r}: neither a file nor a preset; u3v faults lists the presets{hint(text, names)}"
     )
 
 

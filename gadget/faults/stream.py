@@ -32,7 +32,6 @@ TRAILER_FIELDS = {
     "size_y": (28, 4),
 }
 _BLOCK_ID = 8
-_PACKET_BYTES = 1024
 
 
 class LostLeader(StreamFault):

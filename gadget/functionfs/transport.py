@@ -27,7 +27,7 @@ from gadget.udc.controllers import Controller
 from gadget.udc.endpoint_files import EndpointFiles
 from gadget.usb.device import UsbDevice
 from u3v.errors import U3VError
-from u3v.wire.usb import CONTROL_IN, CONTROL_OUT, Descriptors, Identity, Speed
+from u3v.wire.usb import CONTROL_IN, CONTROL_OUT, Descriptors, Identity, Speed, build_descriptors
 
 ENDPOINT_DESC = 0x80096782  # FUNCTIONFS_ENDPOINT_DESC
 _READ_BYTES = 12 * 8
@@ -129,8 +129,8 @@ class FunctionFs:
             raise
         os.write(self._ep0, strings_blob(super_.strings))
         order = enumerate(endpoint_order(super_.configuration), self._pads + 1)
-        flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC
-        self._files.use({address: os.open(self._point / f"ep{number}", flags) for number, address in order})
+        for number, address in order:
+            self._files.open(address, self._point / f"ep{number}", os.O_NONBLOCK)
         self._loop.watch(self._ep0, READ, lambda _mask: self._events())
 
     def _remove(self) -> None:
@@ -225,8 +225,6 @@ def remove_left(gadget: configfs.Gadget, point: Path) -> None:
 
 def accepts_device_info(identity: Identity, controller: Controller) -> bool:
     """Try it: a gadget that no host sees. Raises U3VError where there is no FunctionFS."""
-    from u3v.wire.usb import build_descriptors
-
     gadget = configfs.Gadget(f"u3v-try.{controller.name}")
     point = mounts.RUN / gadget.name
     make_ready()

@@ -152,11 +152,9 @@ class GadgetFs:
 
     def _configure(self) -> None:
         """Open the endpoints and serve them."""
-        files: dict[int, int] = {}
         for address, file in self._chosen.items():
-            files[address] = os.open(self._point / file.name, os.O_RDWR | os.O_CLOEXEC)
-            os.write(files[address], endpoint_blob(self._high, address, file))
-        self._endpoints.use(files)
+            self._endpoints.open(address, self._point / file.name)
+            os.write(self._endpoints.files[address], endpoint_blob(self._high, address, file))
         self._endpoints.queues.configured(Speed.HIGH, self._loop.now_ns())
 
     def _unconfigure(self) -> None:

@@ -30,6 +30,7 @@ _FORWARDED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, sign
 _FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)
 _PR_SET_TIMERSLACK = 29
 _YOUNG_S = 10.0
+_PATIENCE_S = 5.0
 _PT_INTERP = 3
 
 
@@ -134,6 +135,9 @@ def serve_until_end(loop: Loop, client: "subprocess.Popen[bytes]") -> int:
         os.close(pidfd)
         if client.poll() is None:  # the loop ended for another reason
             client.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                client.wait(_PATIENCE_S)
+            client.kill()  # it may wait for a camera that nobody serves any more
         status = client.wait()
     return status if status >= 0 else 128 - status
 

@@ -20,7 +20,6 @@ from gadget.udc.controllers import SYSFS, Controller, choose
 from u3v.errors import Mistake, U3VError
 from u3v.wire.usb import Speed
 
-BACKENDS = ("auto", "functionfs", "gadgetfs")
 PATCH = "scripts/f_fs builds a usb_f_fs module that takes it"
 WITHOUT_INFO = (
     "FunctionFS without the descriptor 0x24: hosts miss the camera's GUID and names; Aravis opens the first USB device "

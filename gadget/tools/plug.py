@@ -2,8 +2,8 @@
 
 import contextlib
 import subprocess
-import threading
 
+from gadget.local.launch import serve_until_end
 from gadget.runner import LoopBench, tell_refusals
 from gadget.time.loop import Loop
 from gadget.time.sigkill_guard import Keeper
@@ -19,7 +19,6 @@ def plugged_in(bench: LoopBench, command: list[str]) -> int:
     """Plug all cameras in, run `command` (or wait for a signal), unplug. Returns the exit status."""
     exported = export(*(c.device for c in bench.cameras))
     tell_refusals(bench.cameras)
-    status = 0
     with contextlib.ExitStack() as stack:
         for busid, built in zip(exported, bench.cameras, strict=True):
             plugged = stack.enter_context(contextlib.ExitStack())
@@ -36,21 +35,7 @@ def plugged_in(bench: LoopBench, command: list[str]) -> int:
         keeper = stack.enter_context(Keeper())
         child = subprocess.Popen(command)
         keeper.client(child.pid)
-
-        def wait() -> None:
-            nonlocal status
-            status = child.wait()
-            bench.loop.call_threadsafe(bench.loop.stop)
-
-        waiter = threading.Thread(target=wait)
-        waiter.start()
-        try:
-            bench.loop.run()
-        finally:
-            if child.poll() is None:
-                child.terminate()
-            waiter.join()
-    return status if status >= 0 else 128 - status
+        return serve_until_end(bench.loop, child)
 
 
 def _connect(port: Port, plugged: contextlib.ExitStack, loop: Loop, exported: ExportedDevice) -> None:

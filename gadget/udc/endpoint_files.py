@@ -1,7 +1,8 @@
 """The endpoint files of a gadget: a `Kernel` for `Queues`, on the descriptors of FunctionFS or GadgetFS."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from pathlib import Path
 
 from gadget.time.loop import READ, Loop
 from gadget.udc.aio import Aio
@@ -15,7 +16,7 @@ PATIENCE_S = 2.0
 
 
 class EndpointFiles:
-    """`queues` is this camera's; `files` are descriptors by the camera's own endpoint addresses, opened non-blocking.
+    """`queues` is this camera's; `files` are descriptors by the camera's own endpoint addresses.
 
     `mover`: how data get in and out, by so many operations at once. `before()` is called before data are looked at:
     what endpoint 0 has said came first.
@@ -33,9 +34,9 @@ class EndpointFiles:
         loop.watch(self._mover.eventfd, READ, self._ready)
         loop.services.append(self.queues)
 
-    def use(self, files: Mapping[int, int]) -> None:
-        """The descriptors to use from now on."""
-        self.files = dict(files)
+    def open(self, address: int, path: Path, flags: int = 0) -> None:
+        """Open an endpoint's file, until `close_files`. Raises OSError."""
+        self.files[address] = os.open(path, os.O_RDWR | os.O_CLOEXEC | flags)
 
     def write(self, write: Write) -> None:
         self._mover.write(self.files[write.endpoint], write.chunks, write)

@@ -11,7 +11,7 @@ import socket
 import struct
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gadget.usbip import wire
 from gadget.usbip.wire import DIR_IN, DIR_OUT, Record, Submit, Unlink
@@ -29,7 +29,6 @@ from u3v.host.bus import (
 UNLINK_S = 20.0
 SEND_S = 5.0
 _CONNECT_S = 5.0
-_MAX_DEVICES = 1024
 _JOINED_BYTES = 65536
 _NO_SETUP = bytes(8)
 
@@ -73,7 +72,7 @@ class UsbipClient:
         """Import `busid`. Raises UsbGone where the server or the device cannot be had."""
         sock = _connect(host, port)
         try:
-            sock.sendall(wire.pack_op(wire.OP_REQ_IMPORT) + wire.pack_busid(busid))
+            _send(sock, wire.pack_op(wire.OP_REQ_IMPORT) + wire.pack_busid(busid))
             _expect(sock, wire.OP_REP_IMPORT, f"importing {busid} from {host}:{port}")
             record = wire.parse_record(_read(sock, wire.RECORD_BYTES))
         except BaseException:
@@ -280,17 +279,6 @@ class UsbipClient:
                 self._sock.close()
 
 
-def list_devices(host: str = "127.0.0.1", port: int = wire.PORT) -> list[Record]:
-    """What a server offers. Raises UsbGone where it cannot be had."""
-    with _connect(host, port) as sock:
-        sock.sendall(wire.pack_op(wire.OP_REQ_DEVLIST))
-        _expect(sock, wire.OP_REP_DEVLIST, f"the device list of {host}:{port}")
-        count = int.from_bytes(_read(sock, 4), "big")
-        if count > _MAX_DEVICES:
-            raise UsbGone(f"{host}:{port} offers {count} devices; that is no USB/IP server")
-        return [_read_listed(sock) for _ in range(count)]
-
-
 def _timeval(seconds: float) -> bytes:
     return struct.pack("@ll", int(seconds), int(seconds % 1 * 1e6))
 
@@ -300,13 +288,6 @@ def _writable(buffer: WriteBuffer) -> memoryview:
     if view.readonly:
         raise TypeError("a read needs a writable buffer")
     return view.cast("B")
-
-
-def _read_listed(sock: socket.socket) -> Record:
-    record = wire.parse_record(_read(sock, wire.RECORD_BYTES))
-    raw = _read(sock, 4 * record.interface_count)
-    triples = tuple((raw[at], raw[at + 1], raw[at + 2]) for at in range(0, len(raw), 4))
-    return replace(record, interfaces=triples)
 
 
 def _connect(host: str, port: int) -> socket.socket:
@@ -325,6 +306,13 @@ def _expect(sock: socket.socket, code: int, what: str) -> None:
         raise UsbGone(f"{what}: {wire.STATUS_TEXT.get(status, f'status {status}')}")
     if got != code:
         raise UsbGone(f"{what}: answer {got:#06x} instead of {code:#06x}")
+
+
+def _send(sock: socket.socket, data: bytes) -> None:
+    try:
+        sock.sendall(data)
+    except OSError as error:
+        raise UsbGone(f"the USB/IP server does not listen: {error.strerror or error}") from None
 
 
 def _read(sock: socket.socket, length: int) -> bytes:

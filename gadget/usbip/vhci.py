@@ -24,7 +24,7 @@ _HUB = {Speed.HIGH: "hs", Speed.SUPER: "ss"}
 _FREE = 4  # VDEV_ST_NULL
 _SO_SNDBUFFORCE = 32
 _SEND_BYTES = 2 << 20
-_INSTEAD = "without it, `u3v run` serves the camera over USB/IP or to local programs"
+_INSTEAD = "without it, `u3v run` gives the camera to one program, `u3v serve` to others over USB/IP"
 
 
 def free_ports(status: str, speed: Speed) -> list[int]:

@@ -21,7 +21,6 @@ CAPABILITY_USER_NAME, CAPABILITY_TIMESTAMP = 1 << 0, 1 << 3
 CAPABILITY_FAMILY, CAPABILITY_WRITTEN_LENGTH = 1 << 8, 1 << 11
 U3VCP_SIRM, U3VCP_EIRM = 1 << 0, 1 << 1
 
-SPEEDS = {0x01: "low", 0x02: "full", 0x04: "high", 0x08: "super", 0x10: "super-plus"}
 
 _ABRM_NUMBERS = struct.Struct("<QIQQQIIQIQ")  # from 0x1C4 on
 _SBRM = struct.Struct("<IQQIIIQIQIQI")
@@ -78,10 +77,6 @@ class Sbrm:
     eirm_length: int
     iidc2_address: int
     current_speed: int
-
-    @property
-    def speed_name(self) -> str:
-        return SPEEDS.get(self.current_speed, f"unknown ({self.current_speed:#x})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,9 +215,11 @@ def test_faults_in_words(text: str, given: dict[str, Value]) -> None:
     [
         (
             "lost-trialer",
-            "fault 'lost-trialer': no such fault, did you mean 'lost-trailer'?; u3v faults lists them",
+            "fault 'lost-trialer': no such fault as 'lost-trialer'; u3v faults lists them, "
+            "did you mean 'lost-trailer'?",
         ),
-        ("", "fault '': no such fault; u3v faults lists them"),
+        ("", "fault '': no such fault as ''; u3v faults lists them"),
+        ("yank:frame=1,frame=2", "fault 'yank:frame=1,frame=2': frame is given twice"),
         (
             "eproto:endpiont=3",
             "fault 'eproto:endpiont=3': eproto takes endpoint, frame, at_ms, nth, times, p, seed, not 'endpiont', "

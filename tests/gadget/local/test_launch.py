@@ -3,13 +3,15 @@
 import os
 import signal
 import struct
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from gadget.local import launch
-from gadget.local.launch import LaunchError, private_directory, run_local
+from gadget.local.launch import LaunchError, private_directory, run_local, serve_until_end
 from gadget.local.server import LocalServer
 from gadget.time.loop import Loop
 from gadget.usb.device import UsbDevice
@@ -54,6 +56,18 @@ def test_refuses_setuid_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         f"{program}: setuid or setgid, so LD_PRELOAD is ignored: run it via usbip",
         126,
     )
+
+
+def test_a_client_that_does_not_end_when_its_camera_is_gone_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "_PATIENCE_S", 0.05)
+    deaf = "import signal; signal.signal(15, signal.SIG_IGN); print(flush=True); signal.pause()"
+    client = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE)
+    loop = Loop()
+    with client:
+        assert client.stdout is not None and client.stdout.readline()
+        loop.stop()
+        assert serve_until_end(loop, client) == 128 + signal.SIGKILL
+    loop.close()
 
 
 def test_refuses_what_is_not_there(tmp_path: Path) -> None:

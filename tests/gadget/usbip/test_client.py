@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from gadget.usbip import client as module
-from gadget.usbip.client import UsbipClient, list_devices
+from gadget.usbip.client import UsbipClient
 from tests.gadget.usbip import host
 from tests.gadget.usbip.conftest import Served
 from u3v.errors import U3VError
@@ -20,10 +20,12 @@ MIB = 1 << 20
 
 
 class TestAgainstOurServer:
-    def test_list(self, served: Served) -> None:
-        one, two = list_devices(port=served.port)
-        assert (one.busid, one.devid, one.speed, one.vid, one.pid) == ("1-1", 0x10002, 5, 0x1209, 1)
-        assert two.interfaces == ((0xEF, 5, 0), (0xEF, 5, 1), (0xEF, 5, 2))
+    def test_who_it_is(self, served: Served) -> None:
+        with UsbipClient.connect(port=served.port) as usb:
+            record = usb.record
+        assert record is not None
+        assert (record.busid, record.devid, record.speed) == ("1-1", 0x10002, 5)
+        assert (record.vid, record.pid, record.interface_count) == (0x1209, 1, 3)
 
     def test_standard_requests(self, served: Served) -> None:
         with UsbipClient.connect(port=served.port) as usb:
@@ -182,7 +184,7 @@ def test_no_server() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(UsbGone, match=f"no USB/IP server at 127.0.0.1:{port}: Connection refused"):
-        list_devices(port=port)
+        UsbipClient.connect(port=port)
 
 
 def against(answer: Callable[[socket.socket], None], use: Callable[[UsbipClient], None]) -> None:

@@ -199,8 +199,8 @@ def test_open_reads_the_bootstrap_registers() -> None:
     assert (abrm.max_response_time_ms, client.timeout_ms) == (RESPONSE_TIME_MS, RESPONSE_TIME_MS)
     assert abrm.timestamp_increment_ns == 1
     assert (sbrm.u3v_version, sbrm.max_command_bytes, sbrm.max_ack_bytes) == ((1, 0), 1024, 1024)
-    assert (sbrm.sirm_address, sbrm.sirm_length, sbrm.eirm_address, sbrm.speed_name) == (
-        0x20000, 0x30, 0x30000, "super"
+    assert (sbrm.sirm_address, sbrm.sirm_length, sbrm.eirm_address, sbrm.current_speed) == (
+        0x20000, 0x30, 0x30000, 0x08
     )  # fmt: skip
     sirm, eirm = client.sirm(), client.eirm()
     assert (sirm.alignment, sirm.required_payload) == (4, 64 * 16)
