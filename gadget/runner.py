@@ -354,6 +354,7 @@ class LoopBench:
     def _plug(self, core: Core, bus: Bus | None) -> BuiltCamera:
         built = plug_usb(core, bus)
         self.loop.services.append(built.device)
+        built.device.ep0.on_refusal = lambda reason: _tell(built, f"stays unconfigured: {reason}")
         self.attend(built)
         self.cameras.append(built)
         return built
@@ -363,8 +364,7 @@ class LoopBench:
         self.loop.services.append(built.port)
         if built.spec.gpio:
             self._connect(built)
-        name = f"{built.model.name} {built.camera.options.serial}"
-        built.port.listeners.append(lambda line: print(f"u3v: {name} {line}", file=sys.stderr, flush=True))
+        built.port.listeners.append(partial(_tell, built))
 
     def _keep_ready(self, core: Core, lane: Lane) -> None:
         """Have maps and scene made when a host configures the camera, and freed when it is gone. Until they are made
@@ -439,12 +439,7 @@ def _loaded_engine(specs: list[CameraSpec]) -> Iterator[None]:
         loading.result()
 
 
-def tell_refusals(cameras: Iterable[BuiltCamera]) -> None:
-    """Say it on stderr where a port offers too little for a camera to be configured."""
-    for built in cameras:
-        name = f"{built.model.name} {built.camera.options.serial}"
-        built.device.ep0.on_refusal = partial(_tell_refusal, name)
-
-
-def _tell_refusal(name: str, reason: str) -> None:
-    print(f"u3v: {name} stays unconfigured: {reason}", file=sys.stderr, flush=True)
+def _tell(built: Plugged, line: str) -> None:
+    """What has become of a camera, for people."""
+    name = f"{built.model.name} {built.camera.options.serial}"
+    print(f"u3v: {name} {line}", file=sys.stderr, flush=True)

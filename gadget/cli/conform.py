@@ -14,8 +14,8 @@ import click
 from click.core import ParameterSource
 
 from gadget.catalogue import find_model
-from gadget.cli.options import as_arguments, camera_options, specs, the_model
-from gadget.tools.whole_file import whole_file
+from gadget.cli.options import as_arguments, camera_options, refuse_camera_options, specs, usual_model
+from gadget.tools.whole_file import check_place, whole_file
 from u3v.errors import Mistake
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from u3v.host.conformance.route import Route
     from u3v.host.conformance.run import Run
 
-DEFAULT_MODEL = "acA4096-40um"
 LEVELS = ("quick", "default", "long", "strict")
 _OWN_OPTIONS = ("target", "level", "only", "destructive", "junit", "html", "json_file", "compare", "listed")
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -100,8 +99,8 @@ def conform_command(
         return _list(chosen)
     before = load(compare) if compare is not None else None
     for path in (html, junit, json_file):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise Mistake(f"{path}: there is no directory {path.absolute().parent}")
+        if path is not None:
+            check_place(path)
     words: list[str] = []
     started = time.strftime("%Y-%m-%d %H:%M:%S %z")
     with _route(ctx, target, options, words) as route:
@@ -193,13 +192,12 @@ def _route(ctx: click.Context, target: str, options: dict[str, Any], words: list
     from gadget.tools.targets import is_address
 
     if is_address(target):
-        _refuse_camera_options(ctx, target)
+        refuse_camera_options(ctx, target, _OWN_OPTIONS)
         route = open_address(target)
         with contextlib.closing(route):
             yield route
         return
-    if not target:
-        (target,) = the_model((), options["model_file"]) if options["model_file"] else (DEFAULT_MODEL,)
+    target = target or usual_model(options["model_file"])
     is_real = options["clock"] == "real" and ctx.get_parameter_source("clock") is ParameterSource.COMMANDLINE
     if options["clock"] == "lockstep":
         raise Mistake("--clock lockstep: a conformance run needs a clock that moves: use simulated or real")
@@ -213,14 +211,3 @@ def _route(ctx: click.Context, target: str, options: dict[str, Any], words: list
         route = open_address(camera.address, virtual=True)
         with contextlib.closing(route):
             yield route
-
-
-def _refuse_camera_options(ctx: click.Context, target: str) -> None:
-    """Raises Mistake for an option that describes a virtual camera: there is none to describe here."""
-    for parameter in ctx.command.params:
-        name = parameter.name or ""
-        if name not in _OWN_OPTIONS and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise Mistake(
-                f"{parameter.opts[0]} describes a virtual camera and has no effect on {target}: say it where that "
-                "camera is made"
-            )

@@ -10,7 +10,7 @@ import click
 from gadget.cli.offered import control_option, offered, report, until_signalled
 from gadget.cli.options import CameraCommand, camera_options, specs
 from gadget.cli.run_serve_plug import cameras_argument
-from gadget.runner import LoopBench, tell_refusals
+from gadget.runner import LoopBench
 from u3v.errors import Mistake
 
 
@@ -72,7 +72,6 @@ def gadget_command(
         bench = stack.enter_context(LoopBench(described, pcap))
         stack.enter_context(until_signalled(bench.loop))
         offer = stack.enter_context(offered(bench.loop, bench.cameras, options["control"]))
-        tell_refusals(bench.cameras)
         transports = stack.enter_context(served(bench, found, backend))
         for built, controller, transport in zip(bench.cameras, found, transports, strict=True):
             name = f"{built.model.maker} {built.model.name}"

@@ -8,19 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from frames.scene import SceneError
 from frames.sensor import SensorError
 from gadget.catalogue import find_model
-from gadget.cli.options import as_arguments, camera_options, specs, the_model
+from gadget.cli.options import as_arguments, camera_options, refuse_camera_options, specs, usual_model
 from gadget.feature_text import parse_assignment
-from u3v.errors import Mistake, U3VError
+from u3v.errors import U3VError
 
 if TYPE_CHECKING:
     from gadget.tools.grab import GrabOptions, GrabResult
 
-DEFAULT_MODEL = "acA4096-40um"
 _HOST_OPTIONS = (
     "target", "frames", "output", "keep", "image_format", "as_numbers", "timeout", "as_json", "settings"
 )  # fmt: skip
@@ -147,13 +145,12 @@ def _taken(
     with contextlib.ExitStack() as stack:
         show = stack.enter_context(progress_bar(wanted.frames, show_progress))
         if target.startswith(SCHEME):
-            _refuse_camera_options(ctx, target)
+            refuse_camera_options(ctx, target, _HOST_OPTIONS)
             return grab_gige(target, wanted, show, say=_say)
         if is_address(target):
-            _refuse_camera_options(ctx, target)
+            refuse_camera_options(ctx, target, _HOST_OPTIONS)
             return grab(stack.enter_context(contextlib.closing(open_target(target))), wanted, show, say=_say)
-        if not target:
-            (target,) = the_model((), options["model_file"]) if options["model_file"] else (DEFAULT_MODEL,)
+        target = target or usual_model(options["model_file"])
         (spec,) = specs((target,), options)
         if spec.clock != "real":
             host = stack.enter_context(simulated_host(spec, options["pcap"], say=words.append))
@@ -171,18 +168,6 @@ def _taken(
 
 def _say(line: str) -> None:
     click.echo(f"u3v: {line}", err=True)
-
-
-def _refuse_camera_options(ctx: click.Context, target: str) -> None:
-    """Raises Mistake for an option that describes a virtual camera: there is none to describe here."""
-    for parameter in ctx.command.params:
-        name = parameter.name or ""
-        if name in _HOST_OPTIONS or ctx.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
-            continue
-        option = parameter.opts[0]
-        raise Mistake(
-            f"{option} describes a virtual camera and has no effect on {target}: say it where that camera is made"
-        )
 
 
 def _explained(error: str, words: list[str]) -> str:

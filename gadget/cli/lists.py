@@ -262,7 +262,7 @@ def scenes_command(output: Path | None, as_json: bool) -> None:
         try:
             write_contact_sheet(output)
         except (OSError, ValueError) as error:
-            raise Mistake(f"{output}: {error}") from None
+            raise Mistake(f"{output}: {getattr(error, 'strerror', None) or error}") from None
         click.echo(f"wrote {output}", err=True)
         return
     if as_json:

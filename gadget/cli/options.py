@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from gadget.budget.bus import parse_bus
 from gadget.budget.power import Supply
@@ -20,6 +21,7 @@ from u3v.wire.usb import Speed
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+DEFAULT_MODEL = "acA4096-40um"
 SECTIONS = {
     "Which camera": ("model_file", "settings", "serial", "name", "state"),
     "What it sees": ("scene", "defects", "seed"),
@@ -261,6 +263,23 @@ def the_model(cameras: tuple[str, ...], files: tuple[Path, ...]) -> tuple[str, .
     if len(files) != 1:
         raise Mistake(f"MODEL is missing: one of {', '.join(model_names())}")
     return (load_file(files[0]).name,)
+
+
+def usual_model(files: tuple[Path, ...]) -> str:
+    """The camera of a command that can do without MODEL: that of the --model-file, else the usual one."""
+    return the_model((), files)[0] if files else DEFAULT_MODEL
+
+
+def refuse_camera_options(ctx: click.Context, address: str, others: Iterable[str]) -> None:
+    """Raises Mistake for an option that describes a virtual camera where a camera is asked by its address; `others`
+    are the command's own."""
+    for parameter in ctx.command.params:
+        name = parameter.name or ""
+        if name not in others and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise Mistake(
+                f"{parameter.opts[0]} describes a virtual camera and has no effect on {address}: say it where that "
+                "camera is made"
+            )
 
 
 def check_files_used(files: Iterable[Path], names: Iterable[str]) -> None:

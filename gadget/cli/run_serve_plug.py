@@ -19,7 +19,7 @@ from gadget.cli.completion import AFTER_DASHES, CAMERA
 from gadget.cli.gige import check_wire, run_gige, serve_gige, wire_option
 from gadget.cli.offered import Outcome, control_option, offered, outcome_options, report, until_signalled
 from gadget.cli.options import CameraCommand, camera_options, specs
-from gadget.runner import CameraSpec, LoopBench, tell_refusals
+from gadget.runner import CameraSpec, LoopBench
 from u3v.errors import Mistake
 
 
@@ -223,7 +223,6 @@ def _serve_usbip(
         offered(bench.loop, bench.cameras, options["control"]) as offer,
     ):
         exported = export(*(c.device for c in bench.cameras))
-        tell_refusals(bench.cameras)
         with UsbipServer(bench.loop, exported, host, port) as server:
             click.echo(f"listening on {server.host} port {server.port}")
             tool = "usbip" if server.port == 3240 else f"usbip --tcp-port {server.port}"
@@ -264,7 +263,6 @@ def _serve_guests(
         offered(bench.loop, bench.cameras, options["control"]) as offer,
         contextlib.ExitStack() as stack,
     ):
-        tell_refusals(bench.cameras)
         for index, (place, built) in enumerate(zip(places, bench.cameras, strict=True), 1):
             server = stack.enter_context(UsbredirServer(bench.loop, built.device, place))
             click.echo(

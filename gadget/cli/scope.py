@@ -81,9 +81,10 @@ def scope_command(
     from gadget.front_door.live import parse_duration_ns
     from gadget.front_door.virtual_camera import Bench
     from gadget.tools.plots import check_path
+    from gadget.tools.whole_file import check_place
 
-    if output is not None and output.suffix.lower() != ".vcd":
-        check_path(output)
+    if output is not None:
+        (check_place if output.suffix.lower() == ".vcd" else check_path)(output)
     looks_ns = parse_duration_ns(duration)
     given: dict[str, Any] = {"scene": scene} if scene else {}
     with Bench(*cameras, model_files=options["model_file"], **given) as bench:

@@ -1,13 +1,14 @@
 """The host's sockets: one camera's control port, the stream, and who is there at all (discovery)."""
 
 import array
+import contextlib
 import fcntl
 import ipaddress
 import select
 import socket
 import struct
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from u3v.errors import Malformed, Mistake, U3VError
 from u3v.host.gige.registers import Discovered, parse_discovery
@@ -15,6 +16,7 @@ from u3v.wire import gvcp
 
 RECEIVE_BUFFER_BYTES = 32 << 20
 DISCOVERY_ID = 0xFFFF
+_QUESTION = gvcp.Command(0x11, gvcp.Code.DISCOVERY, DISCOVERY_ID, b"").pack()
 _BATCH = 128
 _LONGEST_BYTES = 9216
 _SO_RCVBUFFORCE = 33
@@ -64,7 +66,11 @@ class StreamSocket:
     def __init__(self, ip: str) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
-        self._socket.bind((ip, 0))
+        try:
+            self._socket.bind((ip, 0))
+        except OSError:
+            self._socket.close()
+            raise
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
         except OSError:  # without the right to, the kernel's limit is what there is (net.core.rmem_max)
@@ -101,29 +107,26 @@ def own_addresses() -> list[str]:
 
 def discover(wait_s: float, addresses: Iterable[str]) -> list[Discovered]:
     """The cameras that answer a broadcast from one of these addresses, by their address."""
-    question = gvcp.Command(0x11, gvcp.Code.DISCOVERY, DISCOVERY_ID, b"").pack()
-    asking = []
-    for address in addresses:
-        one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        asking.append(one)
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        one.setblocking(False)
-        try:
-            one.bind((address, 0))
-            one.sendto(question, ("255.255.255.255", gvcp.PORT))
-        except OSError:  # an interface that went away, or one without broadcasts
-            continue
-    found: dict[str, Discovered] = {}
+    with contextlib.ExitStack() as stack:
+        asking = []
+        for address in addresses:
+            one = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            asking.append(one)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            one.setblocking(False)
+            with contextlib.suppress(OSError):  # an interface that went away, or one without broadcasts
+                one.bind((address, 0))
+                one.sendto(_QUESTION, ("255.255.255.255", gvcp.PORT))
+        found = {camera.ip: camera for camera in _answers(asking, wait_s)}
+    return sorted(found.values(), key=lambda camera: ipaddress.IPv4Address(camera.ip))
+
+
+def _answers(asking: Sequence[socket.socket], wait_s: float) -> Iterator[Discovered]:
+    """What comes to these sockets within so long."""
     ends_s = time.monotonic() + wait_s
     while (left_s := ends_s - time.monotonic()) > 0:
         for one in select.select(asking, [], [], left_s)[0]:
-            try:
+            with contextlib.suppress(OSError, Malformed):
                 ack = gvcp.parse_ack(one.recv(2048))
                 if ack.code == gvcp.Code.DISCOVERY and ack.request_id == DISCOVERY_ID and not ack.status:
-                    camera = parse_discovery(ack.payload)
-                    found[camera.ip] = camera
-            except (OSError, Malformed):
-                continue
-    for one in asking:
-        one.close()
-    return sorted(found.values(), key=lambda camera: ipaddress.IPv4Address(camera.ip))
+                    yield parse_discovery(ack.payload)

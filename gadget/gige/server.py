@@ -104,7 +104,8 @@ class GigeServer:
         """Another address of the same net, once what is being done now is done."""
 
         def move() -> None:
-            self.move(replace(self.function.bootstrap.address, ip=ip))
+            if self in self._loop.services:  # and not closed meanwhile
+                self.move(replace(self.function.bootstrap.address, ip=ip))
 
         self._loop.call_threadsafe(move)
 
@@ -154,15 +155,15 @@ class GigeServer:
             broadcasts = [self._bind("255.255.255.255", gvcp.PORT, shared=True)]
             broadcasts.append(self._bind(str(net.broadcast_address), gvcp.PORT, shared=True))
             stream, message = self._bind(address.ip, 0), self._bind(address.ip, 0)
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+            stream.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_DONT)
+            for one in (stream, message):  # a multicast leaves where the camera is, not by the default route
+                one.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address.ip))
         except OSError:
             self._shut(self._sockets)
             raise
         self._control, self._stream, self._message = control, stream, message
         self._is_blocked = False
-        stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        stream.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_DONT)
-        for one in (stream, message):  # a multicast leaves where the camera is, not by the default route
-            one.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address.ip))
         self.function.bootstrap.address = address
         self.function.use_ports(stream.getsockname()[1], message.getsockname()[1])
         for one in (control, *broadcasts):
@@ -353,7 +354,7 @@ def _is_watched() -> bool:
 def _drain(source: socket.socket) -> list[Datagram]:
     """What has come, read: pylon opens firewalls with a datagram to the stream's port."""
     got: list[Datagram] = []
-    while len(got) < COMMANDS_AT_ONCE:
+    for _ in range(COMMANDS_AT_ONCE):
         try:
             got.append(Datagram(*source.recvfrom(2048)))
         except BlockingIOError:

@@ -134,14 +134,14 @@ class Node:
         self.device.submit(urb, now_ns)
         return urb
 
-    def enumerate(self, now_ns: int) -> int:
-        """What a host asks a new device, ending with SET_CONFIGURATION 1; its result."""
+    def enumerate(self, now_ns: int) -> None:
+        """What a host asks a new device, ending with SET_CONFIGURATION 1, which it may refuse."""
         for kind, lengths in ((1, (18,)), (15, (5, 512)), (2, (9, 512)), (3, (255,))):
             for length in lengths:
                 self.control(abi.SETUP.pack(0x80, GET_DESCRIPTOR, kind << 8, 0, length), now_ns)
         for index in sorted(self.device.descriptors.strings):
             self.control(abi.SETUP.pack(0x80, GET_DESCRIPTOR, 3 << 8 | index, 0x0409, 255), now_ns)
-        return self.configure(1, now_ns)
+        self.configure(1, now_ns)
 
     def configure(self, value: int, now_ns: int) -> int:
         """SET_CONFIGURATION; 0 or -errno."""

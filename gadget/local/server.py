@@ -8,8 +8,7 @@ the same number or the same port.
 
 import os
 import socket
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from gadget.local.connection import Connection, Gate
@@ -28,7 +27,7 @@ MAX_CONNECTIONS = 200
 class LocalServer:
     """Serves `cameras` below `directory`, a private directory with a short path (80 characters at most).
 
-    `usbfs_memory_bytes` is Linux's usbfs_memory_mb (0: no limit). `report` gets one-line messages for people.
+    `usbfs_memory_bytes` is Linux's usbfs_memory_mb (0: no limit).
     Registers itself and the devices with `loop`; raises OSError where the directory cannot be used.
     """
 
@@ -39,7 +38,6 @@ class LocalServer:
         cameras: Iterable[UsbDevice] = (),
         *,
         usbfs_memory_bytes: int = 0,
-        report: Callable[[str], None] | None = None,
     ) -> None:
         self.loop = loop
         self.directory = directory
@@ -47,7 +45,6 @@ class LocalServer:
         self.memory = Memory(usbfs_memory_bytes)
         self.nodes: list[Node] = []
         self.connections: set[Connection] = set()
-        self._report = report or (lambda line: print(line, file=sys.stderr))
         self._acceptors: dict[Node, Acceptor] = {}
         self._fifos: dict[Node, Gate] = {}
         self._subscribers: set[socket.socket] = set()
@@ -70,11 +67,7 @@ class LocalServer:
         if port in used:
             raise ValueError(f"port {port} is taken")
         node = Node(device, BUS, self._take_number(), port, self.memory)
-        if node.enumerate(now_ns):
-            self._report(
-                f"camera on port {port} stays unconfigured: it declares {device.ep0.declared_ma} mA, "
-                "more than the port offers"
-            )
+        node.enumerate(now_ns)
         node.on_configured = lambda: self._configured(node)
         self.nodes.append(node)
         if device not in self.loop.services:

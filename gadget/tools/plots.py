@@ -18,7 +18,7 @@ from gadget.tools.photon_transfer import QUANTISATION_DN2, PhotonTransfer, short
 from gadget.tools.plan import Plan
 from gadget.tools.power_run import PowerRun
 from gadget.tools.timing import Timeline, Trace
-from gadget.tools.whole_file import whole_file
+from gadget.tools.whole_file import check_place, whole_file
 from u3v.errors import Mistake
 
 if TYPE_CHECKING:
@@ -60,13 +60,14 @@ STYLE: Any = {
 def check_path(path: Path) -> None:
     """To be asked before a long computation: can a plot be written to such a file?
 
-    Raises Mistake, one line, where matplotlib is missing or does not know the kind of file.
+    Raises Mistake, one line, where matplotlib is missing or does not know the kind of file, or where there is no place.
     """
     _need_matplotlib()
     from matplotlib.backend_bases import FigureCanvasBase
 
     if path.suffix.lstrip(".").lower() not in FigureCanvasBase.get_supported_filetypes():
         raise Mistake(f"{path}: a plot is a file such as plot.png, plot.svg or plot.pdf")
+    check_place(path)
 
 
 def _need_matplotlib() -> None:

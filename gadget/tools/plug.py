@@ -4,7 +4,7 @@ import contextlib
 import subprocess
 
 from gadget.local.launch import serve_until_end
-from gadget.runner import LoopBench, tell_refusals
+from gadget.runner import LoopBench
 from gadget.time.loop import Loop
 from gadget.time.sigkill_guard import Keeper
 from gadget.usb.port import Port
@@ -18,7 +18,6 @@ ENUMERATION_S = 10
 def plugged_in(bench: LoopBench, command: list[str]) -> int:
     """Plug all cameras in, run `command` (or wait for a signal), unplug. Returns the exit status."""
     exported = export(*(c.device for c in bench.cameras))
-    tell_refusals(bench.cameras)
     with contextlib.ExitStack() as stack:
         for busid, built in zip(exported, bench.cameras, strict=True):
             plugged = stack.enter_context(contextlib.ExitStack())

@@ -12,6 +12,7 @@ from gadget.faults.wrappers import FunctionWrapper
 from gadget.runner import BuiltCamera, CameraSpec, LoopBench
 from gadget.tools.grab import GrabOptions, grab
 from gadget.tools.simulated_host import simulated_host
+from gadget.usb.endpoint0 import SET_CONFIGURATION
 from gadget.usb.in_pipe import Urb
 from u3v.usb3v.function import UsbFunction
 
@@ -130,3 +131,13 @@ def test_a_camera_is_served_when_a_frame_buffer_comes_back() -> None:
         views.clear()
         bench.loop.step(0.0)
         assert len(woken) == 1
+
+
+def test_a_port_that_refuses_a_camera_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with LoopBench([CameraSpec("acA4096-40um", offered_ma=100)]) as bench:
+        for _ in range(2):
+            setup = bytes((0, SET_CONFIGURATION, 1, 0, 0, 0, 0, 0))
+            bench.cameras[0].device.submit(Urb(0, 0, setup=setup), 0)
+    assert capsys.readouterr().err.splitlines()[-1:] == [
+        "u3v: acA4096-40um 40000001 stays unconfigured: the port offers 100 mA, the camera needs 720 mA"
+    ]

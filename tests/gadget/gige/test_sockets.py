@@ -117,6 +117,13 @@ def test_g21_what_opens_a_firewall_is_ignored(rig: Rig) -> None:
     assert (rig.read(CCP), rig.camera.memory.version) == before
 
 
+def test_a_camera_that_is_closed_does_not_move(rig: Rig) -> None:
+    rig.server.move_soon(ELSEWHERE)
+    rig.server.close()
+    rig.loop.step(0)
+    assert rig.server._sockets == []
+
+
 def test_g50_commands_are_answered_while_frames_flow(rig: Rig) -> None:
     rig.start()
     for _ in range(20):

@@ -26,10 +26,9 @@ class Rig:
 
     def __init__(self, *devices: UsbDevice) -> None:
         self.loop = Loop()
-        self.messages: list[str] = []
         self._directory = private_directory()
         self.directory = self._directory.__enter__()
-        self.server = LocalServer(self.loop, self.directory, devices, report=self.messages.append)
+        self.server = LocalServer(self.loop, self.directory, devices)
         self._thread = threading.Thread(target=self.loop.run)
 
     def __enter__(self) -> "Rig":

@@ -33,9 +33,8 @@ class Bench:
 
     def __init__(self, directory: Path, *devices: UsbDevice) -> None:
         self.now_ns = 0
-        self.messages: list[str] = []
         self.loop = Loop(lambda: self.now_ns)
-        self.server = LocalServer(self.loop, directory, devices, report=self.messages.append)
+        self.server = LocalServer(self.loop, directory, devices)
 
     def settle(self) -> None:
         """Serve until nothing is left to do."""
@@ -469,11 +468,8 @@ def test_configuration_shows_in_sysfs(bench: Bench, client: RawClient) -> None:
     assert value.read_text() == "1\n"
 
 
-def test_too_little_power_is_said(directory: Path) -> None:
+def test_a_camera_on_a_port_with_too_little_power_is_not_configured(directory: Path) -> None:
     bench = Bench(directory, UsbDevice(Toy(), offered_ma=150))
-    assert bench.messages == [
-        "camera on port 1 stays unconfigured: it declares 400 mA, more than the port offers"
-    ]
     assert (directory / "sys/bus/usb/devices/1-1/bMaxPower").read_text() == ""
     bench.close()
 

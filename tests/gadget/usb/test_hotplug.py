@@ -67,7 +67,7 @@ def test_a_supply_that_carries_no_configured_camera_makes_it_come_and_go(directo
     with bench(supply_v=4.9, cable_ohm=1.2) as made:
         camera = made.cameras[0]
         lines: list[str] = []
-        server = LocalServer(made.loop, directory, [camera.device], report=lines.append)
+        server = LocalServer(made.loop, directory, [camera.device])
         connect(server, [camera.port])
         camera.port.listeners.append(lines.append)
         while camera.port.drops < 3:
