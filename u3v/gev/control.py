@@ -143,7 +143,7 @@ class ControlChannel:
             yield done
             return
         self._late = (now_ns + busy_ms * 1_000_000, done)
-        waits = b"\0\0" + (2 * busy_ms).to_bytes(2, "big")
+        waits = b"\0\0" + min(2 * busy_ms, 0xFFFF).to_bytes(2, "big")
         yield Datagram(Ack(Status.SUCCESS, Code.PENDING, command.request_id, waits).pack(), asked.peer)
 
     def _execute(self, command: Command, now_ns: int) -> tuple[Ack, int]:

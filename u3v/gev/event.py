@@ -89,7 +89,7 @@ class EventChannel:
         while self._outgoing:
             request_id, datagram = self._outgoing.popleft()
             taken.append(datagram)
-            if patience_ns:
+            if patience_ns and self.enabled:
                 self._sent[request_id] = _Sent(datagram, now_ns + patience_ns, self._bootstrap.get("MCRC"))
         return taken
 

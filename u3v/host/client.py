@@ -271,7 +271,7 @@ class U3VClient:
                 if stale > MAX_STALE_ACKS:
                     raise NoAnswer(f"{what}: {stale} acknowledges, none of them for this command")
             elif ack.status & _ERROR_BIT:
-                raise _refused(what, ack.status)
+                raise refused(what, ack.status)
             elif ack.command_id == gencp.PENDING_ACK:
                 pending += 1
                 self.pending_acks += 1
@@ -318,7 +318,8 @@ def _aligned(size: int) -> int:
     return size & ~3 if size >= 4 else size
 
 
-def _refused(what: str, code: int) -> GenCPError:
+def refused(what: str, code: int) -> GenCPError:
+    """The error that an acknowledge with this status means."""
     try:
         status = Status(code)
     except ValueError:

@@ -207,6 +207,31 @@ def test_g47_an_acknowledged_event_is_not_repeated(controlled: Host) -> None:
     assert events(host) == [] and host.function.event.next_wakeup_ns() is None
 
 
+def test_the_last_word_to_a_silent_host_is_said_once() -> None:
+    """That its heartbeat was missed: nobody is there to acknowledge it."""
+    host = Host("VCXG-124M")
+    assert host.write(CCP, 2) == 0
+    listening(host, patience_ms=10, retries=2)
+    host.camera.features.host_set("EventNotification", "On", EventSelector="GigEVisionHeartbeatTimeout")
+    host.wait(4000 * MS)
+    assert len(events(host)) == 1
+    host.wait(100 * MS)
+    assert events(host) == [] and host.function.event.next_wakeup_ns() is None
+
+
+@pytest.mark.parametrize("duration_ms", [201, 32767, 32768, 60_000])
+def test_a_command_may_take_longer_than_a_pending_ack_can_say(duration_ms: int) -> None:
+    """Its field has 16 bits: at most 65.5 s are announced, and the acknowledge comes when it is due."""
+    host = Host()
+    assert host.write(CCP, 2) == 0
+    at = host.camera.features.address["TestPendingAck"]
+    (first,) = host.ask(0x82, struct.pack(">I", at) + duration_ms.to_bytes(4, "little"))
+    assert first[2:4] == b"\0\x89"
+    assert int.from_bytes(first[10:12], "big") == min(2 * duration_ms, 0xFFFF)
+    (later,) = [a for _ in range(70) for a in host.wait(1000 * MS)]
+    assert later.data[2:4] == b"\0\x83" and later.data[6:8] == first[6:8]
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_an_event_may_have_data(model: str) -> None:
     """None of these cameras' has; the wire can carry it (EVENTDATA)."""

@@ -97,8 +97,11 @@ class Blocks:
         return len(self._open)
 
     def add(self, buffer: WriteBuffer) -> None:
-        """Memory for a frame."""
-        self._free.append(memoryview(buffer).cast("B"))
+        """Memory for a frame. Raises ValueError where it is too small."""
+        memory = memoryview(buffer).cast("B")
+        if len(memory) < self.payload_bytes:
+            raise ValueError(f"{len(memory)} bytes of memory for {self.payload_bytes} of payload")
+        self._free.append(memory)
 
     def packet(self, datagram: memoryview, now_ns: int) -> None:
         """One packet of the stream, whatever its bytes."""
@@ -178,13 +181,16 @@ class Blocks:
         return wanted
 
     def _learn(self, header_bytes: int) -> None:
-        """The first packet shows which header they have, and so how the payload is cut."""
+        """The first packet shows which header they have, and so how the payload is cut. What has come with another
+        header fits no more.
+        """
         self.is_extended = header_bytes == _EXTENDED.size
         self._header_bytes = header_bytes
         self._data_bytes = self._packet_bytes - _IP_UDP_BYTES - header_bytes
         packets = -(-self.payload_bytes // self._data_bytes)
         self._rest = self.payload_bytes - (packets - 1) * self._data_bytes
         self._trailer = packets + 1
+        self._free.extend(block.buffer for block in self._open.values())
         self._open.clear()
 
     def _block(self, raw_id: int, now_ns: int) -> _Block | None:

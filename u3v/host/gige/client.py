@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from u3v.errors import GenCPError, Malformed, Status, U3VError
-from u3v.host.client import MAX_XML_BYTES, NoAnswer, unzip
+from u3v.host.client import MAX_XML_BYTES, NoAnswer, refused, unzip
 from u3v.host.gige import registers
 from u3v.host.gige.registers import Url
 from u3v.wire import gvcp
@@ -146,7 +146,7 @@ class GvcpClient:
             if ack is None:
                 continue
             if ack.status & _ERROR_BIT:
-                raise _refused(what, ack.status)
+                raise refused(what, ack.status)
             if ack.code != code:
                 raise Malformed(f"{what}: an acknowledge of command {ack.code:#06x}")
             return ack.payload
@@ -169,11 +169,3 @@ class GvcpClient:
             else:
                 return ack
         return None
-
-
-def _refused(what: str, code: int) -> GenCPError:
-    try:
-        status = Status(code)
-    except ValueError:
-        return GenCPError(Status.ERROR, f"the camera refuses the {what}: unknown status {code:#06x}")
-    return GenCPError(status, f"the camera refuses the {what}: {status.name} ({code:#06x})")

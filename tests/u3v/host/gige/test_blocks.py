@@ -144,6 +144,23 @@ def test_ids_of_16_bits_are_counted_on() -> None:
     assert made.take(GIVE_UP_NS) is None and made.strays == 6
 
 
+def test_packets_with_another_header_cost_no_memory(sender: Sender) -> None:
+    """What has begun is given up, and its buffer takes the next frame."""
+    made, other = blocks(sender, buffers=2), Sender(not sender.extended)
+    for _ in range(5):
+        feed(made, sender.block(1)[:3])
+        made.packet(other.block(1)[0], 0)
+    assert made.room == 2
+    made = blocks(sender, buffers=1)
+    feed(made, other.block(1)[:1] + sender.block(1))
+    assert taken(made, 0).complete
+
+
+def test_memory_that_is_too_small_is_refused(sender: Sender) -> None:
+    with pytest.raises(ValueError, match=r"^999 bytes of memory for 1000 of payload$"):
+        blocks(sender).add(bytearray(len(PAYLOAD) - 1))
+
+
 def test_no_bytes_raise(sender: Sender) -> None:
     made, chance = blocks(sender), random.Random(7)
     good = sender.block(1)
