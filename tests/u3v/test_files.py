@@ -91,6 +91,12 @@ def test_files_survive_power_cycles() -> None:
     assert disk_of(ACE, Options(user_sets=kept)).read("UserData") == b"kept"
 
 
+def test_a_stored_file_that_was_edited_by_hand_is_empty() -> None:
+    host = host_of(ACE, options=Options(user_sets={"File UserData": {"hex": "no digits"}}))
+    host.set("FileSelector", "UserData")
+    assert host.get("FileSize") == 0
+
+
 def test_user_sets_travel_as_files() -> None:
     """A set saved in one camera is loaded in another."""
     one, other = disk_of(VCX), disk_of(VCX)

@@ -88,11 +88,14 @@ def features(files: Sequence[DeviceFile]) -> list[Feature]:
 
 
 def user_file(name: str, max_bytes: int) -> DeviceFile:
-    """A file for whatever the user likes to keep in the camera."""
+    """A file for whatever the user likes to keep in the camera. One whose stored digits are none is empty."""
     key = f"File {name}"
 
     def read(camera: Device) -> bytes:
-        return bytes.fromhex(str(camera.user_sets.get(key, {}).get("hex", "")))
+        try:
+            return bytes.fromhex(str(camera.user_sets.get(key, {}).get("hex", "")))
+        except ValueError:
+            return b""
 
     def write(camera: Device, content: bytes) -> None:
         camera.store_user_set(key, {"hex": content.hex()})
