@@ -38,6 +38,11 @@ class Speed(Enum):
         return 1024 if self is Speed.SUPER else 512
 
     @property
+    def max_packet0(self) -> int:
+        """Largest packet of endpoint 0, bytes."""
+        return 512 if self is Speed.SUPER else 64
+
+    @property
     def power_unit_ma(self) -> int:
         """Unit of bMaxPower, mA (USB 3.2 clause 9.6.3)."""
         return 8 if self is Speed.SUPER else 2
