@@ -24,6 +24,8 @@ from u3v.wire.usb import Speed
 MS = 1_000_000
 AWAY_NS = 500 * MS
 """How long a plug stays out."""
+GIVEN_BACK_NS = 100 * MS
+"""How long nobody has a device of a USB/IP server."""
 BACK_S = 15.0
 """How long a camera may take to come back (pylon and Aravis wait about as long)."""
 SPEEDS = {"SS": Speed.SUPER, "HS": Speed.HIGH}
@@ -137,7 +139,7 @@ class OverUsbip(_RealTime):
         if speed and speed != self.speed:
             raise Skipped("USB/IP cannot change the speed of a port")
         self.bus.close()
-        self.wait(AWAY_NS)
+        self.wait(GIVEN_BACK_NS)
         self.reopen()
 
 

@@ -41,8 +41,8 @@ LEFT_ALONE = re.compile(
     r"|^Timestamp(Latch|Reset)|^DefectPixelList|Shading"
 )
 """Features that act outside of the camera, or last: read, never written."""
-
-
+Setting = tuple[tuple[tuple[str, FeatureValue], ...], str, FeatureValue]
+"""(selection, feature, value)."""
 MAX_SELECTED = 8
 """Values of a selector that are looked at."""
 VALUES = ("Integer", "Float", "Enumeration", "Boolean", "String")
@@ -319,16 +319,13 @@ class Camera:
             return
         with self.keep(above[0]):
             for value in self.selector_values(above[0]):
-                if (above[0], value) == (
-                    "ChunkSelector",
-                    "Image",
-                ):  # some cameras keep it on whatever is written
-                    continue
+                if value == "Image" and above[0] == "ChunkSelector":
+                    continue  # some cameras keep it on whatever is written
                 self.set(above[0], value)
                 yield ((above[0], value),)
 
-    def snapshot(self) -> list[tuple[tuple[tuple[str, FeatureValue], ...], str, FeatureValue]]:
-        """(selection, feature, value) of all that a check may write, selectors and TLParamsLocked at the end."""
+    def snapshot(self) -> list[Setting]:
+        """All that a check may write, selectors and TLParamsLocked at the end."""
         found = []
         for name in self.sweepable():
             for selection in self.each_selection(name):
@@ -348,12 +345,23 @@ class Camera:
             yield
         finally:
             for _ in range(3):
-                for selection, name, value in before:
-                    with contextlib.suppress(U3VError):
-                        for selector, entry in selection:
-                            self.nodes.set(selector, entry)
-                        if self.get(name) != value:
-                            self.nodes.set(name, value)
+                if not self._put_all_back(before):
+                    break
+
+    def _put_all_back(self, before: list[Setting]) -> bool:
+        """Set what differs; whether anything did, or could not be told."""
+        differed = False
+        for selection, name, value in before:
+            try:
+                for selector, entry in selection:
+                    if self.get(selector) != entry:
+                        self.nodes.set(selector, entry)
+                if self.get(name) != value:
+                    differed = True
+                    self.nodes.set(name, value)
+            except U3VError:
+                differed = True
+        return differed
 
     @contextlib.contextmanager
     def settings(self, **values: FeatureValue) -> Iterator[None]:

@@ -303,6 +303,12 @@ class Context(Control):
         here = self.speed
         try:
             self.replug(speed)
+        except Skipped:
+            raise  # the plug was not touched
+        except U3VError:
+            self.replug(here)
+            raise
+        try:
             yield
         finally:
             self.replug(here)
@@ -318,13 +324,16 @@ class Context(Control):
         finally:
             self.got(self.configure(self.layout.value))
 
-    def settle(self) -> None:
-        """After a check that did not pass: bring the camera back to where checks start. Raises UsbGone alone."""
+    def settle(self, *, quick: bool = False) -> None:
+        """After a check that did not pass: bring the camera back to where checks start. Raises UsbGone alone.
+
+        `quick`: nothing went wrong, so an acknowledge that is late is not waited for.
+        """
         steps: list[Callable[[], object]] = [self._be_configured]
         with suppress(Failed, Skipped):
             steps += [partial(self._clear, endpoint.address) for endpoint in self.layout.bulk]
         steps += [
-            lambda: self.drain(min(self.silence_ms, 300)),
+            self.catch_up if quick else lambda: self.drain(min(self.silence_ms, 300)),
             lambda: self.wr_number(self.sirm + SI_CONTROL, 0),
             lambda: self.wr_number(self.eirm + EI_CONTROL, 0),
         ]

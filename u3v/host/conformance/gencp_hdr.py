@@ -13,9 +13,13 @@ WRONG_LENGTH = (WRONG_HEADER, INVALID_PARAMETER)
 _READ_0 = readmem(0, 0, 4)[HEAD_BYTES:]
 
 
-def quiet(c: Context, packet: bytes, what: str, *, error_too: bool = False) -> None:
+AT_ONCE_MS = 50
+"""How long the answer to a packet is waited for on its own, where silence is waited for after the last one."""
+
+
+def quiet(c: Context, packet: bytes, what: str, *, error_too: bool = False, timeout_ms: int = 0) -> None:
     """A packet gets no answer (an error acknowledge is noted where that will do). Raises Failed."""
-    ack = c.exchange(packet, due=False, timeout_ms=c.silence_ms)
+    ack = c.exchange(packet, due=False, timeout_ms=timeout_ms or c.silence_ms)
     if ack is None:
         return
     if not error_too:
@@ -61,14 +65,19 @@ def write(c: Context) -> None:
 def prefixes(c: Context) -> None:
     for prefix in (b"U3VE", b"U3VX", bytes(4), b"CV3U"):
         packet = command(packets.READMEM, c.next_id(), _READ_0, prefix=prefix)
-        quiet(c, packet, f"prefix {prefix!r}", error_too=True)
+        quiet(c, packet, f"prefix {prefix!r}", error_too=True, timeout_ms=AT_ONCE_MS)
+    for ack in c.drain():
+        c.proper_error(ack)
+        c.note(f"answered late, {ack}")
     c.alive()
 
 
 @check("GENCP-HDR-004", "packets of 0, 1, 4, 11 bytes", "silence; alive", "GenCP 1.3 3.1.4.1")
 def short_packets(c: Context) -> None:
     for length in (0, 1, 4, 11):
-        quiet(c, readmem(c.next_id(), 0, 4)[:length], f"a packet of {length} bytes")
+        quiet(c, readmem(c.next_id(), 0, 4)[:length], f"a packet of {length} bytes", timeout_ms=AT_ONCE_MS)
+    late = c.drain()
+    c.expect(not late, f"{len(late)} answers where silence is due, the first: {''.join(map(str, late[:1]))}")
     c.alive()
 
 

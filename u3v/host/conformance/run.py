@@ -97,7 +97,7 @@ class Run:
         page = context.page
         if result != PASS and not lacking:
             context.page = Page()
-            reason += self._recover()
+            reason += self._recover(quick=result == SKIP)
         page.notes += self._put_back(said)
         return Outcome(each, result, reason, tuple(page.notes), tuple(page.evidence), started_ns, took_ns)
 
@@ -137,9 +137,9 @@ class Run:
             return ERROR, f"the check itself failed: {type(error).__name__}: {error}"
         return PASS, ""
 
-    def _recover(self) -> str:
+    def _recover(self, *, quick: bool) -> str:
         try:
-            self.context.settle()
+            self.context.settle(quick=quick)
         except UsbGone:
             return self._find_again()
         return ""

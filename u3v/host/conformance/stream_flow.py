@@ -203,7 +203,7 @@ def control_beside(camera: Camera) -> None:
     with camera.small(ExposureTime=5000.0), streaming(camera, begin=False) as stream:
         stream.start_acquisition()
         for _ in range(10):
-            camera.wait_ms(camera.run.count(300, 1000))
+            camera.wait_ms(camera.run.count(200, 1000))
             camera.run.alive()
             if camera.has("ExposureTime"):
                 camera.get("ExposureTime")
