@@ -274,8 +274,7 @@ class Session:
 
     def _tell_interfaces(self, caps: Caps, configured: bool) -> None:
         """ep_info and interface_info of the one configuration, or of none."""
-        packet_bytes = 512 if self.device.speed is Speed.SUPER else 64
-        endpoints = dict.fromkeys((0x00, 0x80), (wire.TYPE_CONTROL, 0, 0, packet_bytes))
+        endpoints = dict.fromkeys((0x00, 0x80), (wire.TYPE_CONTROL, 0, 0, self.device.speed.max_packet0))
         listed: list[tuple[int, tuple[int, int, int]]] = []
         if configured:
             number = 0
