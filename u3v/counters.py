@@ -100,8 +100,7 @@ class Counters:
         while self._to_come and self._to_come[0][0] <= now_ns:
             at_ns, _, timer, is_on = heappop(self._to_come)
             self._level(f"{timer.name}Active", is_on, at_ns)
-            what = Happening.TIMER1_START if is_on else Happening.TIMER1_END
-            self._happenings.tell(what, at_ns)
+            self._happenings.tell(Happening(f"{timer.name}{'Start' if is_on else 'End'}"), at_ns)
             if not is_on:
                 timer.is_running = False
                 self._signal(f"{timer.name}End", at_ns, None)

@@ -96,8 +96,8 @@ class Figures:
 class Model:
     """A camera model. `figures` hold every number with its label; `integer` reads one as an int.
 
-    `features`: one of FAMILIES. `wire`: one of WIRES, the camera's own; every model is served over USB3 Vision,
-    one with another wire has that wire as the budget of its frame rate.
+    `features`: one of FAMILIES. `wire`: one of WIRES, the camera's own. It is the budget of the frame rate, also where
+    the camera is served over USB3 Vision, as every model can be.
     """
 
     name: str

@@ -73,7 +73,7 @@ def _older(model: Model, wire: WireTraits) -> Iterator[Feature]:
         if name == "AcquisitionFrameCount":  # of MultiFrame; here the name is that of a burst's frames
             continue
         if name in ("Gain", "BlackLevel"):
-            yield _all(name)
+            yield analog_control.selector_of_all(f"{name}Selector", f"What {name}Raw is about.")
         if name in RENAMED or name in RAW or name in _ABSENT:
             yield replace(feature, hidden=True)
             if name in RENAMED:
@@ -138,15 +138,6 @@ def _get(name: str, camera: Device) -> Value:
 
 def _set(name: str, camera: Device, value: Value) -> None:
     camera.features.set(name, value)
-
-
-def _all(name: str) -> Feature:
-    return Enumeration(
-        name=f"{name}Selector",
-        tooltip=f"What {name}Raw is about.",
-        category=analog_control.CATEGORY,
-        entries={"All": 0},
-    )
 
 
 FAMILY: Family = replace(

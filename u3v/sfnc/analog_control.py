@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from u3v.features import Feature, Float
+from u3v.features import Enumeration, Feature, Float
 from u3v.model import Model
 
 CATEGORY = "AnalogControl"
@@ -34,3 +34,8 @@ def features(model: Model) -> list[Feature]:
         ),
     ]
     return [replace(feature, category=CATEGORY) for feature in declared]
+
+
+def selector_of_all(name: str, tooltip: str) -> Feature:
+    """A selector of cameras that have one gain, or one black level, for all taps and colours."""
+    return Enumeration(name=name, tooltip=tooltip, category=CATEGORY, entries={"All": 0})

@@ -7,7 +7,7 @@ other cameras here have: ResultingFrameRate, the event FrameBufferOverrun and th
 
 from u3v.chunks import Chunk
 from u3v.family import BURST, FRAME, Family, pick
-from u3v.features import Enumeration, Feature
+from u3v.features import Feature
 from u3v.files import DeviceFile
 from u3v.happenings import Happening
 from u3v.model import Model
@@ -61,15 +61,9 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
             " BinningVertical ReverseX ReverseY PixelFormat PixelSize PixelColorFilter PixelDynamicRangeMin"
             " PixelDynamicRangeMax",
         ),
-        Enumeration(
-            name="TestPattern",
-            tooltip="A test pattern instead of the sensor's image.",
-            category=image_format_control.CATEGORY,
-            entries={name: value for value, name in enumerate(TEST_PATTERNS)},
-            persistent=True,
-        ),
-        _all("GainSelector", "The gain that Gain sets."),
-        _all("BlackLevelSelector", "The black level that BlackLevel sets."),
+        image_format_control.test_pattern(TEST_PATTERNS),
+        analog_control.selector_of_all("GainSelector", "The gain that Gain sets."),
+        analog_control.selector_of_all("BlackLevelSelector", "The black level that BlackLevel sets."),
         *pick(
             analog_control.features(model),
             "Gain BlackLevel",
@@ -117,10 +111,6 @@ def files(_model: Model) -> list[DeviceFile]:
 def chunks(model: Model) -> list[Chunk]:
     """What may follow the pixels."""
     return chunk_data_control.chunks(model, CHUNKS)
-
-
-def _all(name: str, tooltip: str) -> Feature:
-    return Enumeration(name=name, tooltip=tooltip, category=analog_control.CATEGORY, entries={"All": 0})
 
 
 FAMILY = Family(

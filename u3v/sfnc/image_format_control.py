@@ -5,6 +5,7 @@ stays: a width of 4096 becomes 2048 with binning 2, a width of 1000 stays. Colou
 Bayer pattern when they are mirrored or the ROI moves, because the pixel format a host has set must stay true.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from u3v.device import Device
@@ -160,6 +161,17 @@ def features(model: Model) -> list[Feature]:
         ),
     ]
     return [replace(feature, category=CATEGORY) for feature in declared]
+
+
+def test_pattern(names: Sequence[str]) -> Feature:
+    """SFNC's feature for test images. `names`: its entries, the first being the default."""
+    return Enumeration(
+        name="TestPattern",
+        tooltip="A test pattern instead of the sensor's image.",
+        category=CATEGORY,
+        entries={name: value for value, name in enumerate(names)},
+        persistent=True,
+    )
 
 
 def width_max(camera: Device) -> int:

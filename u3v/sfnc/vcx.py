@@ -118,15 +118,9 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
             " BinningVertical ReverseX ReverseY PixelFormat PixelSize PixelDynamicRangeMin"
             " PixelDynamicRangeMax",
         ),
-        Enumeration(
-            name="TestPattern",
-            tooltip="A test pattern instead of the sensor's image.",
-            category=image_format_control.CATEGORY,
-            entries={name: value for value, name in enumerate(TEST_PATTERNS)},
-            persistent=True,
-        ),
-        _all("GainSelector", "The gain that Gain sets."),
-        _all("BlackLevelSelector", "The black level that BlackLevel sets."),
+        image_format_control.test_pattern(TEST_PATTERNS),
+        analog_control.selector_of_all("GainSelector", "The gain that Gain sets."),
+        analog_control.selector_of_all("BlackLevelSelector", "The black level that BlackLevel sets."),
         *pick(
             analog_control.features(model),
             "Gain BlackLevel",
@@ -295,10 +289,6 @@ def _custom_data() -> list[Feature]:
         ),
     ]
     return [replace(feature, category="CustomDataControl") for feature in declared]
-
-
-def _all(name: str, tooltip: str) -> Feature:
-    return Enumeration(name=name, tooltip=tooltip, category=analog_control.CATEGORY, entries={"All": 0})
 
 
 FAMILY = Family(

@@ -53,6 +53,8 @@ class StreamChannel:
         self._plan = TransferPlan(0, 0, 0, 0)
         self._sending: _Sending | None = None
         self._fifo_ns = 0
+        self._is_told = False
+        """Whether STREAM_START was told, and no STREAM_END since."""
 
     @property
     def enabled(self) -> bool:
@@ -64,14 +66,15 @@ class StreamChannel:
         self._camera.frames.open()
         self._plan = plan
         self._fifo_ns = 0
+        self._is_told = True
         self._camera.happened(Happening.STREAM_START, self._camera.now_ns)
 
     def disable(self) -> None:
-        """SI_Control 0: everything held is discarded."""
-        was_enabled = self.enabled
+        """SI_Control 0: everything held is discarded. The camera may have closed the frames itself, as in a reset."""
+        was_told, self._is_told = self._is_told, False
         self._camera.frames.close()
         self._sending = None
-        if was_enabled:
+        if was_told:
             self._camera.happened(Happening.STREAM_END, self._camera.now_ns)
 
     def flush(self) -> None:

@@ -202,6 +202,26 @@ def test_a_set_configuration_is_a_full_stop(host: Host) -> None:
     assert frames.offered == frames.delivered + frames.discarded
 
 
+@pytest.mark.parametrize("ended_by", ["SI_Control", "SET_CONFIGURATION", "halt", "DeviceReset"])
+def test_a_stream_begins_and_ends_once_whatever_ends_it(host: Host, ended_by: str) -> None:
+    told: list[Happening] = []
+    streams = (Happening.STREAM_START, Happening.STREAM_END)
+    host.camera.happenings.listen(lambda what, _at, _id: told.append(what), *streams)
+    host.start()
+    host.frame()
+    if ended_by == "SI_Control":
+        host.write_int(SI_CONTROL, 0)
+    elif ended_by == "SET_CONFIGURATION":
+        usb.set_configuration(host.bus, 0)
+    elif ended_by == "halt":
+        host.halt(STREAM_IN)
+    else:
+        host.camera.reset()
+    assert told == list(streams)
+    usb.set_configuration(host.bus, 0)
+    assert told == list(streams)
+
+
 def test_an_exposure_that_could_not_be_rendered_is_counted_as_lost() -> None:
     host = Host(make_camera())
     host.painted.paints = False

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-from u3v.host.conformance.camera import MS, Camera, camera_check, expect, skip
+from u3v.host.conformance.camera import MS, Camera, camera_check, expect, fail, skip
 from u3v.host.conformance.declare import INFO, SHOULD
 from u3v.host.conformance.stream_flow import SETTLE_MS, period_ms
 from u3v.host.conformance.streaming import Shot, Stream, expect_whole, expected, streaming
@@ -254,8 +254,7 @@ def one_each(camera: Camera, stream: Stream, count: int) -> list[Shot]:
         camera.execute("TriggerSoftware")
         shot = stream.shot()
         if shot is None:
-            expect(False, f"no frame after trigger {n}")
-            break
+            fail(f"no frame after trigger {n}")
         shots.append(shot)
     return shots
 

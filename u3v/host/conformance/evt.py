@@ -31,7 +31,6 @@ from u3v.host.conformance.streaming import expect_whole, expected, streaming
 
 EVENT_COMMAND, TEST_EVENT = 0x0C00, 0x4FFF
 START_EVENTS, END_EVENTS = ("FrameStart", "ExposureStart", "FrameBurstStart"), ("ExposureEnd", "FrameEnd")
-"""Requests for messages while frames are taken."""
 
 
 @camera_check(
