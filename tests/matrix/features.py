@@ -112,12 +112,17 @@ def without_startup(store, built):  # type: ignore[no-untyped-def]
     return lambda key, values: None if key == "UserSetDefault" else store(key, values)
 
 
-def always_1_ms(exposure, built):  # type: ignore[no-untyped-def]
-    def made(*given: Any) -> Any:
-        true = exposure(*given)
-        return replace(true, settings=replace(true.settings, exposure_us=1000.0))
+def exposed(**settings: Any) -> Spoil:
+    """Frames are exposed with these settings, whatever the features say."""
 
-    return made
+    def make(exposure, built):  # type: ignore[no-untyped-def]
+        def made(*given: Any) -> Any:
+            true = exposure(*given)
+            return replace(true, settings=replace(true.settings, **settings))
+
+        return made
+
+    return method(lambda b: b.camera, "exposure", make)
 
 
 def hidden_but_taken(built: BuiltCamera) -> None:
@@ -255,10 +260,14 @@ MUTANTS = [
         ),
     ),
     Mutant("exposure locked while streaming", "FEAT-019", on_write("ExposureTime", while_acquiring(LOCKED))),
+    Mutant("Gain without effect", "FEAT-019", exposed(gain_db=0.0)),
+    Mutant("BlackLevel without effect", "FEAT-019", exposed(black_level_dn12=0.0)),
+    Mutant("ReverseX without effect", "STREAM-023", exposed(reverse_x=False)),
+    Mutant("ReverseY without effect", "STREAM-023", exposed(reverse_y=False)),
     Mutant("lock stays", "FEAT-020", stays_locked),
     Mutant("save forgets Gain", "FEAT-021", method(lambda b: b.camera, "store_user_set", without_gain)),
     Mutant("startup set ignored", "FEAT-022", method(lambda b: b.camera, "store_user_set", without_startup)),
-    Mutant("exposure without effect", "FEAT-024", method(lambda b: b.camera, "exposure", always_1_ms)),
+    Mutant("exposure without effect", "FEAT-024", exposed(exposure_us=1000.0)),
     Mutant(
         "one combination is refused",
         "FEAT-025",

@@ -9,6 +9,7 @@ from contextlib import suppress
 from u3v.errors import U3VError
 from u3v.host.conformance.camera import LEFT_ALONE, VALUES, Camera, camera_check, expect, skip
 from u3v.host.conformance.declare import INFO, SHOULD
+from u3v.host.conformance.effects import brightness_follows, eight_bits
 from u3v.host.conformance.sfnc import bits_per_pixel
 from u3v.host.conformance.streaming import expect_whole, expected, frames, streaming
 from u3v.host.nodes import FeatureValue
@@ -272,7 +273,8 @@ def lock_status(camera: Camera) -> None:
 
 
 @camera_check(
-    "FEAT-019", "streaming: ExposureTime, Gain, TriggerSoftware", "success, takes effect within 5 frames",
+    "FEAT-019", "streaming: ExposureTime, Gain, TriggerSoftware; the grey of Gain and BlackLevel",
+    "success, takes effect within 5 frames; more is brighter (virtual)",
     "SFNC 2.7; hosts do it", SHOULD, needs="str gapi", trace="r",
 )  # fmt: skip
 def live_features(camera: Camera) -> None:
@@ -292,6 +294,8 @@ def live_features(camera: Camera) -> None:
                     f"{name} = {value} while streaming: it reads {got}",
                 )
                 stream.shots(2)
+    for name in ("Gain", "BlackLevel"):
+        brightness_follows(camera, name)
 
 
 @camera_check(
@@ -344,8 +348,7 @@ def user_set(camera: Camera) -> None:
 )  # fmt: skip
 def exposure_counts(camera: Camera) -> None:
     camera.need("ExposureTime")
-    formats = camera.info("PixelFormat").entries if camera.writable("PixelFormat") else ()
-    eight = next((entry for entry in formats if entry.endswith("8") and not entry.startswith("RGB")), "")
+    eight = eight_bits(camera)
     if not eight:
         skip("no format with one byte per pixel")
     with camera.small(PixelFormat=eight, BlackLevel=0.0):

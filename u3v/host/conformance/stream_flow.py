@@ -17,6 +17,7 @@ from u3v.host.conformance.camera import (
 )
 from u3v.host.conformance.context import Context
 from u3v.host.conformance.declare import INFO, SHOULD, Phase, check
+from u3v.host.conformance.effects import eight_bits
 from u3v.host.conformance.streaming import (
     LEADER,
     TRAILER,
@@ -385,8 +386,7 @@ def spontaneous(run: Context) -> None:
     "counted and listed, never judged", "reliability (sensor defects)", INFO, needs="str gapi", trace="r",
 )  # fmt: skip
 def sensor_defects(camera: Camera) -> None:
-    formats = camera.info("PixelFormat").entries if camera.writable("PixelFormat") else ()
-    eight = next((entry for entry in formats if entry.endswith("8") and not entry.startswith("RGB")), "")
+    eight = eight_bits(camera)
     if not eight:
         skip("no format with one byte per pixel")
     with (

@@ -1,0 +1,95 @@
+"""Whether what a host sets is seen in the image: brightness and mirroring, where the scene is known to be usable.
+
+A real camera may stand in the dark or look at a wall: there the checks say nothing. Numbers are of 8-bit pixels.
+"""
+
+import statistics
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from u3v.host.conformance.camera import Camera, expect
+from u3v.host.conformance.streaming import frames
+
+BLOCK = 16
+"""Columns or rows that are averaged, against noise and colour filters."""
+DARK, BRIGHT = 2, 100
+"""Mean grey between which there is light enough, and room for twice as much."""
+
+
+def eight_bits(camera: Camera) -> str:
+    """A format with one byte per pixel; "" where there is none."""
+    formats = camera.info("PixelFormat").entries if camera.writable("PixelFormat") else ()
+    return next((entry for entry in formats if entry.endswith("8") and not entry.startswith("RGB")), "")
+
+
+def grey(camera: Camera) -> float:
+    """The mean of a frame with the settings as they are."""
+    return statistics.fmean(frames(camera, 2)[-1].image)
+
+
+@contextmanager
+def usable_light(camera: Camera) -> Iterator[float]:
+    """Inside, small images that are neither dark nor bright; their mean, 0 where no exposure gives that."""
+    info = camera.info("ExposureTime")
+    low, high = float(info.minimum or 0), float(info.maximum or 0)
+    with camera.small(64, 32, PixelFormat=eight_bits(camera)), camera.keep("ExposureTime"):
+        exposure, mean = min(max(1000.0, low), high), 0.0
+        for _ in range(5):
+            camera.set("ExposureTime", exposure)
+            mean = grey(camera)
+            if DARK <= mean <= BRIGHT:
+                break
+            exposure = min(max(exposure * (4 if mean < DARK else 0.25), low), min(high, 200_000.0))
+        yield mean if DARK <= mean <= BRIGHT else 0.0
+
+
+def brightness_follows(camera: Camera, name: str) -> None:
+    """Fails where a higher value of a feature does not make the image brighter. Only for a camera in known light."""
+    if "sim" not in camera.run.route.abilities or not camera.writable(name) or not eight_bits(camera):
+        return
+    with usable_light(camera) as before:
+        info, now = camera.info(name), camera.get_float(name)
+        value = now + (float(info.maximum or 0) - now) / 4
+        if not before or value <= now:
+            return
+        with camera.settings(**{name: int(value) if info.kind == "Integer" else value}):
+            after = grey(camera)
+        camera.run.note(f"mean grey {before:.1f} with {name} {now:g}, {after:.1f} with {value:g}")
+        expect(
+            after > before + 0.5,
+            f"{name} {now:g} and {value:g}: mean grey {before:.1f} and {after:.1f}, no brighter",
+        )
+
+
+def profile(image: bytes, width: int, height: int, *, across: bool) -> list[float]:
+    """Means of blocks of columns (across) or of rows."""
+    lines = [image[y * width : (y + 1) * width] for y in range(height)]
+    means = [sum(each) / len(each) for each in (zip(*lines, strict=True) if across else lines)]
+    return [statistics.fmean(means[at : at + BLOCK]) for at in range(0, len(means) - BLOCK + 1, BLOCK)]
+
+
+def alike(one: list[float], other: list[float]) -> float:
+    """Correlation, -1 to 1; 0 where one of them is flat."""
+    if len(set(one)) < 2 or len(set(other)) < 2:
+        return 0.0
+    return statistics.correlation(one, other)
+
+
+def mirrors(camera: Camera, name: str) -> None:
+    """Fails where ReverseX or ReverseY does not mirror the image. Only for a camera that looks at a known scene."""
+    if "sim" not in camera.run.route.abilities or not camera.writable(name) or not eight_bits(camera):
+        return
+    across = name == "ReverseX"
+    size = (1 << 30, BLOCK) if across else (BLOCK, 1 << 30)
+    with camera.small(*size, PixelFormat=eight_bits(camera), ExposureTime=10_000.0):
+        width, height = camera.get_int("Width"), camera.get_int("Height")
+        plain = profile(frames(camera, 1)[0].image, width, height, across=across)
+        with camera.settings(**{name: not camera.get(name)}):
+            other = profile(frames(camera, 1)[0].image, width, height, across=across)
+    same, mirrored = alike(plain, other), alike(plain, other[::-1])
+    camera.run.note(f"{name}: the image is alike by {same:.2f}, mirrored by {mirrored:.2f}")
+    if max(abs(alike(plain, plain[::-1])), 0.5) < max(same, mirrored):  # there is something to be seen
+        expect(
+            mirrored > same,
+            f"{name} does not mirror the image (alike by {same:.2f}, mirrored {mirrored:.2f})",
+        )
