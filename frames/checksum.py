@@ -1,11 +1,9 @@
-"""CRC-16 of a frame's bytes, without the GIL: a frame of 9 MB takes milliseconds, and nobody waits for them."""
+"""CRC-16 of a frame's bytes, without the GIL: a frame of 9 MB takes milliseconds, and nobody waits for them.
+
+Importing this module does not import numba; `crc16` does.
+"""
 
 import numpy as np
-import numpy.typing as npt
-
-from frames._jit import kernel
-
-POLYNOMIAL = 0x1021
 
 
 def crc16(data: memoryview, start: int = 0) -> int:
@@ -13,40 +11,6 @@ def crc16(data: memoryview, start: int = 0) -> int:
 
     `start`: the CRC of what comes before these bytes.
     """
-    return int(_crc16(np.frombuffer(data, np.uint8), start, _TABLES))
+    from frames._checksum import TABLES, crc16_from
 
-
-def _tables() -> npt.NDArray[np.uint16]:
-    """(8, 256): what a byte makes of the CRC when 0 to 7 bytes follow it."""
-    crc = np.arange(256, dtype=np.uint32) << 8
-    rows = []
-    for _ in range(8):
-        for _ in range(8):
-            crc = (crc << 1 ^ np.where(crc & 0x8000, POLYNOMIAL, 0)) & 0xFFFF
-        rows.append(crc.astype(np.uint16))
-    return np.array(rows)
-
-
-_TABLES = _tables()
-_TABLES.setflags(write=False)
-
-
-@kernel
-def _crc16(data: npt.NDArray[np.uint8], start: int, tables: npt.NDArray[np.uint16]) -> np.int64:
-    """Eight bytes a step: their tables do not wait for each other."""
-    crc = np.int64(start)
-    whole = data.size & ~7
-    for at in range(0, whole, 8):
-        crc = np.int64(
-            tables[7, data[at] ^ (crc >> 8)]
-            ^ tables[6, data[at + 1] ^ (crc & 0xFF)]
-            ^ tables[5, data[at + 2]]
-            ^ tables[4, data[at + 3]]
-            ^ tables[3, data[at + 4]]
-            ^ tables[2, data[at + 5]]
-            ^ tables[1, data[at + 6]]
-            ^ tables[0, data[at + 7]]
-        )
-    for at in range(whole, data.size):
-        crc = (crc << 8 & 0xFFFF) ^ tables[0, data[at] ^ (crc >> 8)]
-    return crc
+    return int(crc16_from(np.frombuffer(data, np.uint8), start, TABLES))

@@ -150,3 +150,10 @@ def test_grab_prints_one_json_object_that_adds_up(u3v: Shell) -> None:
     assert summary["delivered"] + summary["discarded"] == last - first + 1
     assert summary["fps"] > 0 < summary["mb_per_s"]
     assert summary["duration_s"] > 0
+
+
+def test_the_compiler_is_loaded_with_the_first_frame_and_not_before() -> None:
+    """numba takes longer to import than all the rest: who asks for help or a list does not wait for it."""
+    asked = "import sys, gadget.cli.main; print('numba' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
