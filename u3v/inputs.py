@@ -14,8 +14,6 @@ from u3v.edges import LEVELS, OPPOSITE, Edge, counts, edge_of
 from u3v.family import FRAME, TRIGGER_WIDTH, Family
 from u3v.lines import Lines
 
-__all__ = ["SOFTWARE", "Edge", "Inputs"]
-
 SOFTWARE = "Software"
 
 
@@ -55,11 +53,6 @@ class Inputs:
     def apply(self, line: str, volts: float | None, at_ns: int, now_ns: int) -> None:
         """Volts on a line ("Line1") from `at_ns` on; None: nothing is connected."""
         self.lines.apply(line, volts, at_ns, now_ns)
-
-    def line_edge(self, line: str, edge: Edge, now_ns: int) -> None:
-        """A line's signal, whatever its volts: for lines that no sheet describes, and for tests."""
-        self.lines.tell_edge(line, edge is Edge.RISING, now_ns)
-        self.signal(line, now_ns, edge)
 
     def signal(self, source: str, now_ns: int, edge: Edge | None = None) -> None:
         """Anything that a TriggerSource may name: a line's edge, an action, a counter's end, an encoder's step."""

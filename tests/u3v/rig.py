@@ -11,6 +11,7 @@ from typing import Any
 
 from gadget.loopback import LoopbackBus
 from u3v.camera import Camera, Options
+from u3v.edges import Edge
 from u3v.exposure import Exposure
 from u3v.features import Value
 from u3v.function import Function
@@ -114,6 +115,12 @@ def make_camera(
     for name, value in {**small, **(settings or {})}.items():
         camera.features.set(name, value)
     return camera
+
+
+def line_edge(camera: Camera, line: str, edge: Edge, now_ns: int) -> None:
+    """A line's edge, whatever its volts; the camera may have no sheet of that line."""
+    camera.lines.tell_edge(line, edge is Edge.RISING, now_ns)
+    camera.inputs.signal(line, now_ns, edge)
 
 
 def on_usb(camera: Camera) -> Camera:

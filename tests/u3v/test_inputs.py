@@ -2,12 +2,12 @@
 
 import pytest
 
-from tests.u3v.rig import MS, Host, PlainTiming, Room
+from tests.u3v.rig import MS, Host, PlainTiming, Room, line_edge
 from u3v import sfnc
 from u3v.camera import Camera
+from u3v.edges import Edge
 from u3v.features import Enumeration
 from u3v.happenings import Happening
-from u3v.inputs import Edge
 from u3v.model import load_model
 from u3v.usb3v.bootstrap import USB3_VISION
 
@@ -42,7 +42,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Host:
 def edge(host: Host, which: Edge, line: str = "Line1") -> None:
     host.bus.run(2 * MS)
     host.camera.at(host.bus.now_ns)
-    host.camera.inputs.line_edge(line, which, host.bus.now_ns)
+    line_edge(host.camera, line, which, host.bus.now_ns)
 
 
 def test_the_selected_line_triggers_and_no_other(host: Host) -> None:

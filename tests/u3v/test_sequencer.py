@@ -6,7 +6,7 @@ import pytest
 
 from tests.u3v.genicam_nodes import Nodes, genapi
 from tests.u3v.models import ACE, VCX, host_of
-from tests.u3v.rig import Host, Refused
+from tests.u3v.rig import Host, Refused, line_edge
 from u3v.edges import Edge
 
 SMALL = {"Width": 64, "Height": 48}
@@ -69,10 +69,10 @@ def test_lines_lead_along_four_paths() -> None:
     program(host, [{"Gain": float(n), "paths": paths} for n in range(3)])
     now = host.bus.now_ns
     for number in (2, 0, 1, 1, 2):
-        host.camera.inputs.line_edge(f"Line{number}", Edge.RISING, now)
+        line_edge(host.camera, f"Line{number}", Edge.RISING, now)
         assert host.get("SequencerSetActive") == number
         assert host.get("Gain") == float(number)
-        host.camera.inputs.line_edge(f"Line{number}", Edge.FALLING, now)
+        line_edge(host.camera, f"Line{number}", Edge.FALLING, now)
         assert host.get("SequencerSetActive") == number
 
 

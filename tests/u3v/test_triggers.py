@@ -3,7 +3,7 @@
 import pytest
 
 from tests.u3v.models import ACE, GENERIC, IDS, VCX
-from tests.u3v.rig import Painted, PlainTiming, Room
+from tests.u3v.rig import Painted, PlainTiming, Room, line_edge
 from u3v.camera import Camera
 from u3v.edges import Edge
 from u3v.features import Value
@@ -72,7 +72,7 @@ def test_up_to_256_triggers_wait_for_their_delay() -> None:
     given = [MS + number * 500 * US for number in range(300)]
     for trigger_ns in given:
         camera.tick(trigger_ns)
-        camera.inputs.line_edge("Line0", Edge.RISING, trigger_ns)
+        line_edge(camera, "Line0", Edge.RISING, trigger_ns)
     camera.tick(5 * S)
     starts = at(happened, Happening.EXPOSURE_START)
     assert starts == [trigger_ns + 2 * S + 97_700 for trigger_ns in given[:256]]
