@@ -241,6 +241,7 @@ class Acquisition:
         return min((at for at in instants if at is not None), default=None)
 
     def tick(self, now_ns: int) -> None:
+        """Let everything happen that is due, each thing at its own instant."""
         if not self._is_free and self._runs_freely():
             delay_ns = self._delay_ns(FRAME, now_ns) if self.triggered(FRAME) else 0
             self._not_before_ns = max(

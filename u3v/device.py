@@ -109,6 +109,8 @@ class FrameCounts(Protocol):
 
 
 class WarmthStatus(Protocol):
+    """How warm the camera is, in its maker's words."""
+
     @property
     def status(self) -> str: ...
 
@@ -141,6 +143,8 @@ class SequencerSets(Protocol):
 
 
 class WorldInputs(Protocol):
+    """Where signals come in: of a host's command, or of anything that TriggerSource can name."""
+
     def software_trigger(self, now_ns: int) -> None: ...
 
     def signal(self, source: str, now_ns: int) -> None: ...
@@ -159,6 +163,8 @@ class LineLevels(Protocol):
 
 
 class CounterValues(Protocol):
+    """The counters, as features and chunks read and reset them: Counter1 and so on."""
+
     def value(self, name: str) -> int: ...
 
     def value_at_reset(self, name: str) -> int: ...
@@ -167,6 +173,8 @@ class CounterValues(Protocol):
 
 
 class SignalLevels(Protocol):
+    """The signals inside the camera that features set: UserOutput1 and so on."""
+
     def level(self, name: str, level: bool, at_ns: int) -> None: ...
 
 

@@ -24,6 +24,8 @@ _SOURCES = (
 
 
 class Engine(Triggered, Protocol):
+    """The acquisition, as what triggers it sees it."""
+
     def waits_for(self, trigger: str, now_ns: int) -> bool: ...
 
 

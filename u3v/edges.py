@@ -4,6 +4,8 @@ from enum import Enum
 
 
 class Edge(Enum):
+    """What a level does, in the words of TriggerActivation."""
+
     RISING = "RisingEdge"
     FALLING = "FallingEdge"
 

@@ -84,9 +84,12 @@ class Feature:
         return 0
 
     def encode(self, value: Value) -> bytes:
+        """The register's bytes, little-endian. Raises KeyError, ValueError, TypeError, OverflowError or struct.error
+        for what is no value of the feature; limits are not looked at."""
         return struct.pack("<i", value)
 
     def decode(self, raw: Bytes) -> Value:
+        """The value. Raises GenCPError(INVALID_PARAMETER) for bytes that are none."""
         return int(struct.unpack("<i", raw)[0])
 
     def check(self, camera: Device, value: Value) -> None:

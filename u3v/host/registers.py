@@ -48,6 +48,8 @@ ABRM_BYTES, SBRM_BYTES, SIRM_BYTES, EIRM_BYTES = 0x204, _SBRM.size, _SIRM.size, 
 
 @dataclass(frozen=True, slots=True)
 class Abrm:
+    """What the camera is and where its other registers are; `timestamp_increment_ns` 0: it has no such register."""
+
     gencp_version: tuple[int, int]
     manufacturer_name: str
     model_name: str
@@ -66,6 +68,8 @@ class Abrm:
 
 @dataclass(frozen=True, slots=True)
 class Sbrm:
+    """Limits of the wire, lengths in bytes; `current_speed` is a bit of SPEEDS."""
+
     u3v_version: tuple[int, int]
     capability: int
     max_command_bytes: int
@@ -99,6 +103,8 @@ class Sirm:
 
 @dataclass(frozen=True, slots=True)
 class Eirm:
+    """Event registers; `control` 1: events are sent."""
+
     address: int
     control: int
     max_event_bytes: int

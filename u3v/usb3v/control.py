@@ -60,6 +60,7 @@ class ControlChannel:
             self._schedule(ack, command.request_id, now_ns, busy_ms)
 
     def next_transfer(self, now_ns: int) -> InTransfer | None:
+        """The acknowledge that may go now; None: there is none, or it is not due."""
         if self._busy_answer:
             answer, self._busy_answer = self._busy_answer, b""
             return InTransfer(memoryview(answer), lease=self._lease)

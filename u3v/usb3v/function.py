@@ -54,6 +54,8 @@ class UsbFunction:
         return self.camera.model.identity(self.camera.options.serial, self.camera.user_defined_name)
 
     def descriptors(self, speed: Speed) -> Descriptors:
+        """As `u3v.function` has it. Who asks has enumerated the camera: registers and frame rate are for this speed
+        from then on."""
         self.speed = speed
         self.bootstrap.show_speed(speed)
         self.camera.use_link(self._link(speed))

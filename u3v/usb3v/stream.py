@@ -83,6 +83,7 @@ class StreamChannel:
         self._sending = None
 
     def next_transfer(self) -> InTransfer | None:
+        """What goes out on the stream endpoint next; None: nothing yet."""
         if self._sending is None or self._sending.is_over:
             frame = self._camera.frames.next_frame()
             if frame is None:

@@ -52,12 +52,16 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class ReadMem:
+    """What a READMEM_CMD asks for: `count` bytes."""
+
     address: int
     count: int
 
 
 @dataclass(frozen=True, slots=True)
 class WriteMem:
+    """What a WRITEMEM_CMD brings."""
+
     address: int
     data: memoryview
 
