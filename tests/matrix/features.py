@@ -125,6 +125,17 @@ def exposed(**settings: Any) -> Spoil:
     return method(lambda b: b.camera, "exposure", make)
 
 
+def swapped(name: str, one: str, other: str) -> Spoil:
+    """Two entries of an Enumeration have each other's values."""
+    names = {one: other, other: one}
+    return node(
+        name,
+        lambda text: re.sub(
+            rf'(EnumEntry Name=")({one}|{other})"', lambda found: f'{found[1]}{names[found[2]]}"', text
+        ),
+    )
+
+
 def hidden_but_taken(built: BuiltCamera) -> None:
     """Whatever is not available now takes writes all the same."""
     for name, feature in built.camera.features.declared.items():
@@ -260,6 +271,11 @@ MUTANTS = [
         ),
     ),
     Mutant("exposure locked while streaming", "FEAT-019", on_write("ExposureTime", while_acquiring(LOCKED))),
+    Mutant(
+        "ExposureAuto's Off and Continuous swapped", "FEAT-019", swapped("ExposureAuto", "Off", "Continuous")
+    ),
+    Mutant("GainAuto's Off and Once swapped", "FEAT-019", swapped("GainAuto", "Off", "Once")),
+    Mutant("Sum and Average swapped", "STREAM-023", swapped("BinningVerticalMode", "Sum", "Average")),
     Mutant("Gain without effect", "FEAT-019", exposed(gain_db=0.0)),
     Mutant("BlackLevel without effect", "FEAT-019", exposed(black_level_dn12=0.0)),
     Mutant("ReverseX without effect", "STREAM-023", exposed(reverse_x=False)),

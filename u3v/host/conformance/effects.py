@@ -93,3 +93,39 @@ def mirrors(camera: Camera, name: str) -> None:
             mirrored > same,
             f"{name} does not mirror the image (alike by {same:.2f}, mirrored {mirrored:.2f})",
         )
+
+
+def automatic_is_off(camera: Camera) -> None:
+    """Fails where an automatic function that is off, or continuous, does not stay so; or is off and still at work."""
+    for name, follows in (("ExposureAuto", "ExposureTime"), ("GainAuto", "Gain")):
+        if not camera.writable(name) or not camera.has(follows):
+            continue
+        with camera.small(), camera.keep(follows, name):
+            for entry in ("Off", "Continuous"):
+                if entry not in camera.info(name).entries:
+                    continue
+                camera.set(name, entry)
+                before = camera.get(follows)
+                frames(camera, 8)
+                camera.nodes.refresh()
+                now, after = camera.get(name), camera.get(follows)
+                expect(now == entry, f"{name} was set to {entry}, and is {now} some frames later")
+                still = entry != "Off" or before == after
+                expect(still, f"{follows} goes from {before} to {after} with {name} {entry}")
+
+
+def binning_adds(camera: Camera) -> None:
+    """Fails where binned pixels that are added are no brighter than their average. Only in known light."""
+    for axis in ("Horizontal", "Vertical"):
+        mode = f"Binning{axis}Mode"
+        if "sim" not in camera.run.route.abilities or not camera.writable(mode) or not eight_bits(camera):
+            continue
+        if not {"Sum", "Average"} <= set(camera.info(mode).entries):
+            continue
+        with usable_light(camera) as light, camera.settings(**{f"Binning{axis}": 2}):
+            means = {}
+            for entry in ("Sum", "Average"):
+                with camera.settings(**{mode: entry}):
+                    means[entry] = grey(camera)
+        camera.run.note(f"mean grey with {mode} {means}")
+        expect(not light or means["Sum"] > 1.3 * means["Average"], f"{mode}: mean grey {means}")

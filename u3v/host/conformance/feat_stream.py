@@ -9,7 +9,7 @@ from contextlib import suppress
 from u3v.errors import U3VError
 from u3v.host.conformance.camera import LEFT_ALONE, VALUES, Camera, camera_check, expect, skip
 from u3v.host.conformance.declare import INFO, SHOULD
-from u3v.host.conformance.effects import brightness_follows, eight_bits
+from u3v.host.conformance.effects import automatic_is_off, brightness_follows, eight_bits
 from u3v.host.conformance.sfnc import bits_per_pixel
 from u3v.host.conformance.streaming import expect_whole, expected, frames, streaming
 from u3v.host.nodes import FeatureValue
@@ -274,7 +274,7 @@ def lock_status(camera: Camera) -> None:
 
 @camera_check(
     "FEAT-019", "streaming: ExposureTime, Gain, TriggerSoftware; the grey of Gain and BlackLevel",
-    "success, takes effect within 5 frames; more is brighter (virtual)",
+    "success, takes effect within 5 frames; more is brighter (virtual); off stays off",
     "SFNC 2.7; hosts do it", SHOULD, needs="str gapi", trace="r",
 )  # fmt: skip
 def live_features(camera: Camera) -> None:
@@ -296,6 +296,7 @@ def live_features(camera: Camera) -> None:
                 stream.shots(2)
     for name in ("Gain", "BlackLevel"):
         brightness_follows(camera, name)
+    automatic_is_off(camera)
 
 
 @camera_check(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from u3v.host.conformance.camera import Camera, camera_check, expect, fail, skip
 from u3v.host.conformance.declare import INFO, SHOULD
-from u3v.host.conformance.effects import mirrors
+from u3v.host.conformance.effects import binning_adds, mirrors
 from u3v.host.conformance.feat_stream import BINNINGS
 from u3v.host.conformance.streaming import (
     GENDC,
@@ -132,7 +132,8 @@ def formats(camera: Camera) -> None:
 
 
 @camera_check(
-    "STREAM-023", "binning, decimation, reverse, each", "3 frames whole; mirrored (virtual)",
+    "STREAM-023", "binning, decimation, reverse, each",
+    "3 frames whole; mirrored, sums brighter than averages (virtual)",
     "consistency of the camera",
     needs="str gapi", trace="r",
 )  # fmt: skip
@@ -156,6 +157,7 @@ def binned(camera: Camera) -> None:
                     frames(camera, 3, what=f"{name} {value}: ")
     for name in ("ReverseX", "ReverseY"):
         mirrors(camera, name)
+    binning_adds(camera)
     if not seen:
         skip("neither binning nor mirroring")
 
