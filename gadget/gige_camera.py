@@ -42,8 +42,8 @@ def plug_gige(bench: LoopBench, core: Core, address: Address) -> GigeCamera:
     function = GevFunction(core.camera, address, domain=next(neighbours, None))
     faults = EthernetFaults(function, core.spec.faults)
     server = GigeServer(loop, function, faults.datagrams)
-    faults.attach(server.move_soon)
     port = Port(server, core.camera, core.power)
+    faults.attach(server.move_soon, port)
     core.wake = server.service
     known = core.spec, core.model, core.camera, core.pixels, core.power
     plugged = GigeCamera(*known, port, faults, server, wake=server.service)

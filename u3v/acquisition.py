@@ -311,7 +311,7 @@ class Acquisition:
             return None
         if self._triggers:
             return max(self._triggers[0][0], self._sensor_ready_ns)
-        if self.triggered(FRAME) and not self._is_held():
+        if (self.triggered(FRAME) and not self._is_held()) or self._waits_for_pixels():
             return None
         if not self.paced and not self._host_keeps_up():
             return None
@@ -332,7 +332,12 @@ class Acquisition:
         self._last_timestamp_ns = None
 
     def _runs_freely(self) -> bool:
-        return self._may_start() and (not self.triggered(FRAME) or self._is_held())
+        is_free = not self.triggered(FRAME) or self._is_held()
+        return is_free and self._may_start() and not self._waits_for_pixels()
+
+    def _waits_for_pixels(self) -> bool:
+        """Frames that nobody triggered begin when they can be rendered at once."""
+        return not (self._camera.pixels_are_ready or self._burst_left)
 
     def _next_close_ns(self) -> int | None:
         """When an exposure that is as long as its trigger ends, as far as that is known."""

@@ -180,7 +180,8 @@ class Camera:
         self._pixels = pixels
 
     def pixels_ready(self, ready: bool, now_ns: int) -> None:
-        """Whoever renders needs time before the first frame: until then the sensor starts up, and exposes nothing."""
+        """Whoever renders needs time before the first frame: until then the sensor exposes nothing by itself. A trigger
+        exposes at its instant all the same, and the frame waits for its pixels."""
         self.tick(now_ns)  # what was not exposed meanwhile is not made up for
         self._is_ready = ready
         self.tick(now_ns)
@@ -292,8 +293,13 @@ class Camera:
 
     @property
     def sends_nothing(self) -> bool:
-        """Too hot for images, or its pixels are not ready yet: nothing is exposed."""
-        return self.thermal.sends_nothing or not self._is_ready
+        """Too hot for images: nothing is exposed."""
+        return self.thermal.sends_nothing
+
+    @property
+    def pixels_are_ready(self) -> bool:
+        """Whether frames are rendered at once. Before, only those are exposed that a trigger asks for."""
+        return self._is_ready
 
     def holds_trigger(self, trigger: str) -> bool:
         """Whether a line's level gives this trigger now."""

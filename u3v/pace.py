@@ -44,7 +44,11 @@ class Exposer(Protocol):
 
     @property
     def sends_nothing(self) -> bool:
-        """Too hot for images, or its pixels are not ready yet."""
+        """Too hot for images."""
+
+    @property
+    def pixels_are_ready(self) -> bool:
+        """Whether frames are rendered at once."""
 
     def holds_trigger(self, trigger: str) -> bool:
         """Whether a line's level gives this trigger now."""

@@ -9,7 +9,7 @@ import click
 from gadget.cli.tables import width
 from gadget.faults.catalogue import FAULTS, SECTIONS
 from gadget.faults.declaration import SELECTORS, Kind, Parameter
-from gadget.faults.page import parameter_text, strikes_text
+from gadget.faults.page import parameter_text, strikes_text, wires_text
 from gadget.faults.scenario import Scenario, presets
 from u3v.did_you_mean import hint
 from u3v.errors import Mistake
@@ -57,7 +57,7 @@ def faults_command(name: str | None, as_json: bool) -> None:
 
 def _show(name: str, kind: Kind) -> None:
     _echo(f"{name}: {kind.doc}", 0)
-    _echo(strikes_text(kind).replace("`", ""), 0)
+    _echo(f"{wires_text(kind)} {strikes_text(kind)}".replace("`", ""), 0)
     for p in kind.parameters:
         _echo(f"  {p.name}: {parameter_text(p)}", 4)
     _echo(f"A host should {kind.host_should}.", 0)

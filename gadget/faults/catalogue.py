@@ -1,6 +1,6 @@
 """All faults by name. What is declared here is what `--fault` takes, `u3v faults` lists and docs/faults.md shows."""
 
-from gadget.faults import control, registers, requests, stream, surroundings
+from gadget.faults import acks, control, registers, requests, stream, surroundings
 from gadget.faults import descriptors as described
 from gadget.faults.declaration import Fault, Kind, Parameter, fault_from_text
 from gadget.faults.ethernet import ETHERNET
@@ -26,7 +26,7 @@ CONTROL: dict[str, Kind] = {
         "an acknowledge of the command before (its id - 1) comes first",
         _RETRY, control.StaleAck, "command", (_COMMAND,),
         imitates=("a driver's own note on Basler cameras in a bad state (ni u3v driver)",),
-        fails=("GENCP-ID-009",),
+        fails=("GENCP-ID-009",), also=acks.StaleAck,
     ),
     "swapped-acks": Kind(
         "an acknowledge is kept back and comes behind the next one",
@@ -40,7 +40,7 @@ CONTROL: dict[str, Kind] = {
         control.LateAck, "command",
         (Parameter("delay_ms", 700, "how late", high=600_000), _COMMAND),
         imitates=("AravisProject/aravis#761",),
-        fails=("TIME-001", "TIME-004", "GENCP-PND-001"),
+        fails=("TIME-001", "TIME-004", "GENCP-PND-001"), also=acks.LateAck,
     ),
     "pending-acks": Kind(
         "PENDING_ACKs come before the acknowledge",
@@ -52,23 +52,23 @@ CONTROL: dict[str, Kind] = {
             _COMMAND,
         ),
         imitates=("AravisProject/aravis#855",),
-        fails=("GENCP-PND-004", "GENCP-PND-005", "GENCP-PND-006", "GENCP-ID-010"),
+        fails=("GENCP-PND-004", "GENCP-PND-005", "GENCP-PND-006", "GENCP-ID-010"), also=acks.PendingAcks,
     ),
     "lost-ack": Kind(
         "a command is executed, its acknowledge is lost",
         "ask again, knowing that a write may happen twice; give up after some attempts",
         control.LostAck, "command", (_COMMAND,),
-        fails=("GENCP-ID-010", "TIME-001"),
+        fails=("GENCP-ID-010", "TIME-001"), also=acks.LostAck,
     ),
     "lost-command": Kind(
         "a command is neither executed nor answered",
         "ask again; give up after some attempts", control.LostCommand, "command", (_COMMAND,),
         imitates=("AravisProject/aravis#228",),
-        fails=("GENCP-ID-010", "TIME-001"),
+        fails=("GENCP-ID-010", "TIME-001"), also=acks.LostCommand,
     ),
     "double-ack": Kind(
         "an acknowledge comes twice", _RETRY, control.DoubleAck, "command", (_COMMAND,),
-        fails=("GENCP-ID-009", "GENCP-PND-007"),
+        fails=("GENCP-ID-009", "GENCP-PND-007"), also=acks.DoubleAck,
     ),
     "long-ack": Kind(
         "an acknowledge is longer than it says",
@@ -87,7 +87,7 @@ CONTROL: dict[str, Kind] = {
         "a command is executed, and its acknowledge says that it failed",
         "tell its user, with the status", control.AckStatus, "command",
         (Parameter("status", 0x8FFF, "the status (GenCP)", low=1, high=0xFFFF), _COMMAND),
-        fails=("GENCP-HDR-001", "BOOT-ABRM-001", "GENCP-RD-001"),
+        fails=("GENCP-HDR-001", "BOOT-ABRM-001", "GENCP-RD-001"), also=acks.AckStatus,
     ),
     "refused": Kind(
         "a register refuses to be read or written",
@@ -362,7 +362,7 @@ WORLD: dict[str, Kind] = {
             "AravisProject/aravis#9", "AravisProject/aravis#735", "syntalos/syntalos#153",
             "EtalumaSupport/LumaViewPro#653", "FraunhoferIOSB/camera_aravis2#41",
         ),
-        fails=("ROB-030", "ROB-017"),
+        fails=("ROB-030", "ROB-017"), also=surroundings.YankOfEthernet,
     ),
     "fall-back": Kind(
         "the link fails and comes back at High-Speed",
@@ -376,19 +376,21 @@ WORLD: dict[str, Kind] = {
         "part of a frame", (_PART, _AFTER), fails=("ROB-030",),
     ),
     "brown-out": Kind(
-        "the supply sags: below 4.45 V a USB camera drops off the bus, and comes back with its defaults",
+        "the supply sags: below 4.45 V a USB camera drops off the bus, one on Ethernet below what its maker prints "
+        "(10.8 V, say), and comes back with its defaults",
         "as after a pulled cable; tell its user about power", surroundings.BrownOut, "part of a frame",
         (
             Parameter("volts", 4.0, "at the other end of the cable", high=60),
             Parameter("for_ms", 100.0, "for so long", low=0.1, high=3.6e6), _PART, _AFTER,
         ),
         imitates=("basler/pypylon#225", "tiscamera#324", "IntelRealSense/librealsense#13246"), fails=("ROB-030",),
+        also=surroundings.BrownOutOfEthernet,
     ),
     "over-temperature": Kind(
         "camera and air are hot from one moment to the next; what the camera does then is its maker's choice",
         "read the temperature status, and tell its user why no frames come", surroundings.OverTemperature,
         "part of a frame", (Parameter("celsius", 95.0, "how hot", high=150), _PART, _AFTER),
-        fails=("SFNC-019", "PWR-008"), legal=True,
+        fails=("SFNC-019", "PWR-008"), legal=True, also=surroundings.OverTemperatureOfEthernet,
     ),
     "slow-link": Kind(
         "no more than so much comes through, as behind a slow hub or beside other devices",
@@ -419,7 +421,7 @@ FAULTS: dict[str, Kind] = CONTROL | STREAM | USB | WORLD | ETHERNET
 
 def on_wire(wire: str) -> dict[str, Kind]:
     """Those that can strike a camera on USB or on Ethernet (`gadget.faults.wrappers`)."""
-    return {name: kind for name, kind in FAULTS.items() if kind.make.wire in ("", wire)}
+    return {name: kind for name, kind in FAULTS.items() if kind.maker(wire) is not None}
 
 
 def parse_fault(text: str) -> Fault:

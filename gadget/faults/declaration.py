@@ -78,9 +78,10 @@ SELECTORS = (
 class Kind:
     """A sort of fault.
 
-    `chance`: what `nth` counts, in the singular. `times`: how often it strikes unless told otherwise. `from_start`: it
-    changes what the device is, so that it cannot be added to one that runs. `imitates`: published cases.
-    `host_should`: what a good host does. `fails`: the conformance checks that see it; `legal`: it breaks no rule.
+    `make`: the wrapper; `also`: the one that does the same on another wire. `chance`: what `nth` counts, in the
+    singular. `times`: how often it strikes unless told otherwise. `from_start`: it changes what the device is, so
+    that it cannot be added to one that runs. `imitates`: published cases. `host_should`: what a good host does.
+    `fails`: the conformance checks that see it; `legal`: it breaks no rule.
     """
 
     doc: str
@@ -93,6 +94,12 @@ class Kind:
     imitates: tuple[str, ...] = ()
     fails: tuple[str, ...] = ()
     legal: bool = False
+    also: type[Any] | None = None
+
+    def maker(self, wire: str) -> type[Any] | None:
+        """What does it to a camera on that wire. None: it cannot be had there."""
+        makers = (self.make, self.also)
+        return next((one for one in makers if one is not None and one.wire in ("", wire)), None)
 
     @property
     def known(self) -> dict[str, Parameter]:

@@ -1,6 +1,6 @@
 """The faults of a network, declared: for cameras on GigE Vision."""
 
-from gadget.faults import packets
+from gadget.faults import packets, surroundings
 from gadget.faults.declaration import Kind, Parameter
 
 _PART = Parameter("part", "any", "which packets it is about", ("any", *packets.PARTS))
@@ -44,7 +44,7 @@ ETHERNET: dict[str, Kind] = {
     "new-address": Kind(
         "the camera gets another address, and nobody is in control of it",
         "tell its user that the camera is gone, look for it by its serial number, and open it again",
-        packets.NewAddress, "leader",
+        surroundings.NewAddress, "leader",
         (Parameter("to", "127.0.0.9", "which one: an address of this machine"),),
     ),
 }  # fmt: skip

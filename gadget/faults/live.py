@@ -122,7 +122,8 @@ class FaultList:
 
     def _add(self, fault: Fault, now_ns: int | None) -> Active:
         kind = FAULTS[fault.name]
-        if kind.make.wire not in ("", self.wire):
+        make = kind.maker(self.wire)
+        if make is None:
             right = on_wire(self.wire)
             raise Mistake(
                 f"fault {fault.name}: it is about {kind.make.wire}, and this camera is on {self.wire}"
@@ -130,12 +131,12 @@ class FaultList:
             )
         strikes, values = Strikes(fault, kind, now_ns), fault.values(kind)
         wrapper: Any
-        if issubclass(kind.make, RequestFault):
-            wrapper = kind.make(strikes, values)
-        elif issubclass(kind.make, CameraFault):
-            wrapper = kind.make(strikes, values, self._victim)
+        if issubclass(make, RequestFault):
+            wrapper = make(strikes, values)
+        elif issubclass(make, CameraFault):
+            wrapper = make(strikes, values, self._victim)
         else:
-            wrapper = kind.make(self._front.inner, strikes, values, self._victim)
+            wrapper = make(self._front.inner, strikes, values, self._victim)
             self._front.inner = wrapper
         active = Active(self._next_number, fault, strikes, wrapper)
         self._next_number += 1
@@ -189,6 +190,6 @@ class EthernetFaults(FaultList):
         self.datagrams = PacketWrapper(function)
         super().__init__(self.datagrams, Victim(function, function.camera), faults)
 
-    def attach(self, move: Callable[[str], None]) -> None:
-        """How the camera gets another address."""
-        self._victim.move = move
+    def attach(self, move: Callable[[str], None], port: Port | None = None) -> None:
+        """How the camera gets another address, and the port it is plugged into."""
+        self._victim.move, self._victim.port_or_none = move, port

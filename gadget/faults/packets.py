@@ -4,14 +4,11 @@ A `PacketWrapper` has the methods of `u3v.gev.function.Datagrams` and passes eve
 camera has sent: what it has delivered and discarded still adds up to what it was offered.
 """
 
-import ipaddress
-import socket
 from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
 from gadget.faults.wrappers import ETHERNET, MS, Strikes, Victim
-from u3v.errors import Mistake
 from u3v.gev.control import Datagram
 from u3v.gev.function import Datagrams
 from u3v.gev.stream import Packet
@@ -58,7 +55,7 @@ class PacketFault(PacketWrapper):
 
     def hits(self, packet: Packet, now_ns: int) -> bool:
         """Whether the fault strikes at this packet: one of the `part` that it is about. Test packets are none."""
-        kind, block_id, is_again = _about(packet)
+        kind, block_id, is_again = about(packet)
         if kind not in PARTS.values() or (is_again and self.values["again"] == "spared"):
             return False
         if self.values["part"] not in ("any", *(name for name, code in PARTS.items() if code == kind)):
@@ -120,7 +117,7 @@ class SwappedPackets(PacketFault):
         return due
 
     def next_wakeup_ns(self) -> int | None:
-        return _first(self.inner.next_wakeup_ns(), *(at_ns for _, at_ns, _ in self.held))
+        return first(self.inner.next_wakeup_ns(), *(at_ns for _, at_ns, _ in self.held))
 
 
 class LatePackets(PacketFault):
@@ -143,7 +140,7 @@ class LatePackets(PacketFault):
         return sent
 
     def next_wakeup_ns(self) -> int | None:
-        return _first(self.inner.next_wakeup_ns(), *(at_ns for at_ns, _ in list(self.held)[:1]))
+        return first(self.inner.next_wakeup_ns(), *(at_ns for at_ns, _ in list(self.held)[:1]))
 
 
 class SmallMtu(PacketFault):
@@ -171,48 +168,7 @@ class LostHeartbeat(PacketFault):
         return self.inner.datagrams(heard, now_ns)
 
 
-class NewAddress(PacketFault):
-    """The camera's address becomes another one, as where DHCP gives it a new one."""
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        try:
-            ip = str(ipaddress.IPv4Address(self.values["to"]))
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                probe.bind((ip, 0))
-        except ValueError:
-            raise Mistake(
-                f"fault new-address: to={self.values['to']} is no IPv4 address, such as 127.0.0.9"
-            ) from None
-        except OSError:
-            raise Mistake(
-                f"fault new-address: {ip} is no address of this machine; all of 127.0.0.0/8 work"
-            ) from None
-
-    def packets(self, now_ns: int, most: int) -> list[Packet]:
-        packets = self.inner.packets(now_ns, most)
-        if self.strikes.after_ns is None and any(
-            kind == gvsp.LEADER and self.strikes(now_ns, block_id)
-            for kind, block_id, _ in map(_about, packets)
-        ):
-            self.victim.move(self.values["to"])
-        return packets
-
-    def tick(self, now_ns: int) -> list[Datagram]:
-        self.strikes.begin(now_ns)
-        due_ns = self._due_ns()
-        if due_ns is not None and due_ns <= now_ns and self.strikes(now_ns):
-            self.victim.move(self.values["to"])
-        return self.inner.tick(now_ns)
-
-    def next_wakeup_ns(self) -> int | None:
-        return _first(self.inner.next_wakeup_ns(), self._due_ns())
-
-    def _due_ns(self) -> int | None:
-        return None if self.strikes.is_over else self.strikes.due_ns()
-
-
-def _about(packet: Packet) -> tuple[int, int, bool]:
+def about(packet: Packet) -> tuple[int, int, bool]:
     """Kind and block id of a packet, and whether it was asked for again. Kind 0: a test packet."""
     header = packet.header
     again = header[:2] != b"\0\0"
@@ -221,5 +177,5 @@ def _about(packet: Packet) -> tuple[int, int, bool]:
     return header[4], int.from_bytes(header[2:4], "big"), again
 
 
-def _first(*instants: int | None) -> int | None:
+def first(*instants: int | None) -> int | None:
     return min((at for at in instants if at is not None), default=None)

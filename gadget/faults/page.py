@@ -8,6 +8,7 @@ import re
 from gadget.faults.catalogue import FAULTS, SECTIONS
 from gadget.faults.declaration import SELECTORS, Kind, Parameter
 from gadget.faults.scenario import Scenario, presets
+from gadget.faults.wrappers import ETHERNET, USB
 
 _HEAD = """# Faults
 
@@ -37,8 +38,8 @@ with VirtualCamera("acA4096-40um", Width=64, Height=32) as camera:
 ```
 
 A fault is a wrapper between camera and host: neither of them knows. Those of the section Ethernet are for cameras on
-GigE Vision (`u3v serve acA4096-11gm --wire gige --fault lost-packets:p=0.01,times=0`), all others but `lost-triggers`
-for cameras on USB3 Vision. How often each has struck is in `u3v ctl faults`,
+GigE Vision (`u3v serve acA4096-11gm --wire gige --fault lost-packets:p=0.01,times=0`), the others for cameras on USB3
+Vision, or on both where it says so. How often each has struck is in `u3v ctl faults`,
 in the counter `fault_strikes` and in the file of `--report`.
 
 ## When it strikes
@@ -98,6 +99,11 @@ def parameter_text(p: Parameter) -> str:
     return f"{p.doc} (default {p.default}{choices})"
 
 
+def wires_text(kind: Kind) -> str:
+    wires = (("USB3 Vision", USB), ("GigE Vision", ETHERNET))
+    return f"On {' and on '.join(name for name, wire in wires if kind.maker(wire))}."
+
+
 def strikes_text(kind: Kind) -> str:
     often = "again and again" if kind.times == 0 or kind.from_start else "once"
     if kind.from_start:
@@ -111,6 +117,8 @@ def _entry(kind: Kind) -> list[str]:
         "",
     ]
     lines += [f"- `{p.name}`: {parameter_text(p)}" for p in kind.parameters]
+    if kind.maker(USB) and kind.maker(ETHERNET):
+        lines += [f"- {wires_text(kind)}"]
     lines += [f"- A host should {kind.host_should}."]
     if kind.fails:
         lines += [f"- Conformance checks that see it: {', '.join(kind.fails)}"]

@@ -4,19 +4,47 @@ A fault that happens at an instant waits for it (`at_ms`), or for a part of a fr
 done by the camera's port, outside of the call that it was noticed in.
 """
 
+import ipaddress
+import socket
 from typing import Any
 
-from gadget.faults.wrappers import MS, CameraFault, FunctionFault, changed, part_of
+from gadget.faults.packets import PARTS, PacketFault, about, first
+from gadget.faults.wrappers import MS, CameraFault, FunctionFault, Strikes, Victim, changed, part_of
 from gadget.usb.device import UsbDevice
+from u3v.errors import Mistake
 from u3v.function import InTransfer
+from u3v.gev.control import Datagram
+from u3v.gev.stream import Packet
 from u3v.wire.usb import STREAM_IN, Speed
 
 
-class HappeningFault(FunctionFault):
-    """`happen(now_ns)` is called at the instant."""
+class Happens:
+    """What a fault does to the camera's surroundings, whatever the wire: `happen(now_ns)` is called at the instant."""
+
+    strikes: Strikes
+    values: dict[str, Any]
+    victim: Victim
+
+    def _due_ns(self) -> int | None:
+        return None if self.strikes.is_over else self.strikes.due_ns()
+
+    def _look(self, now_ns: int) -> None:
+        self.strikes.begin(now_ns)
+        due_ns = self._due_ns()
+        if due_ns is not None and due_ns <= now_ns and self.strikes(now_ns):
+            self._soon(now_ns)
+
+    def _soon(self, at_ns: int) -> None:
+        self.victim.port.at(at_ns + round(self.values.get("after_ms", 0.0) * MS), self.happen)
+
+    def happen(self, now_ns: int) -> None:
+        raise NotImplementedError
+
+
+class HappeningFault(Happens, FunctionFault):
+    """On USB."""
 
     block_id: int | None = None
-    _at_ns: int | None = None
 
     def transfer_in(self, endpoint: int, now_ns: int) -> InTransfer | None:
         self.strikes.begin(now_ns)
@@ -33,28 +61,61 @@ class HappeningFault(FunctionFault):
         super().configure(value, now_ns)
 
     def tick(self, now_ns: int) -> None:
-        self.strikes.begin(now_ns)
-        due_ns = self._due_ns()
-        if due_ns is not None and due_ns <= now_ns and self.strikes(now_ns):
-            self._at_ns = None
-            self._soon(now_ns)
+        self._look(now_ns)
         super().tick(now_ns)
 
     def next_wakeup_ns(self) -> int | None:
-        instants = (self.inner.next_wakeup_ns(), self._due_ns())
-        return min((at for at in instants if at is not None), default=None)
-
-    def _due_ns(self) -> int | None:
-        return None if self.strikes.is_over else self.strikes.due_ns()
-
-    def _soon(self, at_ns: int) -> None:
-        self.victim.port.at(at_ns + round(self.values.get("after_ms", 0.0) * MS), self.happen)
-
-    def happen(self, now_ns: int) -> None:
-        raise NotImplementedError
+        return first(self.inner.next_wakeup_ns(), self._due_ns())
 
 
-class Yank(HappeningFault):
+class PacketHappening(Happens, PacketFault):
+    """On Ethernet: in a frame it happens with the first packet of that part."""
+
+    _struck_in: tuple[int, int] | None = None
+
+    def packets(self, now_ns: int, most: int) -> list[Packet]:
+        packets = self.inner.packets(now_ns, most)
+        if self.strikes.after_ns is None:
+            wanted = PARTS[self.values.get("part", "leader")]
+            for kind, block_id, _ in map(about, packets):
+                if kind != wanted or self._struck_in == (kind, block_id):
+                    continue
+                self._struck_in = kind, block_id
+                if self.strikes(now_ns, block_id):
+                    self._soon(now_ns)
+        return packets
+
+    def tick(self, now_ns: int) -> list[Datagram]:
+        self._look(now_ns)
+        return super().tick(now_ns)
+
+    def next_wakeup_ns(self) -> int | None:
+        return first(self.inner.next_wakeup_ns(), self._due_ns())
+
+
+class NewAddress(PacketHappening):
+    """The camera's address becomes another one, as where DHCP gives it a new one."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        try:
+            ip = str(ipaddress.IPv4Address(self.values["to"]))
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.bind((ip, 0))
+        except ValueError:
+            raise Mistake(
+                f"fault new-address: to={self.values['to']} is no IPv4 address, such as 127.0.0.9"
+            ) from None
+        except OSError:
+            raise Mistake(
+                f"fault new-address: {ip} is no address of this machine; all of 127.0.0.0/8 work"
+            ) from None
+
+    def _soon(self, _at_ns: int) -> None:
+        self.victim.move(self.values["to"])
+
+
+class Pulled(Happens):
     """The cable is pulled, and plugged in again after `back_ms` (0: never)."""
 
     def happen(self, now_ns: int) -> None:
@@ -65,6 +126,14 @@ class Yank(HappeningFault):
 
     def come_back(self, now_ns: int) -> None:
         self.victim.port.replug(now_ns)
+
+
+class Yank(Pulled, HappeningFault):
+    """On USB."""
+
+
+class YankOfEthernet(Pulled, PacketHappening):
+    """On Ethernet, which may carry the power (PoE)."""
 
 
 class FallBack(Yank):
@@ -84,7 +153,7 @@ class BusReset(HappeningFault):
         self.victim.device.bus_reset(now_ns)
 
 
-class BrownOut(HappeningFault):
+class SaggingSupply(Happens):
     """The supply sags to `volts` for `for_ms`; one that strikes again meanwhile lasts longer."""
 
     before_v = 0.0
@@ -103,7 +172,15 @@ class BrownOut(HappeningFault):
             self.victim.port.power.surround(now_ns, supply_v=self.before_v)
 
 
-class OverTemperature(HappeningFault):
+class BrownOut(SaggingSupply, HappeningFault):
+    """On USB."""
+
+
+class BrownOutOfEthernet(SaggingSupply, PacketHappening):
+    """On Ethernet."""
+
+
+class Heat(Happens):
     """Air and camera have `celsius` from one moment to the next, until the fault is cleared."""
 
     before_c: float | None = None
@@ -119,6 +196,14 @@ class OverTemperature(HappeningFault):
             power = self.victim.port.power
             power.surround(now_ns, ambient_c=self.before_c, camera_c=self.before_c)
             self.victim.camera.thermal.look(now_ns)
+
+
+class OverTemperature(Heat, HappeningFault):
+    """On USB."""
+
+
+class OverTemperatureOfEthernet(Heat, PacketHappening):
+    """On Ethernet."""
 
 
 class SlowLink(FunctionFault):

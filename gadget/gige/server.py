@@ -110,9 +110,9 @@ class GigeServer:
         self._loop.call_threadsafe(move)
 
     def unplug(self, now_ns: int) -> None:
-        """The cable is pulled, or the power is off: nobody is heard or answered."""
+        """The cable is pulled: nobody is heard or answered, and what the camera sends is lost. One that has its power
+        still goes on; its host has it until the heartbeat is over."""
         self.function.tick(now_ns)
-        self.function.control.release()
         self._waiting.clear()
         self.unplugged = True
 
@@ -132,6 +132,8 @@ class GigeServer:
         self._served_ns = now_ns
         answers = self.through.tick(now_ns)
         if self.unplugged:
+            self.through.events(now_ns)
+            self.through.packets(now_ns, PACKETS_AT_ONCE)
             return
         for answer in answers:
             self._send(self._control, answer, now_ns)

@@ -71,6 +71,18 @@ def test_a_camera_without_its_cable_is_deaf_and_silent(rig: Rig) -> None:
     assert answer is not None and len(answer.payload) == 0xF8
 
 
+def test_a_cable_that_is_in_again_soon_has_cost_packets_and_no_host(rig: Rig) -> None:
+    """The data lines alone; with its power the camera goes on."""
+    rig.write("CCP", gev.CCP_CONTROL)
+    rig.live.ask("add_fault", {"fault": "yank:at_ms=0,back_ms=0,power=kept"})
+    rig.bench.loop.step(0.001)
+    assert rig.state() == "unplugged" and rig.ask(gvcp.Code.DISCOVERY) is None
+    rig.live.ask("replug", {})
+    assert rig.state() == "configured"
+    answer = rig.write("Heartbeat_Timeout", 3000)
+    assert answer is not None and answer.status == 0
+
+
 def test_device_reset_drops_the_host(rig: Rig) -> None:
     rig.write("CCP", gev.CCP_CONTROL)
     rig.live.ask("set", {"name": "ExposureTime", "value": 2000.0})

@@ -4,16 +4,22 @@ of cameras that go away; the capture in the eyes of tshark.
 All on loopback. Frames are 640 x 480 at 10 per second, so that a busy machine keeps up.
 """
 
+import contextlib
 import json
 import math
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gadget.gige.host import ControlLink, StreamSocket
 from tests.system.programs import CLIENTS, SYSTEM_PYTHON, U3V, need, need_aravis, tshark
 from tests.system.served_gige import ADDRESS, aravis, served
+from u3v.host.gige.client import GvcpClient
+from u3v.host.gige.stream import GigeStream
+from u3v.host.nodes import DeviceNodes
 
 pytestmark = pytest.mark.alone
 
@@ -96,6 +102,34 @@ def test_packet_sockets_see_packets() -> None:
     done = subprocess.run(argv, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["status"].get("success", 0) >= 4, done.stdout
+
+
+def resident_bytes(process: int) -> int:
+    """Memory of a process that is there (VmRSS)."""
+    (line,) = re.findall(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{process}/status").read_text(), re.MULTILINE)
+    return int(line) * 1024
+
+
+def test_a_host_that_never_reads_its_socket_costs_the_camera_no_memory() -> None:
+    """Full frames at the full rate, into a socket that nobody empties; commands are answered all the while."""
+    with served(BASLER) as camera, contextlib.ExitStack() as stack:
+        link = stack.enter_context(contextlib.closing(ControlLink(ADDRESS)))
+        unread = stack.enter_context(contextlib.closing(StreamSocket(link.own_ip)))
+        client = stack.enter_context(contextlib.closing(GvcpClient(link)))
+        client.open()
+        stream = GigeStream(client, unread, 0)
+        stream.start([])
+        DeviceNodes(client).execute("AcquisitionStart")
+        sizes = []
+        for _ in range(6):
+            for _ in range(10):
+                link.receive(80)
+                client.keep_alive()
+            sizes.append(resident_bytes(camera.process.pid))
+        stream.stop()
+    _, delivered, *_ = camera.counts
+    assert delivered >= 15, camera.counts
+    assert max(sizes[2:]) - sizes[1] < 30e6, sizes
 
 
 def test_faults_of_usb_are_refused() -> None:

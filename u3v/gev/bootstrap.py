@@ -17,7 +17,7 @@ from u3v import sfnc
 from u3v.camera import USER_ID, Camera
 from u3v.errors import GenCPError, Status
 from u3v.genapi import build_xml, zip_xml
-from u3v.gev.nodes import ieee1588, nodes
+from u3v.gev.nodes import bandwidth, ieee1588, nodes
 from u3v.memory import Check, Hook, Refresh, Register
 from u3v.model import Model
 from u3v.wire import gev
@@ -118,7 +118,7 @@ class Bootstrap:
         self.message_port = 0
         self._region = camera.memory.add_region("GigE Vision", 0, gev.REGION_BYTES)
         self._hooks: dict[str, tuple[Refresh | None, Check | None, Hook | None]] = {
-            "SCPS": (None, None, self._size_written),
+            "SCPS": (None, self._check_idle, self._size_written),
             "Timestamp_Control": (None, None, self._timestamp_control),
             "User_Defined_Name": (None, _check_text, lambda: camera.rename(self.text("User_Defined_Name"))),
             "Heartbeat_Timeout": (None, None, self._heartbeat_written),
@@ -231,6 +231,7 @@ class Bootstrap:
             "Link_Capability": 1,
             "Scheduled_Action_Queue_Size": options.scheduled_actions if self.actions else 0,
             "SCPS": options.packet_size,
+            "SCBWRA": 10,
         }
         for name, value in values.items():
             self.set(name, value)
@@ -270,10 +271,16 @@ class Bootstrap:
         if asked & gev.FIRE_TEST_PACKET:
             self.on_test_packet(size, bool(asked & gev.DO_NOT_FRAGMENT))
 
+    def _check_idle(self, _raw: bytes) -> None:
+        """Basler's cameras lock it, too, while they stream."""
+        if self._camera.frames.enabled and self._camera.acquisition.active:
+            raise GenCPError(Status.ACCESS_DENIED, "the camera is streaming")
+
     def _heartbeat_written(self) -> None:
         self.set("Heartbeat_Timeout", max(self.get("Heartbeat_Timeout"), LEAST_HEARTBEAT_MS))
 
     def _check_ids(self, raw: bytes) -> None:
+        self._check_idle(raw)
         wanted = bool(int.from_bytes(raw, "big") & gev.EXTENDED_BLOCK_IDS)
         if wanted and self.options.version < (2, 0):
             raise GenCPError(Status.INVALID_PARAMETER, "64-bit block ids came with GigE Vision 2.0")
@@ -346,7 +353,11 @@ def xml_text(camera: Camera, options: WireOptions) -> str:
         events=sfnc.event_nodes(camera.family),
         chunks=camera.chunks,
         name_space=GIGE_VISION.name_space,
-        wire_nodes=(*nodes(options.packet_sizes), *(ieee1588() if options.ieee1588 else ())),
+        wire_nodes=(
+            *nodes(options.packet_sizes),
+            *(bandwidth() if camera.family.older_names else ()),
+            *(ieee1588() if options.ieee1588 else ()),
+        ),
         event_layout=replace(options.events, older_names=camera.family.older_names),
     )
 

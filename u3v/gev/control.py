@@ -1,11 +1,15 @@
 """GVCP's device side: commands in, acknowledges out, and who is in control.
 
-State: the owner of the control privilege, when it was last heard, the command that keeps the camera busy. Always true:
-one acknowledge for each command that wants one (a second one makes pylon give the camera up); who is not in control
-changes nothing; an owner that is silent for longer than its heartbeat timeout has lost the camera.
+State: the owner of the control privilege, when it was last heard, the command that keeps the camera busy, the last
+write and its acknowledge. Always true: one acknowledge for each command that wants one (a second one makes pylon give
+the camera up); who is not in control changes nothing; an owner that is silent for longer than its heartbeat timeout
+has lost the camera.
 
 A host that repeats itself because the camera was late has sent the same bytes twice: `datagrams` takes all that waited
-in the socket and answers equal neighbours once.
+in the socket and answers equal neighbours once. One that repeats a write because the acknowledge was lost gets that
+acknowledge again, and nothing is done twice (a software trigger, a user set). Ids alone say nothing: pylon gives
+different commands the same one, and equal commands, too. So a repetition is what comes next, and as late as hosts
+repeat themselves.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +27,8 @@ Peer = tuple[str, int]
 """IPv4 address and port."""
 _LATE_MS = 200
 """A command that takes longer gets a PENDING_ACK: hosts wait 500 ms (Aravis) or 1 s (pylon)."""
+_REPEATED_MS = (400, 1600)
+"""Hosts repeat themselves after 500 ms (Aravis, viva-genicam) or 1 s (pylon). Sooner or later it is meant anew."""
 _CONTROLS = gev.CCP_EXCLUSIVE | gev.CCP_CONTROL
 _REGISTERS_AT_ONCE = gvcp.MAX_PAYLOAD // 4
 
@@ -66,6 +72,8 @@ class ControlChannel:
         self._heard_ns = 0
         self._peer: Peer = ("", 0)
         self._late: tuple[int, Datagram] | None = None
+        self._last: tuple[int, Datagram, Datagram] | None = None
+        """The last write: when it came, itself, its acknowledge."""
         bootstrap.when_written("CCP", check=self._check_ccp, written=self._ccp_written)
         self._commands: dict[int, Callable[[bytes], tuple[bytes, int]]] = {
             Code.DISCOVERY: lambda _payload: (self._bootstrap.discovery, 0),
@@ -132,6 +140,10 @@ class ControlChannel:
             if status is not None and command.wants_ack:
                 yield Datagram(Ack(status, command.code, command.request_id).pack(), asked.peer)
             return
+        again = self._again(asked, now_ns)
+        if again is not None:
+            yield from again
+            return
         if self._late is not None:
             ack, busy_ms = Ack(Status.BUSY, command.code, command.request_id), 0
         else:
@@ -139,12 +151,31 @@ class ControlChannel:
         if not command.wants_ack:
             return
         done = Datagram(ack.pack(), asked.peer)
+        if command.code in (Code.WRITEREG, Code.WRITEMEM) and not _is_keeper(command):
+            self._last = now_ns, asked, done
         if busy_ms <= _LATE_MS:
             yield done
             return
         self._late = (now_ns + busy_ms * 1_000_000, done)
         waits = b"\0\0" + min(2 * busy_ms, 0xFFFF).to_bytes(2, "big")
         yield Datagram(Ack(Status.SUCCESS, Code.PENDING, command.request_id, waits).pack(), asked.peer)
+
+    def _again(self, asked: Datagram, now_ns: int) -> tuple[Datagram, ...] | None:
+        """What answers a write that its host repeats; None: it is another command, or meant anew."""
+        last = self._last
+        if last is None or asked.peer != last[1].peer:
+            return None
+        self._last = None
+        if asked != last[1]:
+            return None
+        since_ms = (now_ns - last[0]) / 1e6
+        if self._late is not None and self._late[1] is last[2]:  # it has been told to wait
+            self._last = last
+            return ()
+        if not _REPEATED_MS[0] <= since_ms <= _REPEATED_MS[1]:
+            return None
+        self._last = now_ns, asked, last[2]
+        return (last[2],)
 
     def _execute(self, command: Command, now_ns: int) -> tuple[Ack, int]:
         """The acknowledge, and how long the camera is busy with it, ms."""
@@ -262,3 +293,9 @@ class ControlChannel:
         if command.wants_ack:
             status = Status.SUCCESS if moved else Status.ERROR
             yield Datagram(Ack(status, command.code, command.request_id).pack(), peer)
+
+
+def _is_keeper(command: Command) -> bool:
+    """A write that keeps control: hosts repeat those for ever, and each one counts."""
+    keepers = (gev.REGISTERS["CCP"].address, gev.REGISTERS["Heartbeat_Timeout"].address)
+    return int.from_bytes(command.payload[:4], "big") in keepers

@@ -148,5 +148,5 @@ class GevFunction:
         self.actions.forget()
         self.clock.enable(False, self.camera.now_ns)
         self.bootstrap.power_up()
-        self.stream.use_link()
+        self.stream.bandwidth.use()
         self._move(None)

@@ -70,6 +70,24 @@ def ieee1588() -> tuple[WireNode, ...]:
     )
 
 
+def bandwidth() -> tuple[WireNode, ...]:
+    """Basler's bandwidth manager, in the words of its GigE firmware."""
+    u32 = (0, 0xFFFFFFFF, 1)
+    rows = (
+        ("SCFTD", "From the end of an exposure to the frame's first packet, at least.", "ticks", u32),
+        ("SCBWR", "What of the link is kept back for packets that are sent again.", "%", (0, 50, 1)),
+        ("SCBWRA", "For how many frames the reserve may be used up at once.", "", (1, 32, 1)),
+        ("SCBWA", "What is assigned to the stream.", "Bps", None),
+        ("SCDMT", "What the camera could make, if its link had no limit.", "Bps", None),
+        ("SCDCT", "What it makes with the settings as they are.", "Bps", None),
+        ("SCFJM", "How late a frame can be because of packets that are sent again.", "ticks", None),
+    )
+    return tuple(
+        WireNode(f"Gev{name}", text, _at(name), access="RW" if limits else "RO", unit=unit, limits=limits)
+        for name, text, unit, limits in rows
+    )
+
+
 def nodes(packet_sizes: tuple[int, int, int]) -> tuple[WireNode, ...]:
     """All nodes of every camera. `packet_sizes`: least, most and step of SCPS, bytes."""
     supported, capability = "IP_Configuration_Supported", "GVCP_Capability"

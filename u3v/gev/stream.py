@@ -6,23 +6,20 @@ packets that a host asked for again. Always true: blocks are numbered without ga
 has been handed to the socket.
 
 Packets leave in small bursts: nobody can sleep for the 12 us between two packets of 1500 bytes. After a stall what was
-missed is not made up for, for a host's socket buffer would run over. How much of the link is payload depends on the
-packet size, and on the delay between packets that a host asks for; the camera hears of both, so that it exposes no
-more than it can send.
-"""
+missed is not made up for, for a host's socket buffer would run over."""
 
 from collections import deque
 from dataclasses import dataclass
 
 from u3v.camera import Camera
 from u3v.frame_memory import Frame
+from u3v.gev.bandwidth import Bandwidth
 from u3v.gev.bootstrap import TICKS_PER_S, Bootstrap
 from u3v.happenings import Happening
 from u3v.wire import gvsp
 from u3v.wire.gvcp import Resend
 from u3v.wire.gvsp import Layout
 from u3v.wire.pfnc import PIXEL_FORMATS
-from u3v.wire_traits import Link
 
 QUANTUM_NS = 750_000
 """Packets of so much time leave together at most, and no sooner than half of it after others: sockets of hosts take 90
@@ -104,7 +101,7 @@ class StreamChannel:
     def __init__(self, camera: Camera, bootstrap: Bootstrap) -> None:
         self._camera = camera
         self._bootstrap = bootstrap
-        self._own_link = camera.link
+        self.bandwidth = Bandwidth(camera, bootstrap)
         self._blocks = 0
         self._sending: _Block | None = None
         self._next = 0
@@ -119,11 +116,7 @@ class StreamChannel:
         self._tests: deque[Packet] = deque()
         self.resent = 0
         bootstrap.when_written("SCP", written=self._port_written)
-        bootstrap.when_written("SCPD", written=self.use_link)
-        bootstrap.when_written("GVSP_Configuration", written=self.use_link)
-        bootstrap.on_size = self.use_link
         bootstrap.on_test_packet = self._test
-        self.use_link()
 
     @property
     def is_open(self) -> bool:
@@ -172,17 +165,6 @@ class StreamChannel:
             taken += packets
         return taken
 
-    def use_link(self) -> None:
-        """Tell the camera how much payload its link carries with packets of this size and this delay between them."""
-        own, bootstrap = self._own_link, self._bootstrap
-        size = bootstrap.packet_size
-        data = bootstrap.layout.data_bytes(size)
-        least_ns = max(
-            data * 1e9 / own.payload_bytes_per_s, (size + gvsp.ETHERNET_BYTES) * 8e9 / own.bits_per_s
-        )
-        packet_ns = least_ns + bootstrap.get("SCPD") * 1_000_000_000 / TICKS_PER_S
-        self._camera.use_link(Link(own.bits_per_s, data * 1e9 / packet_ns))
-
     def next_wakeup_ns(self) -> int | None:
         """When `take` has something; 0: at once."""
         if self._tests:
@@ -230,6 +212,8 @@ class StreamChannel:
         self._kept.append(self._sending)
         if self._is_idle:
             self._ready_ns = max(self._ready_ns, now_ns)
+        if delay_ns := self.bandwidth.frame_delay_ns:
+            self._ready_ns = max(self._ready_ns, frame.exposure.readout_start_ns + delay_ns)
         return True
 
     def _go_on(self, now_ns: int, most: int) -> list[Packet]:

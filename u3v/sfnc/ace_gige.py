@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
+from u3v.chunks import Chunk
 from u3v.device import Device
 from u3v.family import BURST, FRAME, Family
 from u3v.features import Enumeration, Feature, Float, Integer, Limit, Value, limit
 from u3v.happenings import Happening
 from u3v.model import Model
-from u3v.sfnc import ace, action_control, analog_control
+from u3v.sfnc import ace, action_control, analog_control, chunk_data_control
 from u3v.wire_traits import WireTraits
 
 RENAMED = {
@@ -62,15 +63,32 @@ _ENTRIES = {
 }
 
 
+CHUNKS = (
+    "Image OffsetX OffsetY Width Height PixelFormat DynamicRangeMax DynamicRangeMin Stride Timestamp LineStatusAll"
+    " Framecounter Triggerinputcounter ExposureTime GainAll SequenceSetIndex PayloadCRC16"
+)
+
+
 def features(model: Model, wire: WireTraits) -> list[Feature]:
     """Every feature of an ace on Ethernet."""
-    return [*_older(model, wire), *action_control.features()]
+    return [
+        *_older(model, wire),
+        *chunk_data_control.features(chunks(model)),
+        *action_control.features(),
+    ]
+
+
+def chunks(model: Model) -> list[Chunk]:
+    """What may follow the pixels."""
+    return chunk_data_control.chunks(model, CHUNKS)
 
 
 def _older(model: Model, wire: WireTraits) -> Iterator[Feature]:
     for feature in ace.features(model, wire):
         name = feature.name
         if name == "AcquisitionFrameCount":  # of MultiFrame; here the name is that of a burst's frames
+            continue
+        if feature.category == chunk_data_control.CATEGORY:  # other chunks than on USB
             continue
         if name in ("Gain", "BlackLevel"):
             yield analog_control.selector_of_all(f"{name}Selector", f"What {name}Raw is about.")
@@ -144,6 +162,7 @@ FAMILY: Family = replace(
     ace.FAMILY,
     features=features,
     events=EVENTS,
+    chunks=chunks,
     event_names={
         Happening.ACQUISITION_START: "",
         Happening.FRAME_BURST_START: _BURST,

@@ -26,6 +26,7 @@ CATEGORY = "ChunkDataControl"
 CHUNK_NAMES = (
     "Image OffsetX OffsetY Width Height PixelFormat Timestamp FrameID ExposureTime Gain BlackLevel LineStatusAll"
     " CounterValue SequencerSetActive Binning DeviceTemperature ImageControl PayloadCRC16"
+    " DynamicRangeMax DynamicRangeMin Stride Framecounter Triggerinputcounter GainAll SequenceSetIndex"
 )
 FIRST_ID = 0x0000_1000
 COUNTERS = ("Counter1", "Counter2")
@@ -148,6 +149,10 @@ def _zero(_camera: Device, _exposure: Exposure) -> int:
     return 0
 
 
+def _stride(_camera: Device, exposure: Exposure) -> int:
+    return exposure.settings.image_bytes // exposure.settings.height
+
+
 def _image_control(_camera: Device, exposure: Exposure) -> int:
     """Bits of what was done to the pixels (assumed: Baumer has not published them)."""
     settings = exposure.settings
@@ -198,4 +203,24 @@ _VALUES: dict[str, Callable[[Model], ChunkValue]] = {
         "ImageControl", "What was done to the pixels: bits for mirroring, correction, test.", _image_control
     ),
     "PayloadCRC16": _crc,
+    # the words of Basler's GigE firmware, older than SFNC 2
+    "DynamicRangeMax": lambda _model: _integer(
+        "DynamicRangeMax", "The highest value of a pixel.", _feature("PixelDynamicRangeMax")
+    ),
+    "DynamicRangeMin": lambda _model: _integer(
+        "DynamicRangeMin", "The lowest value of a pixel.", _feature("PixelDynamicRangeMin")
+    ),
+    "Stride": lambda _model: _integer("Stride", "Bytes from one row to the next.", _stride, unit="B"),
+    "Framecounter": lambda _model: _integer(
+        "Framecounter", "Frames exposed before this one.", lambda _camera, exposure: exposure.index
+    ),
+    "Triggerinputcounter": lambda _model: _integer(
+        "Triggerinputcounter",
+        "Counter1 when the exposure began: it counts frame triggers, unless it is set up for something else.",
+        _feature("CounterValue", CounterSelector="Counter1"),
+    ),
+    "GainAll": lambda _model: _integer("GainAll", "GainRaw of the frame.", _feature("GainRaw")),
+    "SequenceSetIndex": lambda _model: _integer(
+        "SequenceSetIndex", "The sequencer set of the frame.", _feature("SequencerSetActive")
+    ),
 }

@@ -96,4 +96,11 @@ REGISTERS: dict[str, At] = {
     "Clock_Offset": At(0xA010, 8),
     "Clock_State": At(0xA018),
     "Clock_Latch": At(0xA01C, access="W"),
+    "SCFTD": At(0xA020, access="RW"),
+    "SCBWR": At(0xA024, access="RW"),
+    "SCBWRA": At(0xA028, access="RW"),
+    "SCBWA": At(0xA02C),
+    "SCDMT": At(0xA030),
+    "SCDCT": At(0xA034),
+    "SCFJM": At(0xA038),
 }

@@ -1,17 +1,35 @@
 """Faults of a network: what they do to packets and addresses, in bytes and on a fake clock."""
 
+import itertools
+
 import pytest
 
+from gadget.budget.power import PowerModel
 from gadget.faults.catalogue import on_wire, parse_fault
 from gadget.faults.live import EthernetFaults
 from gadget.faults.wrappers import ETHERNET
-from tests.u3v.gev.host import HEARTBEAT, SCPS, Host, Packet
+from gadget.usb.port import Port
+from tests.u3v.gev.host import HEARTBEAT, HOST, SCPS, Host, Packet
 from tests.u3v.rig import MS
 from u3v.errors import Mistake
 from u3v.gev.control import Datagram
 
 PACKETS = 6
 """Of a block of 64 x 30 pixels: leader, four of data, trailer."""
+
+
+class Cable:
+    """What a port carries, as far as tests look."""
+
+    def __init__(self) -> None:
+        self.moves_ms: list[int] = []
+        """Unplugged, plugged in again, and so on."""
+
+    def unplug(self, now_ns: int) -> None:
+        self.moves_ms.append(now_ns // MS)
+
+    def replug(self, now_ns: int) -> None:
+        self.moves_ms.append(now_ns // MS)
 
 
 class Rig:
@@ -21,12 +39,17 @@ class Rig:
         self.host = Host()
         self.faults = EthernetFaults(self.host.function, map(parse_fault, faults))
         self.through = self.faults.datagrams
+        self.cable = Cable()
+        power = PowerModel(self.host.camera.model)
+        self.port = Port(self.cable, self.host.camera, power)
+        self.faults.attach(lambda _ip: None, self.port)
         assert self.host.write(0xA00, 2) == 0 and self.host.write(SCPS, 576) == 0
         self.host.start()
 
     def wait(self, duration_ns: int) -> None:
         self.host.now_ns += duration_ns
         self.through.tick(self.host.now_ns)
+        self.port.service(self.host.now_ns)
 
     def packets(self) -> list[Packet]:
         taken = self.through.packets(self.host.now_ns, 1000)
@@ -103,6 +126,7 @@ def test_late_packets_come_late_and_wake_the_loop() -> None:
 def test_nothing_larger_gets_through_a_small_mtu() -> None:
     rig = Rig("small-mtu:bytes=400")
     assert rig.blocks(3) == {block: [0, 4, 5] for block in (1, 2, 3)}
+    rig.host.press("AcquisitionStop")
     rig.host.write(SCPS, 0x80000000 | 576)
     rig.host.write(SCPS, 0x80000000 | 400)
     tests = [p for p in rig.through.packets(rig.host.now_ns, 10) if p.header[:8] == bytes(8)]
@@ -129,6 +153,87 @@ def test_the_address_changes_once(fault: str) -> None:
     rig.blocks(20)
     rig.wait(100 * MS)
     assert moved == ["127.0.0.9"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "away_ms", "controlled"),
+    [
+        ("yank:frame=2,back_ms=300", [300], False),
+        ("yank:frame=2,part=trailer,back_ms=0", [], False),
+        ("yank:at_ms=50,back_ms=100,power=kept", [100], True),
+        ("brown-out:frame=3,volts=5,for_ms=50", [500], False),
+        ("brown-out:frame=3,volts=11,for_ms=50", None, True),
+    ],
+)
+def test_cable_and_supply(fault: str, away_ms: list[int] | None, controlled: bool) -> None:
+    """Without power the host has lost its camera; a cable that is in again soon enough is not even noticed."""
+    rig = Rig(fault)
+    for _ in range(1000):
+        rig.packets()
+        rig.wait(MS)
+    moves = rig.cable.moves_ms
+    assert rig.faults.struck() == 1 and len(moves) == (0 if away_ms is None else 1 + len(away_ms))
+    assert [back - gone for gone, back in itertools.pairwise(moves)] == (away_ms or [])
+    assert (rig.host.function.control.owner == HOST) == controlled
+    assert rig.faults.list()[0]["over"]
+
+
+def ask(rig: Rig, address: int, request_id: int = 9) -> list[bytes]:
+    """What answers a READREG, now."""
+    command = bytes.fromhex("42010080 0004") + request_id.to_bytes(2, "big") + address.to_bytes(4, "big")
+    answers = rig.through.datagrams([Datagram(command, HOST)], rig.host.now_ns)
+    return [answer.data for answer in answers]
+
+
+def later(rig: Rig, duration_ms: int) -> list[tuple[int, bytes]]:
+    """What comes in so many ms, with when; the loop is woken for it."""
+    came, began_ns = [], rig.host.now_ns
+    while rig.host.now_ns < began_ns + duration_ms * MS:
+        due_ns = rig.through.next_wakeup_ns()
+        rig.host.now_ns += MS
+        for answer in rig.through.tick(rig.host.now_ns):
+            assert due_ns is not None and due_ns <= rig.host.now_ns
+            came.append(((rig.host.now_ns - began_ns) // MS, answer.data))
+    return came
+
+
+GOOD = bytes.fromhex("0000 0081 0004 0009 00000bb8")
+STALE, PENDING = bytes.fromhex("0000 0081 0004 0008 00000bb8"), bytes.fromhex("0000 0089 0004 0009 0000 0028")
+
+
+@pytest.mark.parametrize(
+    ("fault", "at_once", "then"),
+    [
+        ("late-ack:delay_ms=700", [], [(700, GOOD)]),
+        ("lost-ack", [], []),
+        ("lost-command:command=read", [], []),
+        ("double-ack", [GOOD, GOOD], []),
+        ("double-ack:command=write", [GOOD], []),
+        ("stale-ack", [STALE, GOOD], []),
+        ("pending-acks:count=2,wait_ms=10", [PENDING], [(10, PENDING), (20, GOOD)]),
+        ("pending-acks:count=0,wait_ms=10", [PENDING], [(n * 10, PENDING) for n in range(1, 100)]),
+        ("ack-status:status=0x8007", [bytes.fromhex("8007 0081 0000 0009")], []),
+    ],
+)
+def test_what_becomes_of_an_acknowledge(
+    fault: str, at_once: list[bytes], then: list[tuple[int, bytes]]
+) -> None:
+    rig = Rig()
+    rig.faults.add(parse_fault(fault), rig.host.now_ns)
+    assert ask(rig, HEARTBEAT) == at_once
+    assert later(rig, 999) == then
+    assert ask(rig, HEARTBEAT) == [GOOD]
+    assert rig.faults.struck() == ("write" not in fault)
+
+
+def test_a_lost_acknowledge_of_a_write_comes_when_the_host_repeats_itself() -> None:
+    rig, done = Rig("lost-ack:command=write"), []
+    rig.host.function.bootstrap.when_written("SCDA", written=lambda: done.append(1))
+    write = Datagram(bytes.fromhex("42010082 0008 0009 00000d18 0a000005"), HOST)
+    assert rig.through.datagrams([write], rig.host.now_ns) == []
+    rig.wait(500 * MS)
+    (ack,) = rig.through.datagrams([write], rig.host.now_ns)
+    assert ack.data == bytes.fromhex("0000 0083 0004 0009 00000001") and done == [1]
 
 
 @pytest.mark.parametrize(

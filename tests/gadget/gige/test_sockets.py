@@ -3,6 +3,7 @@
 import os
 import socket
 import struct
+import tracemalloc
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -30,7 +31,7 @@ class Rig:
         self.now_ns = 0
         self.loop = Loop(lambda: self.now_ns)
         wire = Wire(model, address=Address(HERE))
-        self.camera = wire.camera
+        self.camera, self.painted = wire.camera, wire.painted
         self.server = GigeServer(self.loop, wire.function)
         self.sockets: list[socket.socket] = []
         self.control, self.stream = self.open(), self.open()
@@ -154,6 +155,31 @@ def test_g44_the_kernel_cuts_nothing_where_somebody_reads_packet_sockets(
         assert (max(runs) == 1) == watched
     finally:
         rig.close()
+
+
+def test_a_host_that_never_reads_costs_frames_and_no_memory(rig: Rig) -> None:
+    """What its socket has no room for is lost, as on any network; the camera goes on, counts, and answers commands."""
+    rig.start()
+    frames = rig.camera.frames
+
+    def run(count: int) -> None:
+        until = frames.delivered + count
+        while frames.delivered < until:
+            rig.now_ns += MS
+            rig.loop.step(0.001)
+
+    run(50)
+    rig.painted.exposures.clear()
+    tracemalloc.start()
+    try:
+        run(500)
+        rig.painted.exposures.clear()  # which this test's pixel source keeps
+        grown = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert frames.offered == frames.delivered + frames.discarded + frames.in_flight
+    assert grown < 400_000 and len(rig.server._waiting) <= 128
+    assert rig.read(CCP) == 2
 
 
 def test_a_stream_may_go_to_a_group(rig: Rig) -> None:

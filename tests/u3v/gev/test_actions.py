@@ -206,3 +206,21 @@ def test_the_baumer_has_no_ptp() -> None:
     host = armed("VCXG-124M")
     assert host.write(CONFIGURATION, PTP | 6) == 0 and host.read(CONFIGURATION) == [6]
     assert host.read(STATUS) == [0] and not host.read(0x934)[0] & 1 << 19
+
+
+def test_an_action_that_comes_before_pixels_can_be_made_exposes_at_its_instant() -> None:
+    """A camera of metal has nothing to prepare. Frames that nobody triggers wait until they can be made."""
+    host = armed("acA4096-11gm")
+    host.camera.pixels_ready(False, host.now_ns)
+    host.painted.paints = False
+    heard = starts(host)
+    host.wait(50 * MS)
+    assert status(action(host)) == 0 == status(action(host, at=host.now_ns + 100 * MS))
+    due = [host.now_ns, host.now_ns + 100 * MS]
+    host.wait(500 * MS)
+    assert heard == due and host.camera.frames.in_flight == 2 and host.packets() == []
+    host.camera.features.host_set("TriggerMode", "Off", TriggerSelector="FrameStart")
+    host.wait(500 * MS)
+    assert heard == due
+    host.camera.pixels_ready(True, host.now_ns)
+    assert len(heard) == 3 and heard[-1] == host.now_ns

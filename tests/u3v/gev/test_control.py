@@ -176,3 +176,61 @@ def test_slow_commands_are_announced(controlled: Host) -> None:
         assert later.data[2:4] == b"\0\x83" and later.data[6:8] == first[6:8]
     else:
         assert first[:4] == b"\0\0\0\x83"
+
+
+def test_g9_a_write_whose_acknowledge_was_lost_is_acknowledged_again_and_not_done_again(
+    controlled: Host,
+) -> None:
+    host, done = controlled, []
+    host.function.bootstrap.when_written("SCDA", written=lambda: done.append(host.now_ns // MS))
+    write = struct.pack(">II", SCDA, 7)
+
+    def ask() -> list[bytes]:
+        return host.ask(0x82, write, request_id=0x13)
+
+    first = ask()
+    for _ in range(2):  # as late as hosts repeat themselves, and once more
+        host.wait(500 * MS)
+        assert ask() == first and done == [0]
+    host.wait(100 * MS)  # pylon gives equal commands one id: nobody repeats himself so soon, nor so late
+    assert ask() == first and done == [0, 1100]
+    host.wait(1700 * MS)
+    assert ask() == first and done == [0, 1100, 2800]
+    host.wait(250 * MS)
+    assert host.read(CCP) == [2]
+    host.wait(250 * MS)  # there was another command meanwhile
+    assert ask() == first and done == [0, 1100, 2800, 3300]
+    host.wait(500 * MS)
+    assert host.read(CCP, peer=STRANGER) == [2]
+    assert ask() == first and len(done) == 4
+    host.wait(500 * MS)
+    assert host.ask(0x82, write, request_id=0x14) != first and len(done) == 5
+
+
+def test_what_keeps_control_counts_each_time(controlled: Host) -> None:
+    host, done = controlled, []
+    host.function.bootstrap.when_written("Heartbeat_Timeout", written=lambda: done.append(1))
+    for _ in range(4):
+        assert len(host.ask(0x82, struct.pack(">II", HEARTBEAT, 3000), request_id=0x19)) == 1
+        host.wait(750 * MS)
+    assert len(done) == 4
+
+
+def test_a_slow_write_that_is_repeated_is_neither_refused_nor_done_again(controlled: Host) -> None:
+    host = controlled
+    execute = host.function.control._write
+    done = []
+
+    def slow(address: int, data: bytes) -> int:
+        done.append(address)
+        execute(address, data)
+        return 900
+
+    host.function.control._write = slow  # type: ignore[method-assign]
+    write = struct.pack(">II", SCDA, 7)
+    (pending,) = host.ask(0x82, write, request_id=0x13)
+    assert pending[2:4] == b"\0\x89"
+    host.wait(500 * MS)
+    assert host.ask(0x82, write, request_id=0x13) == []
+    (later,) = host.wait(400 * MS)
+    assert later.data[:4] == b"\0\0\0\x83" and done == [SCDA]

@@ -10,11 +10,12 @@ from u3v.wire.gvsp import Layout
 
 SIZE = 64 * 30
 DATA = 576 - 36
+ACCESS_DENIED = 0x8006
 
 
-def started(model: str = "acA4096-11gm", *, paced: bool = False) -> Host:
+def started(model: str = "acA4096-11gm", *, paced: bool = False, size: int = 576) -> Host:
     host = Host(model, paced=paced)
-    assert host.write(0xA00, 2) == 0 and host.write(SCPS, 576) == 0
+    assert host.write(0xA00, 2) == 0 and host.write(SCPS, size) == 0
     host.start()
     return host
 
@@ -42,7 +43,6 @@ def test_g27_g28_g29_a_frame_is_leader_data_trailer() -> None:
 
 def test_g30_the_baumer_has_64_bit_ids() -> None:
     host = started("VCXG-124M")
-    host.write(SCPS, 576)
     (block,) = host.blocks(1)
     assert len(block[1].data) == 576 - 48 and block[0].block == 1
     assert host.read(0x92C) == [0x80000000] and host.read(0x0) == [0x00020000]
@@ -126,8 +126,7 @@ def sent_bytes(host: Host) -> int:
 @pytest.mark.parametrize(("size", "share"), [(1500, 1452 / 1538), (8192, 8144 / 8230), (576, 528 / 614)])
 def test_small_packets_carry_less(size: int, share: float) -> None:
     """Each packet takes 38 bytes more on Ethernet; the frame rate follows from what is left."""
-    host = started("VCXG-124M", paced=True)
-    host.write(SCPS, size)
+    host = started("VCXG-124M", paced=True, size=size)
     assert host.camera.throughput_bytes_per_s == pytest.approx(125e6 * share, rel=1e-4)
 
 
@@ -198,3 +197,13 @@ def test_g40_g41_chunks_follow_the_pixels_big_endian() -> None:
         seen.append(length)
         at -= 8 + length
     assert seen[-1] == SIZE
+
+
+def test_the_packet_size_is_locked_while_frames_flow() -> None:
+    """A test packet in the middle of a stream, another size of its packets, other block ids."""
+    host = started()
+    assert host.write(SCPS, 1500) == ACCESS_DENIED == host.write(0x960, 0)
+    assert host.write(SCPS, 0x80000000 | 576) == ACCESS_DENIED and host.read(SCPS) == [576]
+    assert {len(packet.data) for packet in host.blocks(2)[1][1:-2]} == {DATA}
+    host.press("AcquisitionStop")
+    assert host.write(SCPS, 1500) == 0 == host.write(SCPS, 0x80000000 | 576)
