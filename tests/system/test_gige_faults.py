@@ -29,9 +29,9 @@ def test_aravis_gets_by_with_acknowledges_that_go_astray(fault: str) -> None:
 
 
 def test_aravis_gives_up_on_a_camera_that_asks_for_patience_without_end() -> None:
-    with served(BASLER, *SLOW, "--fault", "pending-acks:nth=30,count=0,wait_ms=150,times=0"):
-        with pytest.raises(AssertionError, match="imeout"):
-            aravis(*SMALL, "--count", 5)
+    storm = "pending-acks:nth=30,count=0,wait_ms=150,times=0"
+    with served(BASLER, *SLOW, "--fault", storm), pytest.raises(AssertionError, match="imeout"):
+        aravis(*SMALL, "--count", 5)
 
 
 @pytest.mark.parametrize("fault", ["yank:frame=8,back_ms=500", "brown-out:frame=8,volts=8,for_ms=200"])

@@ -7,9 +7,9 @@ has lost the camera.
 
 A host that repeats itself because the camera was late has sent the same bytes twice: `datagrams` takes all that waited
 in the socket and answers equal neighbours once. One that repeats a write because the acknowledge was lost gets that
-acknowledge again, and nothing is done twice (a software trigger, a user set). Ids alone say nothing: pylon gives
-different commands the same one, and equal commands, too. So a repetition is what comes next, and as late as hosts
-repeat themselves.
+acknowledge again, and nothing is done twice (a software trigger, a user set). That can be told from its id, unless the
+host gives several commands the same one, as pylon does, two software triggers among them: what such a host sends is
+always meant anew.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -27,8 +27,8 @@ Peer = tuple[str, int]
 """IPv4 address and port."""
 _LATE_MS = 200
 """A command that takes longer gets a PENDING_ACK: hosts wait 500 ms (Aravis) or 1 s (pylon)."""
-_REPEATED_MS = (400, 1600)
-"""Hosts repeat themselves after 500 ms (Aravis, viva-genicam) or 1 s (pylon). Sooner or later it is meant anew."""
+_REPEATED_MS = 2000
+"""Hosts repeat themselves after 500 ms (Aravis, viva-genicam) or 1 s (pylon)."""
 _CONTROLS = gev.CCP_EXCLUSIVE | gev.CCP_CONTROL
 _REGISTERS_AT_ONCE = gvcp.MAX_PAYLOAD // 4
 
@@ -74,6 +74,9 @@ class ControlChannel:
         self._late: tuple[int, Datagram] | None = None
         self._last: tuple[int, Datagram, Datagram] | None = None
         """The last write: when it came, itself, its acknowledge."""
+        self._asked: tuple[int, bytes] = (0, b"")
+        self._reuses_ids = False
+        """The owner's last command and its id, and whether it has given one id to different commands."""
         bootstrap.when_written("CCP", check=self._check_ccp, written=self._ccp_written)
         self._commands: dict[int, Callable[[bytes], tuple[bytes, int]]] = {
             Code.DISCOVERY: lambda _payload: (self._bootstrap.discovery, 0),
@@ -129,6 +132,8 @@ class ControlChannel:
         self._peer = asked.peer
         if asked.peer == self.owner:
             self._heard_ns = now_ns
+            before, self._asked = self._asked, (command.request_id, asked.data)
+            self._reuses_ids |= before[0] == command.request_id and before[1] != asked.data
         if command.code == Code.PACKETRESEND:  # comes from the stream's port, and nobody waits for an answer
             self._ask_again(command)
             return
@@ -168,11 +173,10 @@ class ControlChannel:
         self._last = None
         if asked != last[1]:
             return None
-        since_ms = (now_ns - last[0]) / 1e6
         if self._late is not None and self._late[1] is last[2]:  # it has been told to wait
             self._last = last
             return ()
-        if not _REPEATED_MS[0] <= since_ms <= _REPEATED_MS[1]:
+        if self._reuses_ids or now_ns - last[0] > _REPEATED_MS * 1_000_000:
             return None
         self._last = now_ns, asked, last[2]
         return (last[2],)
@@ -256,6 +260,8 @@ class ControlChannel:
             return
         before, self.owner = self.owner, self._peer
         self._heard_ns = self._camera.now_ns
+        if before != self.owner:
+            self._reuses_ids = False
         self._is_exclusive = bool(wanted & gev.CCP_EXCLUSIVE)
         self._is_open = bool(wanted & gev.CCP_SWITCHOVER) and not self._is_exclusive
         self._bootstrap.set("CCP", wanted & (_CONTROLS | gev.CCP_SWITCHOVER))
