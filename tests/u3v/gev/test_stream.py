@@ -164,9 +164,22 @@ def test_bursts_are_short_even_when_there_is_much_to_make_up_for() -> None:
         host.wait(MS)
     host.wait(20 * MS)
     burst, then = len(host.packets()), len(host.packets())
-    assert 55 < burst <= 65 and then == 0
-    host.wait(3 * MS // 8)
-    assert 55 < len(host.packets()) <= 65
+    assert 25 < burst <= 32 and then == 0
+    host.wait(MS // 5)
+    assert 25 < len(host.packets()) <= 32
+
+
+def test_a_host_that_asks_for_a_delay_gets_packets_one_by_one() -> None:
+    """However late the loop comes."""
+    host = started(paced=True)
+    assert host.write(SCPD, 200_000) == 0
+    while not host.packets():
+        host.wait(MS)
+    counts = []
+    for late_ns in (MS // 4, MS, 20 * MS):
+        host.wait(late_ns)
+        counts += [len(host.packets()), len(host.packets())]
+    assert counts == [1, 0] * 3
 
 
 def test_a_host_that_closes_its_port_ends_the_stream() -> None:
