@@ -117,6 +117,8 @@ class StreamChannel:
         self._wanted: deque[tuple[int, int]] = deque()
         self._tests: deque[Packet] = deque()
         self.resent = 0
+        self._was_open = False
+        """Whether SCP named a port when it was last written; a reset closes the frames before it is."""
         bootstrap.when_written("SCP", written=self._port_written)
         bootstrap.on_test_packet = self._test
 
@@ -264,8 +266,9 @@ class StreamChannel:
 
     def _port_written(self) -> None:
         camera, is_open = self._camera, bool(self._bootstrap.get("SCP") & 0xFFFF)
-        if is_open == camera.frames.enabled:
+        if is_open == self._was_open:
             return
+        self._was_open = is_open
         self._sending, self._is_idle = None, True
         self._kept.clear()
         self._wanted.clear()

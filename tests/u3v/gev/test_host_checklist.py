@@ -10,6 +10,7 @@ from tests.u3v.gev.host import CCP, HOST, SCDA, SCP, SCPS, STRANGER, Host
 from tests.u3v.rig import MS
 from u3v.gev.bootstrap import WireOptions
 from u3v.gev.control import Datagram
+from u3v.happenings import Happening
 from u3v.model import load_model
 
 MODELS = ("acA4096-11gm", "acA4112-8gm", "VCXG-124M")
@@ -217,6 +218,21 @@ def test_the_last_word_to_a_silent_host_is_said_once() -> None:
     assert len(events(host)) == 1
     host.wait(100 * MS)
     assert events(host) == [] and host.function.event.next_wakeup_ns() is None
+
+
+@pytest.mark.parametrize("ended_by", ["SCP", "CCP", "DeviceReset"])
+def test_a_stream_begins_and_ends_once_whatever_ends_it(controlled: Host, ended_by: str) -> None:
+    told: list[Happening] = []
+    streams = (Happening.STREAM_START, Happening.STREAM_END)
+    controlled.camera.happenings.listen(lambda what, _at, _id: told.append(what), *streams)
+    controlled.start()
+    controlled.blocks(1)
+    if ended_by == "DeviceReset":
+        controlled.camera.reset()
+    else:
+        assert controlled.write({"SCP": SCP, "CCP": CCP}[ended_by], 0) == 0
+    assert told == list(streams)
+    assert not controlled.function.stream.is_open
 
 
 @pytest.mark.parametrize("duration_ms", [201, 32767, 32768, 60_000])
