@@ -11,11 +11,12 @@ the settings of that moment: a rate that is raised counts at once, and one of an
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from itertools import count
 
 from u3v.device import Timing
+from u3v.exposure import ImageSettings
 from u3v.family import BURST, FRAME, TRIGGER_WIDTH
 from u3v.happenings import Happening, Happenings
 from u3v.pace import Exposer, Rules, rules_of
@@ -31,12 +32,13 @@ _OVERTRIGGER = {
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """An exposure that has begun, and ends with its trigger signal."""
+    """An exposure that has begun, with the settings of that moment."""
 
     index: int
     block_id: int
     start_ns: int
     timestamp_ns: int
+    settings: ImageSettings
 
 
 class Acquisition:
@@ -353,7 +355,7 @@ class Acquisition:
         if self._last_timestamp_ns is not None:
             timestamp_ns = max(timestamp_ns, self._last_timestamp_ns + self._tick_ns)
         self._last_timestamp_ns = timestamp_ns
-        begun = _Open(self.exposed, frames.next_block_id, start_ns, timestamp_ns)
+        begun = _Open(self.exposed, frames.next_block_id, start_ns, timestamp_ns, settings)
         self.exposed += 1
         for what in (Happening.FRAME_START, Happening.EXPOSURE_START):
             self._schedule(start_ns, what, begun.block_id)
@@ -364,25 +366,26 @@ class Acquisition:
         if has_width:
             self._open = begun
         else:
-            self._finish(begun, settings.exposure_ns, self._rules().sensor_period_ns)
+            rules = self._rules()
+            self._finish(begun, settings.exposure_ns, rules.readout_ns, rules.sensor_period_ns)
 
     def _close(self, end_ns: int) -> None:
         """The trigger signal has ended, and so does the exposure. The next one must not begin before it is read out."""
         begun, self._open, self._release_ns = self._open, None, None
         if begun is not None:
             exposure_ns = end_ns - begun.start_ns
-            self._finish(begun, exposure_ns, exposure_ns + self._rules().readout_ns)
+            readout_ns = self.timing.readout_ns(begun.settings.sensor_rows)
+            self._finish(begun, exposure_ns, readout_ns, exposure_ns + readout_ns)
 
-    def _finish(self, begun: _Open, exposure_ns: int, period_ns: int) -> None:
+    def _finish(self, begun: _Open, exposure_ns: int, readout_ns: int, period_ns: int) -> None:
         """How long an exposure takes is known: so is when it is read out, and when the sensor is ready again."""
         camera, frames, rules = self._camera, self._camera.frames, self._rules()
         start_ns, block_id = begun.start_ns, begun.block_id
         readout_start_ns = start_ns + exposure_ns
-        readout_end_ns = readout_start_ns + rules.readout_ns
+        readout_end_ns = readout_start_ns + readout_ns
         self._readouts.append((readout_start_ns, readout_end_ns))
         self._sensor_ready_ns = start_ns + (period_ns if self.paced else 0)
-        wire_bytes = camera.settings.wire_bytes
-        has_place = frames.claims(wire_bytes)
+        has_place = frames.claims(begun.settings.wire_bytes)
         if frames.enabled and not has_place:
             self._schedule(start_ns, Happening.FRAME_BUFFER_OVERRUN, block_id)
         self._schedule(readout_start_ns, Happening.EXPOSURE_END, block_id)
@@ -392,6 +395,9 @@ class Acquisition:
         if self._frames_left == 0:
             self._end_ns = readout_end_ns if self.paced else start_ns
         if has_place:
-            exposure = camera.exposure(begun.index, block_id, start_ns, begun.timestamp_ns, exposure_ns)
+            settings = begun.settings
+            if exposure_ns != settings.exposure_ns:
+                settings = replace(settings, exposure_us=exposure_ns / 1000)
+            exposure = camera.exposure(begun.index, block_id, start_ns, begun.timestamp_ns, settings)
             frames.place(exposure)
             camera.expose(exposure)

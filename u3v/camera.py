@@ -306,13 +306,10 @@ class Camera:
         return self.inputs.holds(trigger)
 
     def exposure(
-        self, index: int, block_id: int, start_ns: int, timestamp_ns: int, exposure_ns: int | None = None
+        self, index: int, block_id: int, start_ns: int, timestamp_ns: int, own: ImageSettings | None = None
     ) -> Exposure:
-        """A snapshot of all settings for the exposure that starts at `start_ns`; `exposure_ns`: if it is not
-        ExposureTime."""
-        settings = self.settings
-        if exposure_ns is not None and exposure_ns != settings.exposure_ns:
-            settings = replace(settings, exposure_us=exposure_ns / 1000)
+        """All that the exposure that starts at `start_ns` depends on. `own`: its settings, if not those of now."""
+        settings = own or self.settings
         exposure = Exposure(
             index=index,
             block_id=block_id,

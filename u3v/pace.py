@@ -54,7 +54,7 @@ class Exposer(Protocol):
         """Whether a line's level gives this trigger now."""
 
     def exposure(
-        self, index: int, block_id: int, start_ns: int, timestamp_ns: int, exposure_ns: int | None = None
+        self, index: int, block_id: int, start_ns: int, timestamp_ns: int, own: ImageSettings | None = None
     ) -> Exposure: ...
 
     def expose(self, exposure: Exposure) -> None:

@@ -149,6 +149,19 @@ def test_an_exposure_as_long_as_a_level_is_the_only_one_meanwhile() -> None:
     assert at(happened, Happening.EXPOSURE_END) == [9 * MS]
 
 
+def test_an_open_exposure_has_the_settings_that_it_began_with() -> None:
+    """What is written meanwhile, such as by a sequencer that goes on with the exposure's begin, is the next one's."""
+    camera, happened, painted = exposing()
+    camera.features.host_set("Gain", 6.0)
+    camera.inputs.apply("Line1", 0.0, 3 * MS, 2 * MS)
+    camera.inputs.apply("Line1", 24.0, 10 * MS, 2 * MS)
+    camera.inputs.apply("Line1", 0.0, 11 * MS, 2 * MS)
+    camera.tick(S)
+    assert [e.settings.gain_db for e in painted.exposures] == [0.0, 6.0]
+    assert [e.settings.exposure_us for e in painted.exposures] == [2000.0, 1000.0]
+    assert at(happened, Happening.FRAME_END) == [3 * MS + READOUT_NS, 11 * MS + READOUT_NS]
+
+
 def test_an_open_exposure_ends_with_an_abort() -> None:
     camera, happened = ready(ACE, ExposureMode="TriggerWidth")
     camera.features.set("TriggerSource", "Line1", TriggerSelector="FrameStart")
