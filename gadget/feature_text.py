@@ -68,8 +68,10 @@ def parse_value(camera: Camera, name: str, text: str) -> tuple[Feature, Value]:
     if feature is None:
         near = hint(name, camera.features.declared)
         raise Mistake(f"{camera.model.name} has no feature {name!r}{near}")
-    if "W" not in feature.access or isinstance(feature, Command):
-        raise Mistake(f"{name} cannot be set")
+    if isinstance(feature, Command):
+        raise Mistake(f"{name} cannot be set: it is a command, to be executed")
+    if "W" not in feature.access:
+        raise Mistake(f"{name} cannot be set: it is read-only")
     if isinstance(feature, Boolean):
         value = {"1": True, "0": False, "true": True, "false": False}.get(text.lower())
         if value is None:

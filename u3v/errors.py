@@ -56,9 +56,9 @@ class Stall(U3VError):
 
 
 class ModelError(Mistake):
-    """A model file that cannot be used: `path` is the file, `key` the offending key."""
+    """A model file that cannot be used: `path` is the file, `key` the offending key; "" is the file itself."""
 
     def __init__(self, path: str, key: str, message: str) -> None:
-        super().__init__(f"{path}: {key}: {message}")
+        super().__init__(": ".join(filter(None, (path, key, message))))
         self.path = path
         self.key = key

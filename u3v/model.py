@@ -193,9 +193,9 @@ def load_file(path: Path) -> Model:
     try:
         text = path.read_text("utf-8")
     except OSError as error:
-        raise ModelError(str(path), "file", error.strerror or str(error)) from error
+        raise ModelError(str(path), "", error.strerror or str(error)) from error
     except UnicodeDecodeError:
-        raise ModelError(str(path), "file", "is not UTF-8 text") from None
+        raise ModelError(str(path), "", "is not UTF-8 text") from None
     return load_text(text, str(path))
 
 
@@ -204,7 +204,7 @@ def load_text(text: str, path: str) -> Model:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ModelError(path, "TOML", str(error)) from error
+        raise ModelError(path, "", f"not valid TOML: {error}") from error
     top = read_keys(path, "", table, [*_TOP, "identity", "figures", "lines"], ["lines"])
     identity = read_keys(path, "identity.", top["identity"], _IDENTITY)
     optional = [f.name for f in fields(Figures) if f.default is not MISSING]

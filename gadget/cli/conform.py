@@ -14,7 +14,14 @@ import click
 from click.core import ParameterSource
 
 from gadget.catalogue import find_model
-from gadget.cli.options import as_arguments, camera_options, refuse_camera_options, specs, usual_model
+from gadget.cli.options import (
+    CameraCommand,
+    as_arguments,
+    camera_options,
+    refuse_camera_options,
+    specs,
+    usual_model,
+)
 from gadget.tools.whole_file import check_place, whole_file
 from u3v.errors import Mistake
 
@@ -31,6 +38,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command(
     "conform",
+    cls=CameraCommand,
     epilog="""\b
 Examples:
   u3v conform acA4096-40um
@@ -38,7 +46,7 @@ Examples:
   u3v conform usbip://127.0.0.1:3240/1-1 --only 'GENCP-*' --only USB-EP-003
   u3v conform usb:2676:ba02 --json today.json --compare before.json
   u3v conform --list --only 'BOOT-*'
-Exit codes: 0 no check of severity must failed, 1 one did, 2 a mistake, 3 the camera vanished.""",
+Exit codes: 0 no check of severity must failed, 1 one did, 2 a mistake, 3 the camera vanished, 130 Ctrl-C.""",
 )
 @click.argument("target", default="", metavar="[MODEL | usbip://HOST:PORT/BUSID | usb:VID:PID[:SERIAL]]")
 @click.option(

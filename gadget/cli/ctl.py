@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gadget.cli.numbers import Finite
+from gadget.cli.suggesting import Suggesting
 from gadget.feature_text import parse_assignment
 from gadget.front_door.camera_verbs import CameraError, CameraTimeout
 from u3v.did_you_mean import hint
@@ -16,16 +18,10 @@ if TYPE_CHECKING:
     from gadget.control.client import RemoteCamera
 
 
-class Verbs(click.Group):
-    """A group that suggests the verb that was meant."""
+class Verbs(Suggesting):
+    """What can be done to a camera."""
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = click.utils.make_str(args[0])
-        if self.get_command(ctx, name) is None and not name.startswith("-"):
-            ctx.fail(f"no verb {name!r}{hint(name, self.list_commands(ctx))}")
-        return super().resolve_command(ctx, args)
+    unknown = "no verb"
 
 
 class Asked:
@@ -91,7 +87,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Answers as JSON, one line each.")
 @click.pass_context
 def ctl_command(ctx: click.Context, camera: str | None, as_json: bool) -> None:
-    """Control a camera that runs under `u3v run`, `serve` or `plug`."""
+    """Control a camera that runs under `u3v run`, `serve`, `plug` or `gadget`."""
     ctx.obj = Asked(ctx, camera, as_json)
 
 
@@ -208,7 +204,7 @@ def supply_verb(asked: Asked, changes: tuple[str, ...]) -> None:
 
 
 @ctl_command.command("ambient")
-@click.argument("ambient_c", required=False, type=float, metavar="[C]")
+@click.argument("ambient_c", required=False, type=Finite(), metavar="[C]")
 @asked
 def ambient_verb(asked: Asked, ambient_c: float | None) -> None:
     """Print the temperature of air and camera, or change that of the air."""
@@ -240,10 +236,12 @@ def volts_verb(asked: Asked, line: str, volts: str) -> None:
 
 @ctl_command.command("pulse")
 @click.argument("line")
-@click.option("--us", type=float, required=True, metavar="US", help="How long it is high.")
-@click.option("--volts", type=float, metavar="V", help="Default: 24, or as much as the line stands.")
+@click.option("--us", type=Finite(), required=True, metavar="US", help="How long it is high.")
+@click.option("--volts", type=Finite(), metavar="V", help="Default: 24, or as much as the line stands.")
 @click.option("--times", type=int, default=1, metavar="N", help="So many pulses.")
-@click.option("--every-us", type=float, metavar="US", help="From one to the next; default: twice its length.")
+@click.option(
+    "--every-us", type=Finite(), metavar="US", help="From one to the next; default: twice its length."
+)
 @asked
 def pulse_verb(
     asked: Asked, line: str, us: float, volts: float | None, times: int, every_us: float | None
@@ -254,7 +252,7 @@ def pulse_verb(
 
 @ctl_command.command("load")
 @click.argument("line")
-@click.argument("ma", type=float)
+@click.argument("ma", type=Finite())
 @asked
 def load_verb(asked: Asked, line: str, ma: float) -> None:
     """Hang something on an output that draws so many mA while it is on."""
@@ -273,7 +271,7 @@ def repair_verb(asked: Asked, line: str) -> None:
 @click.argument("line")
 @click.argument("to")
 @click.option("--of", metavar="CAMERA", help="Serial number, name or index of the other camera.")
-@click.option("--volts", type=float, metavar="V", help="Default: 24, or as much as the input stands.")
+@click.option("--volts", type=Finite(), metavar="V", help="Default: 24, or as much as the input stands.")
 @asked
 def wire_verb(asked: Asked, line: str, to: str, of: str | None, volts: float | None) -> None:
     """Lead an output to the input TO, of this camera or of another one of the same process."""
@@ -283,9 +281,9 @@ def wire_verb(asked: Asked, line: str, to: str, of: str | None, volts: float | N
 @ctl_command.command("encoder")
 @click.argument("line", metavar="LINE|off")
 @click.option(
-    "--every-px", type=float, default=1.0, show_default=True, metavar="PX", help="A pulse for each."
+    "--every-px", type=Finite(), default=1.0, show_default=True, metavar="PX", help="A pulse for each."
 )
-@click.option("--px-per-s", type=float, metavar="PX", help="Default: the scene's own motion.")
+@click.option("--px-per-s", type=Finite(), metavar="PX", help="Default: the scene's own motion.")
 @asked
 def encoder_verb(asked: Asked, line: str, every_px: float, px_per_s: float | None) -> None:
     """Put a rotary encoder on a line: a pulse for every so many pixels that the scene moves."""
@@ -350,7 +348,15 @@ def _show_faults(asked: Asked, faults: list[dict[str, Any]]) -> None:
 
 @ctl_command.command("wait-for")
 @click.argument("what", nargs=-1, required=True, metavar="HAPPENING|STATE|frame N")
-@click.option("--timeout", "timeout_s", default=10.0, show_default=True, metavar="S")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=Finite(0, 86400, low_open=True),
+    default=10.0,
+    show_default=True,
+    metavar="S",
+    help="How long to wait, by the wall's clock.",
+)
 @asked
 def wait_for_verb(asked: Asked, what: tuple[str, ...], timeout_s: float) -> None:
     """Wait until it happens, until the camera is unplugged, plugged, configured or acquiring, or has delivered

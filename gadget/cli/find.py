@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import click
 
+from gadget.cli.numbers import Finite
 from gadget.cli.tables import echo_table
 
 
@@ -22,7 +23,7 @@ Examples:
     "wait_s",
     default=1.0,
     show_default=True,
-    type=click.FloatRange(0.01, 60),
+    type=Finite(0.01, 60),
     metavar="S",
     help="How long to wait for answers from the network.",
 )

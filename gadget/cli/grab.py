@@ -12,7 +12,15 @@ import click
 from frames.scene import SceneError
 from frames.sensor import SensorError
 from gadget.catalogue import find_model
-from gadget.cli.options import as_arguments, camera_options, refuse_camera_options, specs, usual_model
+from gadget.cli.numbers import Finite
+from gadget.cli.options import (
+    CameraCommand,
+    as_arguments,
+    camera_options,
+    refuse_camera_options,
+    specs,
+    usual_model,
+)
 from gadget.feature_text import parse_assignment
 from u3v.errors import U3VError
 
@@ -27,6 +35,7 @@ _MISTAKES = (U3VError, SceneError, SensorError)
 
 @click.command(
     "grab",
+    cls=CameraCommand,
     epilog="""\b
 Examples:
   u3v grab acA4096-40um -n 10 -o out
@@ -39,7 +48,9 @@ Examples:
 @click.argument(
     "target", default="", metavar="[MODEL | usbip://HOST:PORT/BUSID | usb:VID:PID | gige://ADDRESS]"
 )
-@click.option("-n", "frames", default=1, show_default=True, type=click.IntRange(1), help="Frames to take.")
+@click.option(
+    "-n", "frames", default=1, show_default=True, type=click.IntRange(1), metavar="N", help="Frames to take."
+)
 @click.option(
     "-o",
     "output",
@@ -68,6 +79,7 @@ Examples:
 )
 @click.option(
     "--timeout",
+    type=Finite(0, 1e6),
     default=5.0,
     show_default=True,
     metavar="S",
@@ -92,8 +104,9 @@ def grab_command(
     """Take frames from a camera: a virtual one of MODEL, one exported over USB/IP, one on this machine's USB, or one on
     its network.
 
-    --set works on all of them. The options about the virtual camera (--scene, --speed ...) are for MODEL only; MODEL
-    may be left out where there is one --model-file. Exit code: 0 if all frames were delivered whole, 1 if not.
+    --set works on all of them. The options about the virtual camera (--scene, --speed ...) are for MODEL only.
+    Without MODEL it is the camera of the --model-file, else acA4096-40um. Exit code: 0 if all
+    frames were delivered whole, 1 if not.
     """
     from gadget.tools.grab import GrabOptions
 

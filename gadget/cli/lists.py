@@ -9,7 +9,7 @@ import click
 
 from gadget.catalogue import find_model
 from gadget.cli.completion import CAMERA
-from gadget.cli.options import check_files_used, model_file_option, the_model
+from gadget.cli.options import model_file_option, the_cameras
 from gadget.cli.tables import echo_table, number, width
 from gadget.feature_text import parse_camera
 from gadget.runner import FIRST_SERIAL, CameraSpec, build
@@ -228,8 +228,7 @@ def _camera(text: str, files: tuple[Path, ...]) -> Camera:
 
 def _wanted(text: str, files: tuple[Path, ...]) -> tuple[str, dict[str, str]]:
     """The camera that was meant, and its settings."""
-    name, settings = parse_camera(the_model((text,) if text else (), files)[0])
-    check_files_used(files, [name])
+    name, settings = parse_camera(the_cameras((text,), files)[0])
     return name, settings
 
 

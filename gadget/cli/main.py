@@ -27,13 +27,11 @@ from gadget.cli.power import power_command
 from gadget.cli.ptc import ptc_command
 from gadget.cli.run_serve_plug import CannotRun, plug_command, run_command, serve_command
 from gadget.cli.scope import scope_command
-from u3v.did_you_mean import hint
+from gadget.cli.suggesting import Suggesting
 from u3v.errors import U3VError
 
 MISTAKES = (U3VError, SceneError, SensorError)
 INTERNAL_ERROR = 70
-WHOLE_SENTENCE = 200
-"""More characters than the first sentence of any help has: it is wrapped, not cut."""
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SECTIONS = {
     "Give programs a camera": ("run", "serve", "plug", "gadget", "ctl"),
@@ -43,24 +41,15 @@ SECTIONS = {
 }
 
 
-class Commands(click.Group):
-    """A group that lists its commands by purpose and suggests the one that was meant."""
+class Commands(Suggesting):
+    """All commands, listed by purpose. A mistake in one of them is the person's."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         listed = set().union(*SECTIONS.values())
         others = tuple(name for name in self.list_commands(ctx) if name not in listed)
         for title, names in {**SECTIONS, "Other": others}.items():
             with formatter.section(title):
-                commands = [(name, self.commands[name]) for name in names if name in self.commands]
-                formatter.write_dl([(n, c.get_short_help_str(WHOLE_SENTENCE)) for n, c in commands])
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = click.utils.make_str(args[0])
-        if self.get_command(ctx, name) is None and not name.startswith("-"):
-            ctx.fail(f"no such command {name!r}{hint(name, self.list_commands(ctx))}")
-        return super().resolve_command(ctx, args)
+                self.write_commands(formatter, [name for name in names if name in self.commands])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -137,8 +126,11 @@ def _run() -> int:
         return stop.code if isinstance(stop.code, int) else 0
     except click.Abort:
         return 130
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
     except click.ClickException as error:
-        click.echo(f"u3v: {error.format_message()}", err=True)
+        click.echo(f"u3v: {' '.join(error.format_message().split())}", err=True)
         return error.status if isinstance(error, CannotRun) else 2
     except Exception as error:
         if isinstance(error, OSError) and error.errno in DISK_FULL:

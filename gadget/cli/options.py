@@ -10,8 +10,9 @@ from click.core import ParameterSource
 from gadget.budget.bus import parse_bus
 from gadget.budget.power import Supply
 from gadget.cli.completion import SCENE, SETTING
+from gadget.cli.numbers import Finite
 from gadget.faults.scenario import find_scenario, parse_faults
-from gadget.feature_text import parse_cameras, parse_defects, parse_settings
+from gadget.feature_text import parse_camera, parse_cameras, parse_defects, parse_settings
 from gadget.gpio import parse_wire
 from gadget.runner import DEFAULT_SCENE, CameraSpec
 from gadget.time.simulated import CLOCKS
@@ -70,13 +71,13 @@ def supply_options(command: F) -> F:
             ),
             click.option(
                 "--supply-v",
-                type=click.FloatRange(0, 60),
+                type=Finite(0, 60),
                 metavar="V",
                 help="Supply voltage at the other end of the cable; default: the data sheet's (USB: 5 V).",
             ),
             click.option(
                 "--cable-ohm",
-                type=click.FloatRange(0, 100),
+                type=Finite(0, 100),
                 default=0.0,
                 show_default=True,
                 metavar="OHM",
@@ -84,7 +85,7 @@ def supply_options(command: F) -> F:
             ),
             click.option(
                 "--load-ma",
-                type=click.FloatRange(0, 5000),
+                type=Finite(0, 5000),
                 default=0.0,
                 show_default=True,
                 metavar="MA",
@@ -92,7 +93,7 @@ def supply_options(command: F) -> F:
             ),
             click.option(
                 "--ambient",
-                type=click.FloatRange(-60, 150),
+                type=Finite(-60, 150),
                 default=25.0,
                 show_default=True,
                 metavar="C",
@@ -288,6 +289,14 @@ def check_files_used(files: Iterable[Path], names: Iterable[str]) -> None:
     for path in files:
         if (own := load_file(path).name).lower() not in wanted:
             raise Mistake(f"--model-file {path}: its camera {own} is not used; give MODEL {own}")
+
+
+def the_cameras(texts: Iterable[str], files: tuple[Path, ...]) -> tuple[str, ...]:
+    """The cameras that were meant, with their settings, of a command without the options of `camera_options`. Raises
+    Mistake where there is none, or where a --model-file has no use."""
+    cameras = the_model(tuple(filter(None, texts)), files)
+    check_files_used(files, [parse_camera(text)[0] for text in cameras])
+    return cameras
 
 
 def specs(cameras: tuple[str, ...], options: dict[str, Any]) -> list[CameraSpec]:

@@ -9,9 +9,9 @@ import click
 
 from gadget.budget.bus import parse_bus
 from gadget.cli.completion import CAMERA
-from gadget.cli.options import check_files_used, model_file_option, supply, supply_options
+from gadget.cli.numbers import Finite
+from gadget.cli.options import model_file_option, supply, supply_options, the_cameras
 from gadget.cli.plotting import plot_option, write_plot
-from gadget.feature_text import parse_camera
 
 wire_option = click.option(
     "--bus",
@@ -31,14 +31,14 @@ Examples:
   u3v plan acA4096-40um --port-ma 900 --ambient 40 --check && echo it fits
   u3v plan U3V-Color:PixelFormat=RGB8 --bus 480mbps --render-mpx 10 --scene-cache 8""",
 )
-@click.argument("cameras", nargs=-1, required=True, type=CAMERA, metavar="MODEL[:FEATURE=VALUE,...]...")
+@click.argument("cameras", nargs=-1, type=CAMERA, metavar="MODEL[:FEATURE=VALUE,...]...")
 @plot_option
 @click.option("--json", "as_json", is_flag=True, help="One object, with rates as they are computed.")
 @click.option("--check", is_flag=True, help="Exit code 1 where it does not fit.")
 @wire_option
 @click.option(
     "--render-mpx",
-    type=click.FloatRange(0, min_open=True),
+    type=Finite(0, low_open=True),
     metavar="RATE",
     help="Mpixel/s that the machine renders, for all cameras together (`scripts/bench sensor` measures it); default: "
     "no limit.",
@@ -70,7 +70,7 @@ def plan_command(
     from gadget.tools.plots import plot_plan
 
     files = options["model_file"]
-    check_files_used(files, [parse_camera(text)[0] for text in cameras])
+    cameras = the_cameras(cameras, files)
     machine = Machine(render_mpx * 1e6 if render_mpx else None, scene_cache or 0)
     planned = plan(cameras, parse_bus(bus or default_bus(cameras, files)), supply(options), files, machine)
     write_plot(lambda: plot_plan(planned), output)

@@ -8,10 +8,10 @@ import click
 
 from gadget.budget.bus import parse_bus
 from gadget.cli.completion import CAMERA
-from gadget.cli.options import check_files_used, model_file_option, supply, supply_options
+from gadget.cli.numbers import Finite
+from gadget.cli.options import model_file_option, supply, supply_options, the_cameras
 from gadget.cli.plan import wire_option
 from gadget.cli.plotting import plot_option, write_plot
-from gadget.feature_text import parse_camera
 
 
 @click.command(
@@ -23,13 +23,14 @@ Examples:
   u3v power acA4096-40um:DeviceLinkThroughputLimitMode=Off --cable-ohm 0.8 --json
   u3v power acA4096-40um --port-ma 500""",
 )
-@click.argument("camera", type=CAMERA, metavar="MODEL[:FEATURE=VALUE,...]")
+@click.argument("camera", default="", type=CAMERA, metavar="MODEL[:FEATURE=VALUE,...]")
 @plot_option
 @click.option(
     "--minutes",
-    type=click.FloatRange(0.01, 100_000),
+    type=Finite(0.01, 100_000),
     default=60.0,
     show_default=True,
+    metavar="N",
     help="Length of the run, in the camera's time.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One object, with all samples.")
@@ -49,7 +50,7 @@ def power_command(
     from gadget.tools.power_run import power_run
 
     files = options["model_file"]
-    check_files_used(files, [parse_camera(camera)[0]])
+    (camera,) = the_cameras((camera,), files)
     wire = parse_bus(bus or default_bus([camera], files))
     run = power_run(camera, wire, supply(options), minutes * 60, files)
     write_plot(lambda: plot_power(run), output)

@@ -6,9 +6,8 @@ from pathlib import Path
 import click
 
 from gadget.cli.completion import CAMERA
-from gadget.cli.options import check_files_used, model_file_option
+from gadget.cli.options import model_file_option, the_cameras
 from gadget.cli.plotting import plot_option, write_plot
-from gadget.feature_text import parse_camera
 
 
 @click.command(
@@ -19,13 +18,14 @@ Examples:
   u3v ptc acA4096-40um:Gain=12,PixelFormat=Mono12p
   u3v ptc IDS-IMX412 --json""",
 )
-@click.argument("camera", type=CAMERA, metavar="MODEL[:FEATURE=VALUE,...]")
+@click.argument("camera", default="", type=CAMERA, metavar="MODEL[:FEATURE=VALUE,...]")
 @plot_option
 @click.option(
     "--points",
     type=click.IntRange(1, 1000),
     default=49,
     show_default=True,
+    metavar="N",
     help="Exposure times; at each, two frames are taken in the light and two in the dark.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One object, with all points.")
@@ -41,7 +41,7 @@ def ptc_command(
     from gadget.tools.photon_transfer import photon_transfer
     from gadget.tools.plots import plot_photon_transfer
 
-    check_files_used(model_file, [parse_camera(camera)[0]])
+    (camera,) = the_cameras((camera,), model_file)
     curve = photon_transfer(camera, model_file, points)
     write_plot(lambda: plot_photon_transfer(curve), output)
     if as_json:

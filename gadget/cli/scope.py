@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gadget.cli.completion import CAMERA
-from gadget.cli.options import model_file_option
+from gadget.cli.options import model_file_option, the_cameras
 from gadget.front_door.camera_verbs import CameraError
 
 
@@ -22,7 +22,7 @@ Examples:
   u3v scope acA4096-40um:TriggerMode=On,TriggerSource=Line1 --scene conveyor:speed=20000
       --encoder Line1:every_px=1000 -o belt.png""",
 )
-@click.argument("cameras", nargs=-1, required=True, type=CAMERA, metavar="MODEL[:FEATURE=VALUE,...]...")
+@click.argument("cameras", nargs=-1, type=CAMERA, metavar="MODEL[:FEATURE=VALUE,...]...")
 @click.option(
     "-o",
     "output",
@@ -85,6 +85,7 @@ def scope_command(
 
     if output is not None:
         (check_place if output.suffix.lower() == ".vcd" else check_path)(output)
+    cameras = the_cameras(cameras, options["model_file"])
     looks_ns = parse_duration_ns(duration)
     given: dict[str, Any] = {"scene": scene} if scene else {}
     with Bench(*cameras, model_files=options["model_file"], **given) as bench:

@@ -119,8 +119,8 @@ def test_values(camera: Camera, name: str, text: str, value: object) -> None:
     [
         ("widht", "8", "acA4096-40um has no feature 'widht', did you mean 'Width'?"),
         ("Xyzzy", "8", "acA4096-40um has no feature 'Xyzzy'"),
-        ("PayloadSize", "8", "PayloadSize cannot be set"),
-        ("AcquisitionStart", "1", "AcquisitionStart cannot be set"),
+        ("PayloadSize", "8", "PayloadSize cannot be set: it is read-only"),
+        ("AcquisitionStart", "1", "AcquisitionStart cannot be set: it is a command, to be executed"),
         ("Width", "wide", "Width = 'wide': not a number"),
         ("Width", "8.5", "Width = '8.5': not a number"),
         ("Width", "", "Width = '': not a number"),

@@ -146,7 +146,7 @@ def test_numbers_that_are_none(figure: str, value: str) -> None:
 
 
 def test_no_toml() -> None:
-    assert refusal("name = ").startswith("TOML: ")
+    assert refusal("name = ").startswith("not valid TOML: ")
 
 
 def test_b16_no_two_cameras_have_the_same_guid() -> None:

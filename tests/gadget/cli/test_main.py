@@ -18,7 +18,7 @@ MISTAKES = {
     "serve acA4096-40um --set Width=641": "Width = 641: must be 8 to 4112 px in steps of 4",
     "serve acA4096-40um --set PixelFormat=Mono12P": "did you mean 'Mono12p'?",
     "serve acA4096-40um --set Gain": "'Gain' is not of the form Feature=Value",
-    "serve acA4096-40um --set PayloadSize=1": "PayloadSize cannot be set",
+    "serve acA4096-40um --set PayloadSize=1": "PayloadSize cannot be set: it is read-only",
     "serve acA4096-40um --port 99999": "99999 is not in the range",
     "serve acA4096-40um --host 192.0.2.1 --port 0": "cannot listen on 192.0.2.1",
     "serve acA4096-40um --scene unifrom": "did you mean 'uniform'?",
@@ -36,6 +36,19 @@ MISTAKES = {
     "show": "MODEL is missing: one of IDS-IMX412, ",
     "features acA4096-40um:Gian=1": "acA4096-40um has no feature 'Gian', did you mean 'Gain'?",
     "completion tcsh": "'tcsh' is not one of 'bash', 'zsh', 'fish'",
+    "completion": "Choose from: bash, zsh, fish",
+    "plan": "MODEL is missing: one of IDS-IMX412, ",
+    "power": "MODEL is missing: one of IDS-IMX412, ",
+    "ptc": "MODEL is missing: one of IDS-IMX412, ",
+    "scope": "MODEL is missing: one of IDS-IMX412, ",
+    "scope acA4096-40um --model-file u3v/models/ids_imx412.toml": "its camera IDS-IMX412 is not used; give MODEL",
+    "show --model-file /no/such.toml": "/no/such.toml: No such file or directory",
+    "plan acA4096-40um --render-mpx nan": "'nan' is not a number of finite size",
+    "plan acA4096-40um --supply-v nan": "'nan' is not a number of finite size",
+    "grab acA4096-40um --timeout inf": "inf is not in the range",
+    "grab acA4096-40um:ExposureTime=nan": "ExposureTime = ",
+    "ctl wait-for unplugged --timeout nan": "'nan' is not a number of finite size",
+    "ctl pulse Line1 --us inf": "'inf' is not a number of finite size",
 }
 U13 = {
     "run -- lsusb": "MODEL is missing: one of IDS-IMX412, ",
@@ -109,6 +122,13 @@ def test_output_that_nobody_reads_to_its_end() -> None:
     result = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60)
     os.close(writing)
     assert (result.returncode, result.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("command", [(), ("ctl",)])
+def test_without_a_command_the_help_is_shown(u3v: Shell, command: tuple[str, ...]) -> None:
+    result = u3v(*command)
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith("Usage: u3v ")
 
 
 @pytest.mark.parametrize("module", ["gadget", "u3v"])

@@ -139,7 +139,7 @@ MISTAKES = {
     "camera.features.set('Width', 65)": "Width = 65: must be 8 to 4112 px in steps of 4",
     "camera.features.set('Width', [])": "not a number, a text or true or false",
     "camera.features.set('PixelFormat', 'Mono12P')": "did you mean 'Mono12p'?",
-    "camera.features.set('PayloadSize', 1)": "PayloadSize cannot be set",
+    "camera.features.set('PayloadSize', 1)": "PayloadSize cannot be set: it is read-only",
     "camera.features.set('AcquisitionStart', 1)": "AcquisitionStart is a command: execute it",
     "camera.features.get('AcquisitionStart')": "AcquisitionStart is a command",
     "camera.features.execute('Width')": "Width is no command",
