@@ -1,6 +1,7 @@
 """The numbers that options and arguments take."""
 
 import math
+from typing import Any
 
 import click
 
@@ -13,7 +14,7 @@ class Finite(click.FloatRange):
     ) -> None:
         super().__init__(low, high, min_open=low_open)
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a number of finite size.", param, ctx)
