@@ -192,6 +192,17 @@ MUTANTS = [
         "XML-030",
         node("TriggerDelay_Reg", lambda text: text.replace("0x202288", "0x202290")),
     ),
+    Mutant(
+        "pInvalidator UserSetLoad missing",
+        "SFNC-015",
+        node("AcquisitionFrameCount_Reg", line("<pInvalidator>UserSetLoad<")),
+    ),
+    Mutant("an entry lost", "FEAT-008", node("TestImageSelector", line('Name="Testimage3"'))),
+    Mutant("a pixel format lost", "FEAT-008", node("PixelFormat", line('Name="Mono12p"'))),
+    Mutant(
+        "ImposedAccessMode missing", "XML-033", node("DeviceSFNCVersionMinor", line("<ImposedAccessMode>"))
+    ),
+    Mutant("pIsLocked missing on ReverseX", "FEAT-018", node("ReverseX", line("<pIsLocked>"))),
     Mutant("pSelected missing", "XML-030 XML-033", xml("    <pSelected>TriggerDelay</pSelected>\n", "")),
     Mutant(
         "pSelected missing, of no standard feature",

@@ -10,10 +10,13 @@ from u3v.host.conformance.context import Context
 from u3v.host.conformance.declare import SHOULD, Phase, check
 from u3v.host.conformance.layout import EVENT, STREAM
 from u3v.host.conformance.left_behind import AsFound
+from u3v.host.conformance.sfnc import PFNC
 from u3v.host.nodes import FeatureInfo, FeatureValue
 
 BAD_PARAMETER, ACCESS_DENIED = 0x8002, 0x8006
 _SEED = 20240229
+_SMALL = 12
+"""Most Enumerations count their entries from 0: one that the description has lost is among these numbers."""
 _MODES = ("ChunkEnable", "AcquisitionMode", "TriggerMode", "DeviceLinkThroughputLimitMode", "ChunkModeActive")
 
 
@@ -216,23 +219,27 @@ def enum_entries(camera: Camera) -> None:
 
 
 @camera_check(
-    "FEAT-008", "raw undefined enum value", "refused (8002), unchanged", "consistency of the camera", SHOULD,
+    "FEAT-008", "raw undefined enum values: small numbers, codes of PFNC", "refused (8002), unchanged",
+    "consistency of the camera", SHOULD,
     needs="gapi", trace="r",
 )  # fmt: skip
 def undefined_entries(camera: Camera) -> None:
     for name, _ in swept(camera, "Enumeration"):
         if camera.description.register_behind(name) is None:
             continue
-        undefined = max(camera.description.entries(name).values()) + 37
-        data = _pack(undefined, camera.register(name)[1])
-        if data is None:
-            continue
-        status, before, after = _raw(camera, name, data)
-        expect(
-            status in (BAD_PARAMETER, ACCESS_DENIED),
-            f"{name} = {undefined}, which is no entry: status {status:#06x}",
-        )
-        expect(after == before, f"{name} = {undefined} was refused, and has changed")
+        entries = set(camera.description.entries(name).values())
+        undefined = {max(entries) + 37, *range(_SMALL)}
+        undefined |= set(PFNC.values()) if name == "PixelFormat" else set()
+        for value in sorted(undefined - entries):
+            data = _pack(value, camera.register(name)[1])
+            if data is None:
+                continue
+            status, before, after = _raw(camera, name, data)
+            expect(
+                status in (BAD_PARAMETER, ACCESS_DENIED),
+                f"{name} = {value}, which is no entry: status {status:#06x}",
+            )
+            expect(after == before, f"{name} = {value} was refused, and has changed")
 
 
 @camera_check(

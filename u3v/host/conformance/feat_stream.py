@@ -261,7 +261,8 @@ def locked_while_streaming(camera: Camera) -> None:
 
 
 @camera_check(
-    "FEAT-018", "streaming: status of a write to what is locked", "8006", "GenCP", SHOULD, needs="str gapi",
+    "FEAT-018", "streaming: status of a write to what is locked; own values of what is not",
+    "8006; what is writable takes it", "GenCP", SHOULD, needs="str gapi",
     trace="r",
 )  # fmt: skip
 def lock_status(camera: Camera) -> None:
@@ -270,6 +271,10 @@ def lock_status(camera: Camera) -> None:
         stream.shots(1)
         for name, status in _write_while_streaming(camera):
             expect(status == 0x8006, f"{name} while streaming: status {status:#06x}, not 8006")
+        with camera.settings(TLParamsLocked=1):
+            for name in camera.sweepable():
+                if camera.info(name).kind in VALUES:
+                    _takes_its_own(camera, name)
 
 
 @camera_check(

@@ -1,7 +1,11 @@
 """SFNC: whether the features that hosts look for are there, and mean what the SFNC says."""
 
-from u3v.host.conformance.camera import Camera, camera_check, expect, skip
+from contextlib import suppress
+
+from u3v.errors import U3VError
+from u3v.host.conformance.camera import VALUES, Camera, camera_check, expect, skip
 from u3v.host.conformance.declare import INFO, SHOULD
+from u3v.host.conformance.xml_nodes import another_value, compare
 from u3v.host.nodes import FeatureValue
 
 _ABRM_TEXTS = {
@@ -18,7 +22,7 @@ _RATES = (
     "AcquisitionFrameRate",
     "ResultingAcquisitionFrameRate",
 )
-_PFNC = {
+PFNC = {
     "Mono8": 0x01080001, "Mono10": 0x01100003, "Mono10p": 0x010A0046, "Mono12": 0x01100005, "Mono12p": 0x010C0047,
     "Mono14": 0x01100025, "Mono16": 0x01100007, "Mono10Packed": 0x010C0004, "Mono12Packed": 0x010C0006,
     "BayerGR8": 0x01080008, "BayerRG8": 0x01080009, "BayerGB8": 0x0108000A, "BayerBG8": 0x0108000B,
@@ -269,17 +273,18 @@ def timestamp(camera: Camera) -> None:
 def pixel_formats(camera: Camera) -> None:
     expect(camera.description.kind("PixelFormat") == "Enumeration", "PixelFormat is no Enumeration")
     for name, code in camera.description.entries("PixelFormat").items():
-        due = _PFNC.get(name)
+        due = PFNC.get(name)
         expect(due is None or code == due, f"{name} is {code:#010x}, PFNC says {due or 0:#010x}")
         if due is None:
-            others = [known for known, number in _PFNC.items() if number == code]
+            others = [known for known, number in PFNC.items() if number == code]
             expect(not others, f"{name} has the code of {', '.join(others)}")
             camera.run.note(f"{name} ({code:#010x}) is none of PFNC's common formats")
 
 
 @camera_check(
     "SFNC-015", "UserSetSelector, UserSetLoad; load Default",
-    "success (not while streaming), then features at their defaults; restored by FEAT-026", "SFNC 2.7", SHOULD,
+    "success (not while streaming), then features at their defaults, and no old value cached; restored by FEAT-026",
+    "SFNC 2.7", SHOULD,
     needs="gapi", trace="r",
 )  # fmt: skip
 def default_set(camera: Camera) -> None:
@@ -295,6 +300,10 @@ def default_set(camera: Camera) -> None:
         camera.nodes.refresh()
         default = {name: camera.get(name) for name in watched}
         _change(camera, watched)
+        others = _change_others(camera, watched)
+        camera.execute("UserSetLoad")
+        compare(camera, others, f"after {first} was loaded")
+        _change(camera, watched)
         camera.execute("UserSetLoad")
         camera.nodes.refresh()
         for name, value in default.items():
@@ -302,6 +311,21 @@ def default_set(camera: Camera) -> None:
                 camera.get(name) == value,
                 f"{name} is {camera.get(name)} after {first} was loaded, before {value}",
             )
+
+
+def _change_others(camera: Camera, watched: list[str]) -> list[str]:
+    """Give whatever takes it another value, and remember that; which features those are."""
+    changed = []
+    for name in camera.sweepable():
+        if name in watched or not camera.writable(name) or camera.info(name).kind not in VALUES[:-1]:
+            continue
+        other = another_value(camera, name)
+        with suppress(U3VError):
+            camera.nodes.set(name, camera.get(name) if other is None else other)
+            changed.append(name)
+    for name in changed:
+        camera.get(name)
+    return changed
 
 
 def _change(camera: Camera, names: list[str]) -> None:

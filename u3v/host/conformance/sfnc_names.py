@@ -173,3 +173,13 @@ SELECTED = [
     for name in names.split()
 ]
 """(selector, feature) where the SFNC writes feature[selector], of those that cameras keep to."""
+
+_READ_ONLY = """
+DeviceVendorName DeviceModelName DeviceManufacturerInfo DeviceVersion DeviceFirmwareVersion DeviceSerialNumber
+DeviceSFNCVersionMajor DeviceSFNCVersionMinor DeviceSFNCVersionSubMinor DeviceTLVersionMajor DeviceTLVersionMinor
+DeviceTLVersionSubMinor DeviceGenCPVersionMajor DeviceGenCPVersionMinor DeviceLinkSpeed DeviceMaxThroughput
+DeviceTemperature SensorWidth SensorHeight WidthMax HeightMax PixelDynamicRangeMin PixelDynamicRangeMax PayloadSize
+TimestampLatchValue LineStatus LineStatusAll FileSize
+"""
+READ_ONLY = frozenset(_READ_ONLY.split())
+"""What the SFNC lets hosts read and never write."""

@@ -224,12 +224,12 @@ def invalidators(camera: Camera) -> None:
         ]
         before = {name: _with_limits(camera, name) for name in watched}
         with camera.settings(Width=low):
-            _compare(camera, watched, f"after Width = {low}")
+            compare(camera, watched, f"after Width = {low}")
             expect(
                 _with_limits(camera, "PayloadSize") != before["PayloadSize"],
                 "PayloadSize does not follow Width",
             )
-        _compare(camera, watched, "after Width was put back")
+        compare(camera, watched, "after Width was put back")
 
 
 def _with_limits(camera: Camera, name: str) -> tuple[object, ...]:
@@ -242,7 +242,7 @@ def _with_limits(camera: Camera, name: str) -> tuple[object, ...]:
     )
 
 
-def _compare(camera: Camera, names: list[str], when: str) -> None:
+def compare(camera: Camera, names: list[str], when: str) -> None:
     """Cached values of features against what comes without a cache."""
     cached = {name: _with_limits(camera, name) for name in names}
     camera.nodes.refresh()
@@ -264,8 +264,8 @@ def caches(camera: Camera) -> None:
     steady = _steady(camera)
     for name, value in _changes(camera):
         with camera.keep(*_REGION), camera.settings(**{name: value}):
-            _compare(camera, steady, f"after {name} = {value}")
-        _compare(camera, steady, f"after {name} was put back")
+            compare(camera, steady, f"after {name} = {value}")
+        compare(camera, steady, f"after {name} was put back")
 
 
 def _is_not_kept(description: Description, name: str) -> None:

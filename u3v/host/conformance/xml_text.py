@@ -7,7 +7,7 @@ from u3v.errors import Malformed
 from u3v.host.conformance.camera import Camera, camera_check, expect, fail, skip
 from u3v.host.conformance.declare import INFO, SHOULD, unbuilt
 from u3v.host.conformance.description import FEATURES, FITTING, OTHERS, REGISTERS, Description, to_int
-from u3v.host.conformance.sfnc_names import SELECTED, STANDARD_FEATURES, kind_of
+from u3v.host.conformance.sfnc_names import READ_ONLY, SELECTED, STANDARD_FEATURES, kind_of
 
 _ATTRIBUTES = (
     *("ModelName", "VendorName", "StandardNameSpace", "ProductGuid", "VersionGuid"),
@@ -305,7 +305,7 @@ def standard_namespace(camera: Camera) -> None:
 
 @camera_check(
     "XML-033", "NameSpace='Standard' names",
-    "exist in SFNC, with its interface type, unit and selector; a Boolean is on with 1", "SFNC 2.7", SHOULD,
+    "exist in SFNC, with its interface type, unit, access and selector; a Boolean is on with 1", "SFNC 2.7", SHOULD,
 )  # fmt: skip
 def standard_names(camera: Camera) -> None:
     unknown = []
@@ -318,6 +318,8 @@ def standard_names(camera: Camera) -> None:
             continue
         found = kind_of(element.tag)
         expect(found in due.kinds, f"{name} is a {found}, SFNC says {' or '.join(sorted(due.kinds))}")
+        if name in READ_ONLY and camera.can_use_nodes() and camera.has(name):
+            expect(camera.info(name).access not in ("RW", "WO"), f"{name} is writable, SFNC says it is not")
         expect(element.findtext("OnValue") != "0", f"{name} is on when its register holds 0")
         unit = element.findtext("Unit")
         expect(
