@@ -272,7 +272,7 @@ class StreamChannel:
         self._sending, self._is_idle = None, True
         self._kept.clear()
         self._wanted.clear()
-        self._blocks = 0
+        self._blocks = self._ready_ns = 0
         if is_open:
             camera.frames.open()
         else:

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.u3v.genicam_nodes import Access, Nodes, document
-from tests.u3v.gev.host import CCP, HOST, SCDA, SCP, SCPS, STRANGER, Host
+from tests.u3v.gev.host import CCP, HOST, SCDA, SCP, SCPD, SCPS, STRANGER, Host
 from tests.u3v.rig import MS
 from u3v.gev.bootstrap import WireOptions
 from u3v.gev.control import Datagram
@@ -233,6 +233,23 @@ def test_a_stream_begins_and_ends_once_whatever_ends_it(controlled: Host, ended_
         assert controlled.write({"SCP": SCP, "CCP": CCP}[ended_by], 0) == 0
     assert told == list(streams)
     assert not controlled.function.stream.is_open
+
+
+def test_a_delay_of_an_earlier_stream_does_not_hold_up_the_next() -> None:
+    host = Host(paced=True)
+    host.start()
+    assert host.write(SCPD, 0xFFFFFFFF) == 0  # more than four seconds between packets
+    host.wait(MS)
+    sent = []
+    while len(sent) < 2:  # the leader, and what takes its time
+        sent += host.packets()
+        host.wait(10 * MS)
+    assert host.write(CCP, 0) == 0
+    assert host.write(CCP, 2) == 0 == host.write(SCPD, 0)
+    host.start()
+    began_ns = host.now_ns
+    host.blocks(1)
+    assert host.now_ns - began_ns < 100 * MS
 
 
 @pytest.mark.parametrize("duration_ms", [201, 32767, 32768, 60_000])
