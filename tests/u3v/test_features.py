@@ -235,8 +235,10 @@ def test_accepted_values_are_within_limits(name: str, data: st.DataObject) -> No
         assert camera.memory.host_read(where, feature.size) == bytes(feature.size)
         return
     value: Any = feature.decode(raw)
-    if isinstance(feature, Float) and feature.inc:  # rounded down
-        value = round(value // feature.inc * feature.inc, 9)
+    if isinstance(feature, Float) and feature.inc:  # a multiple of it, the next one below
+        asked, value = value, camera.features.get(name)
+        assert asked - feature.inc < value <= asked + 1e-6 * feature.inc
+        assert value / feature.inc == pytest.approx(round(value / feature.inc), abs=1e-6)
     assert camera.memory.host_read(where, feature.size) == (
         raw if feature.decode(raw) == value else feature.encode(value)
     )
