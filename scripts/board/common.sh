@@ -12,6 +12,7 @@ root='' dry_run=no
     modules_load=/etc/modules-load.d/u3v.conf
     udev_rule=/etc/udev/rules.d/70-u3v-cameras.rules
     program_dir=/opt/u3v
+    program_link=/usr/local/bin/u3v
     overlay=dtoverlay=dwc2,dr_mode=peripheral
     block_begin='# u3v: the USB port is a device port'
     block_end='# u3v: end'

@@ -91,6 +91,7 @@ def test_a_raspberry_pi(tmp_path: Path, model: str, firmware: str) -> None:
     assert "ExecStart=/opt/u3v/bin/u3v gadget $U3V_CAMERA " in files[UNIT]
     assert (card / WANTS).parent / files[WANTS] == (card / WANTS).parent / "../u3v-camera.service"
     assert (card / WANTS).resolve() == (card / UNIT).resolve()
+    assert files["usr/local/bin/u3v"] == "/opt/u3v/bin/u3v"
 
 
 def test_another_board(tmp_path: Path) -> None:

@@ -90,6 +90,16 @@ def test_the_settings_on_the_page_are_taken(tmp_path: Path) -> None:
     assert {f"U3V_CAMERA={model}", f'U3V_OPTIONS="{options}"'} <= set(settings)
 
 
+def test_what_install_says_on_the_page(tmp_path: Path) -> None:
+    (tmp_path / "proc/device-tree").mkdir(parents=True)
+    (tmp_path / "proc/device-tree/model").write_text("Raspberry Pi Zero 2 W Rev 1.0\0")
+    (tmp_path / "boot/firmware").mkdir(parents=True)
+    (tmp_path / "boot/firmware/config.txt").write_text("")
+    said = run([REPOSITORY / "scripts/board/install", "--root", tmp_path]).stdout.replace(str(tmp_path), "")
+    shown = re.findall(r"^    (board: .*)$", PAGE, re.MULTILINE)
+    assert shown and [line for line in said.splitlines() if line in shown] == shown
+
+
 def test_the_scripts_on_the_page_exist_and_take_their_options() -> None:
     for script, option in re.findall(r"(scripts/board/[\w-]+)(?: (--[\w-]+))?", PAGE):
         assert (REPOSITORY / script).exists(), script
