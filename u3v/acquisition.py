@@ -77,7 +77,7 @@ class Acquisition:
         self._release_ns: int | None = None
         self._to_come: list[tuple[int, int, Happening, int]] = []
         self._sequence = count()
-        self._known = Rules(-1, False, False, False, 0, 0, 0, 0, 0)
+        self._known = Rules(-1, False, False, False, False, False, 0, 0, 0, 0, 0)
 
     # -- commands -----------------------------------------------------------------------------------------
 
@@ -168,6 +168,8 @@ class Acquisition:
             self._happenings.tell(Happening.FRAME_TRIGGER, now_ns)
             if self._reads_out(now_ns):
                 self._schedule(now_ns, Happening.TRIGGER_OVERLAPPED)
+            if self._rules().latches:
+                at_ns = max(at_ns, self._earliest_triggered_ns())
             self._triggers.append((at_ns, has_width))
             self._release_ns = None
         self.tick(now_ns)
@@ -210,12 +212,10 @@ class Acquisition:
             return not self._burst_left
         if len(self._triggers) >= self._camera.model.integer("trigger_queue", 1) or not self._may_start():
             return False
-        if self._open is not None:
+        rules = self._rules()
+        if self._open is not None or (rules.no_overlap and self._captures(now_ns)):
             return False
-        ready_ns = self._earliest_ns()
-        if self._triggers:
-            ready_ns = max(ready_ns, self._triggers[-1][0] + self._rules().spacing_ns)
-        return now_ns + self._delay_ns(FRAME, now_ns) >= ready_ns
+        return rules.latches or now_ns + self._delay_ns(FRAME, now_ns) >= self._earliest_triggered_ns()
 
     def period_ns(self) -> int:
         """The shortest time from one exposure to the next with the settings as they are.
@@ -294,6 +294,17 @@ class Acquisition:
 
     def _reads_out(self, now_ns: int) -> bool:
         return any(begin <= now_ns < end for begin, end in self._readouts)
+
+    def _captures(self, now_ns: int) -> bool:
+        """Whether a frame is exposed or read out."""
+        return self.paced and bool(self._readouts) and now_ns < self._readouts[-1][1]
+
+    def _earliest_triggered_ns(self) -> int:
+        """When an exposure that a further trigger starts could begin."""
+        at_ns = self._earliest_ns()
+        if self._triggers:
+            at_ns = max(at_ns, self._triggers[-1][0] + self._rules().spacing_ns)
+        return at_ns
 
     def _earliest_ns(self) -> int:
         """When the next exposure could start with the settings as they are."""
@@ -391,7 +402,7 @@ class Acquisition:
         self._schedule(readout_start_ns, Happening.EXPOSURE_END, block_id)
         self._schedule(readout_end_ns, Happening.FRAME_END, block_id)
         if rules.waits_for_frame:
-            self._schedule(self._earliest_ns(), Happening.TRIGGER_READY)
+            self._schedule(start_ns if rules.latches else self._earliest_ns(), Happening.TRIGGER_READY)
         if self._frames_left == 0:
             self._end_ns = readout_end_ns if self.paced else start_ns
         if has_place:

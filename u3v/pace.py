@@ -72,13 +72,17 @@ class Rules:
     Where the image buffer holds one image, the link does not delay a trigger: the exposure takes place, and if the
     buffer is still full then, its image is skipped. `gap_ns`: what link and frame rate ask for. It leaves the
     sensor out, because the sensor is bound by the exposure that it had, with the settings of that time.
-    `frame_by_level`: frames are triggered as long as a line has a level.
+    `frame_by_level`: frames are triggered as long as a line has a level. Of TriggerOverlap, where triggers are awaited:
+    `no_overlap` (Off), none counts before the last frame is read out; `latches` (PreviousFrame), one that comes earlier
+    waits until the sensor is ready.
     """
 
     version: int
     waits_for_frame: bool
     waits_for_burst: bool
     frame_by_level: bool
+    no_overlap: bool
+    latches: bool
     readout_ns: int
     sensor_period_ns: int
     period_ns: int
@@ -95,7 +99,11 @@ def rules_of(camera: Exposer, timing: Timing, version: int) -> Rules:
     }
     readout_ns = timing.readout_ns(settings.sensor_rows)
     exposure_ns = settings.exposure_ns
-    if features.get_or("ReadoutMode", "Overlapped") == "Sequential":
+    overlap = ""
+    if modes.get(FRAME, False):
+        overlap = features.get_or("TriggerOverlap", "", TriggerSelector=camera.family.triggers[FRAME])
+    no_overlap = overlap == "Off"
+    if no_overlap or features.get_or("ReadoutMode", "Overlapped") == "Sequential":
         exposure_ns += readout_ns
     sensor_ns = timing.frame_period_ns(settings.sensor_rows, exposure_ns, 0)
     link_ns = int(settings.wire_bytes * 1e9 / camera.throughput_bytes_per_s)
@@ -113,6 +121,8 @@ def rules_of(camera: Exposer, timing: Timing, version: int) -> Rules:
         waits_for_frame=modes.get(FRAME, False),
         waits_for_burst=modes.get(BURST, False),
         frame_by_level=_by_level(camera, FRAME),
+        no_overlap=no_overlap,
+        latches=overlap == "PreviousFrame",
         readout_ns=readout_ns,
         sensor_period_ns=sensor_ns,
         period_ns=period_ns,

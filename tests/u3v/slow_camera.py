@@ -20,6 +20,8 @@ class SlowCamera:
         self.readout_ns = readout_ns
         self.exposure_ns = round(settings["ExposureTime"] * US)
         self.period_ns = max(readout_ns, self.exposure_ns + overhead_ns)
+        if settings["TriggerOverlap"] == "Off":
+            self.period_ns = self.exposure_ns + overhead_ns + readout_ns
         self.happened: list[tuple[int, str]] = []
         self.shown: list[tuple[int, bool]] = []
         self.now_ns = start_ns
@@ -156,7 +158,9 @@ class SlowCamera:
         reads_out = any(begin <= self.now_ns < end for begin, end in self.readouts)
         delay_ns = round(self.of("TriggerDelay") * US) + (READING_NS if reads_out else IDLE_NS)
         ready_ns = max([self.ready_ns] + [at_ns + self.period_ns for at_ns in self.queue[-1:]])
-        if len(self.queue) >= 256 or self.now_ns + delay_ns < ready_ns:
+        is_busy = any(begin - self.exposure_ns <= self.now_ns < end for begin, end in self.readouts)
+        is_refused = is_busy and self.of("TriggerOverlap") == "Off"
+        if len(self.queue) >= 256 or is_refused or self.now_ns + delay_ns < ready_ns:
             self.tell("FrameStartOvertrigger")
             self.signals.append(("TriggerSkipped", ""))
             return

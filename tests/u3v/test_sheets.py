@@ -107,7 +107,7 @@ SHEETS: dict[str, Sheet] = {
     GENERIC: {
         "SFNC image format": f"{BINNING} {MIRROR} PixelColorFilter {PIXEL_RANGE} TestPattern",
         "SFNC analog": "GainSelector BlackLevelSelector BlackLevel",
-        "SFNC acquisition": f"{RATE} AcquisitionBurstFrameCount ExposureMode TriggerDelay {STATUS}",
+        "SFNC acquisition": f"{RATE} AcquisitionBurstFrameCount ExposureMode TriggerOverlap TriggerDelay {STATUS}",
         "SFNC device": "DeviceLinkThroughputLimitMode DeviceTemperatureSelector DeviceTLVersionMajor"
         " DeviceTLVersionMinor DeviceGenCPVersionMajor DeviceGenCPVersionMinor",
         "SFNC chunks, events, user sets": f"{CHUNKS} {EVENTS} TestEventGenerate {USER_SETS}",
@@ -152,8 +152,11 @@ ENTRIES = {
     (IDS, "TriggerSource"): "Software Line0 Line2 Line3",
     (IDS, "FileSelector"): "FirmwareUpdate",
     (IDS, "UserSetSelector"): "Default",
+    (VCX, "TriggerOverlap"): "Off ReadOut",
+    (GENERIC, "TriggerOverlap"): "Off ReadOut PreviousFrame",
 }
-"""What the sheets print (minimum sizes of the Basler cameras are assumed). Line1 of the IDS is its flash output."""
+"""What the sheets print (minimum sizes of the Basler cameras are assumed). Line1 of the IDS is its flash output.
+Baumer's sheet prints of TriggerOverlap ReadOut alone; Off and PreviousFrame are SFNC's."""
 
 
 @pytest.mark.parametrize(("name", "feature"), RANGES)

@@ -36,6 +36,7 @@ def scenario(seed: int) -> tuple[dict[str, Any], list[tuple[int, str, bool]]]:
         "TriggerSource": draw.choice(["Line0", "Line1", "Counter1End", "Counter2End", "All", "Off"]),
         "TriggerActivation": draw.choice(EDGES),
         "TriggerDelay": float(draw.choice([0, 0, 50, 700])),
+        "TriggerOverlap": draw.choice(["ReadOut", "ReadOut", "Off"]),
         "TimerTriggerSource[Timer1]": draw.choice(
             ["Off", "Line0", "ExposureStart", "ExposureEnd", "TriggerSkipped"]
         ),

@@ -67,6 +67,47 @@ def test_the_longer_latency_is_that_of_the_readout_alone() -> None:
         assert len(at(happened, Happening.TRIGGER_OVERLAPPED)) == (latency_ns == 114_100)
 
 
+BEGIN_NS = MS + 100 * US + READOUT_NS  # a first trigger at 1 ms: the end of its frame's readout
+
+
+@pytest.mark.parametrize(
+    ("model", "overlap", "second_ns", "start_ns"),
+    [
+        (VCX, "Off", MS + 97_700 + 50 * US, None),  # exposed
+        (VCX, "Off", BEGIN_NS + 97_700 - 1, None),  # read out
+        (VCX, "Off", BEGIN_NS + 97_700, BEGIN_NS + 2 * 97_700),
+        (VCX, "ReadOut", BEGIN_NS + 97_700 - 1, BEGIN_NS + 97_700 - 1 + 114_100),
+        (GENERIC, "Off", BEGIN_NS - 1, None),
+        (GENERIC, "Off", BEGIN_NS + US, BEGIN_NS + US),  # the sensor needs 1 us between two exposures
+        (GENERIC, "ReadOut", MS + 50 * US, None),
+        (GENERIC, "ReadOut", BEGIN_NS - 10 * US, BEGIN_NS - 10 * US),
+        (GENERIC, "PreviousFrame", MS, MS + READOUT_NS),  # waits until the sensor is ready
+        (GENERIC, "PreviousFrame", MS + 50 * US, MS + READOUT_NS),
+        (GENERIC, "PreviousFrame", BEGIN_NS, BEGIN_NS),
+    ],
+)
+def test_how_early_a_trigger_counts(model: str, overlap: str, second_ns: int, start_ns: int | None) -> None:
+    """SFNC 2.7, TriggerOverlap: not before the readout's end, after the exposure, at any time."""
+    camera, happened = ready(model, TriggerOverlap=overlap)
+    for trigger_ns in (MS, second_ns):
+        camera.tick(trigger_ns)
+        camera.inputs.software_trigger(trigger_ns)
+    camera.tick(S)
+    assert at(happened, Happening.EXPOSURE_START)[1:] == ([] if start_ns is None else [start_ns])
+    assert at(happened, Happening.FRAME_START_OVERTRIGGER) == ([second_ns] if start_ns is None else [])
+
+
+def test_one_trigger_waits_for_the_previous_frame() -> None:
+    """A second one that comes before the first has its exposure is lost."""
+    camera, happened = ready(GENERIC, TriggerOverlap="PreviousFrame")
+    for trigger_ns in (MS, MS + 10 * US, MS + 20 * US, MS + READOUT_NS + 10 * US):
+        camera.tick(trigger_ns)
+        camera.inputs.software_trigger(trigger_ns)
+    camera.tick(S)
+    assert at(happened, Happening.EXPOSURE_START) == [MS, MS + READOUT_NS, MS + 2 * READOUT_NS]
+    assert at(happened, Happening.FRAME_START_OVERTRIGGER) == [MS + 20 * US]
+
+
 def test_up_to_256_triggers_wait_for_their_delay() -> None:
     camera, happened = ready(VCX, TriggerDelay=2_000_000.0)
     given = [MS + number * 500 * US for number in range(300)]

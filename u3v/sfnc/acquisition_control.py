@@ -9,6 +9,7 @@ from u3v.model import Model
 
 CATEGORY = "AcquisitionControl"
 _TRIGGER = ("TriggerSelector",)
+_OVERLAPS = {"Off": 0, "ReadOut": 1, "PreviousFrame": 2}
 
 
 def features(model: Model) -> list[Feature]:
@@ -138,6 +139,16 @@ def features(model: Model) -> list[Feature]:
             tooltip="Time from the trigger to what it starts.",
             unit="us",
             max=model.number("trigger_delay_max_us", 1_000_000.0),
+            selectors=_TRIGGER,
+            persistent=True,
+        ),
+        Enumeration(
+            name="TriggerOverlap",
+            tooltip="How early a trigger counts: after the last frame's readout (Off), after its exposure (ReadOut), or"
+            " at any time, and waits (PreviousFrame).",
+            visibility="Expert",
+            entries=_OVERLAPS,
+            default="ReadOut",
             selectors=_TRIGGER,
             persistent=True,
         ),

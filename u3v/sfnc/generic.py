@@ -74,10 +74,13 @@ def features(model: Model, wire: WireTraits) -> list[Feature]:
             acquisition_control.features(model),
             "AcquisitionMode AcquisitionStart AcquisitionStop AcquisitionAbort AcquisitionFrameCount"
             " AcquisitionBurstFrameCount AcquisitionFrameRateEnable AcquisitionFrameRate ResultingFrameRate"
-            " ExposureMode ExposureTime TriggerSelector TriggerMode TriggerSource TriggerDelay TriggerSoftware"
-            " AcquisitionStatusSelector AcquisitionStatus",
+            " ExposureMode ExposureTime TriggerSelector TriggerMode TriggerSource TriggerOverlap TriggerDelay"
+            " TriggerSoftware AcquisitionStatusSelector AcquisitionStatus",
             AcquisitionFrameRate={"default": model.number("frame_rate_fps")},
             TriggerSelector={"entries": {"FrameStart": 0, "FrameBurstStart": 1}},
+            TriggerOverlap={
+                "available": lambda camera: camera.features.get("TriggerSelector") == "FrameStart"
+            },
             AcquisitionStatusSelector={
                 "entries": {"FrameTriggerWait": 0, "FrameBurstTriggerWait": 1, "AcquisitionActive": 2}
             },

@@ -1,9 +1,9 @@
 """Baumer VCX: SFNC 2.4 names, the events of its data sheet, one image in the buffer while triggered.
 
-Absent, because the model does not have them yet: the sequencer, chunks, auto functions and the luminance LUT.
 The data sheet does not name its test patterns, so they are those of SFNC 2.4 (assumed). `ReadoutMode` and the defect
-pixel list follow the data sheet. The list is read-only: whoever builds the camera enters its hot pixels, as the
-factory does. It does not print edges for triggers, counters and timer either: those are a sister model's (assumed).
+pixel list follow the data sheet; whoever builds the camera enters its hot pixels in the list, as the factory does. Of
+TriggerOverlap it prints ReadOut; Off is SFNC's (assumed). It does not print edges for triggers, counters and timer
+either: those are a sister model's (assumed).
 """
 
 from dataclasses import replace
@@ -178,20 +178,14 @@ def _acquisition(model: Model) -> list[Feature]:
             written=_lengthen_exposure,
             persistent=True,
         ),
-        Enumeration(
-            name="TriggerOverlap",
-            tooltip="How early a trigger may come: while the last frame is read out.",
-            entries={"ReadOut": 0},
-            selectors=("TriggerSelector",),
-        ),
     ]
     return [
         *pick(
             acquisition_control.features(model),
             "AcquisitionMode AcquisitionStart AcquisitionStop AcquisitionAbort AcquisitionFrameCount"
             " AcquisitionFrameRateEnable AcquisitionFrameRate ResultingFrameRate SensorReadoutTime"
-            " ExposureMode ExposureTime TriggerSelector TriggerMode TriggerSource"
-            " TriggerActivation TriggerDelay TriggerSoftware AcquisitionStatusSelector AcquisitionStatus",
+            " ExposureMode ExposureTime TriggerSelector TriggerMode TriggerSource TriggerActivation TriggerOverlap"
+            " TriggerDelay TriggerSoftware AcquisitionStatusSelector AcquisitionStatus",
             AcquisitionAbort={"tooltip": "Stops; the frame that is being read out is read out first."},
             ExposureTime={
                 "min": _exposure_min_us,
@@ -204,6 +198,7 @@ def _acquisition(model: Model) -> list[Feature]:
                 "default": "All",
             },
             TriggerActivation={"entries": counter_and_timer_control.EDGES},
+            TriggerOverlap={"entries": {"Off": 0, "ReadOut": 1}},
             AcquisitionStatusSelector={"entries": {"AcquisitionTriggerWait": 0, "AcquisitionActive": 1}},
         ),
         *(replace(feature, category=acquisition_control.CATEGORY) for feature in special),
