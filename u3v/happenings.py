@@ -64,6 +64,7 @@ class Happening(Enum):
     ACTION_LATE = "ActionLate"
     HEARTBEAT_TIMEOUT = "HeartbeatTimeout"
     PRIMARY_APPLICATION_SWITCH = "PrimaryApplicationSwitch"
+    COMMAND_REFUSED = "CommandRefused"
     DEVICE_RESET = "DeviceReset"
     TEST = "Test"
 

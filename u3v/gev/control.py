@@ -153,6 +153,8 @@ class ControlChannel:
             ack, busy_ms = Ack(Status.BUSY, command.code, command.request_id), 0
         else:
             ack, busy_ms = self._execute(command, now_ns)
+        if ack.status != Status.SUCCESS:
+            self._camera.happened(Happening.COMMAND_REFUSED, now_ns)
         if not command.wants_ack:
             return
         done = Datagram(ack.pack(), asked.peer)

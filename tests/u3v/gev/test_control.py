@@ -7,6 +7,7 @@ import pytest
 from tests.u3v.gev.host import CCP, HEARTBEAT, HOST, SCDA, SCP, SCPS, SCSP, STRANGER, Host
 from tests.u3v.rig import MS
 from u3v.gev.control import Datagram
+from u3v.happenings import Happening
 
 ACCESS_DENIED, INVALID_PARAMETER, INVALID_ADDRESS, BAD_ALIGNMENT = 0x8006, 0x8002, 0x8003, 0x8005
 
@@ -109,6 +110,16 @@ def test_g19_strangers_change_nothing(controlled: Host) -> None:
     assert host.write(CCP, 2, peer=STRANGER) == ACCESS_DENIED
     assert host.write(CCP, 0, peer=STRANGER) == ACCESS_DENIED
     assert host.read(CCP, SCDA, peer=STRANGER) == [2, 0]
+
+
+def test_a_refused_command_is_told(controlled: Host) -> None:
+    host, at = controlled, []
+    host.camera.happenings.listen(lambda _what, at_ns, _block: at.append(at_ns), Happening.COMMAND_REFUSED)
+    assert host.write(SCDA, 1) == 0 and at == []
+    host.wait(MS)
+    assert host.write(SCDA, 1, peer=STRANGER) == ACCESS_DENIED
+    assert host.ack(0x84, struct.pack(">IHH", 0xE0000000, 0, 40))[0] == INVALID_ADDRESS
+    assert at == [MS, MS]
 
 
 def test_exclusive_access_hides_registers(host: Host) -> None:
