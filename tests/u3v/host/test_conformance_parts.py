@@ -6,7 +6,7 @@ import pytest
 
 from u3v.errors import Malformed
 from u3v.host.conformance.chance import Chance
-from u3v.host.conformance.description import Description
+from u3v.host.conformance.description import Description, to_int
 from u3v.host.conformance.sfnc_names import STANDARD_FEATURES
 from u3v.host.conformance.streaming import Expected, Plan, Shot, defects, planned
 
@@ -24,6 +24,24 @@ def trailer(block_id: int = 0, status: int = 0, valid: int = 150, lines: int = 1
 
 def shot(*, head: bytes = leader(), parts: tuple[int, ...] = (64, 64, 22), tail: bytes = trailer()) -> Shot:
     return Shot(PLAN, head, [bytes(length) for length in parts], tail)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("8", 8),
+        ("08", 8),
+        (" 010 ", 10),
+        ("-1", -1),
+        ("0x1F", 31),
+        ("0X1f", 31),
+        ("-0x1", -1),
+        ("", None),
+        ("x", None),
+    ],
+)
+def test_integers_of_descriptions(text: str, value: int | None) -> None:
+    assert to_int(text) == value
 
 
 def test_whole_frames_have_no_defect() -> None:

@@ -188,8 +188,9 @@ class Description:
 
 
 def to_int(text: str) -> int | None:
-    """GenApi's integers: decimal, or hexadecimal with 0x."""
+    """GenApi's integers: decimal, also with leading zeros, or hexadecimal with 0x; None: it is none."""
+    word = text.strip().lower()
     try:
-        return int(text.strip(), 0)
+        return int(word, 16 if word.lstrip("+-").startswith("0x") else 10)
     except ValueError:
         return None
