@@ -100,6 +100,9 @@ class Acquisition:
         self._frames_left = frames_left
         self._burst_left = 0
         self._triggers.clear()
+        if self._open is not None:  # its trigger signal has outlasted its acquisition
+            self._open = self._release_ns = None
+            self._aborted(now_ns)
         self._not_before_ns = now_ns
         self._last_start_ns = None
         self._happenings.tell(Happening.ACQUISITION_START, now_ns)

@@ -203,6 +203,21 @@ def test_an_open_exposure_has_the_settings_that_it_began_with() -> None:
     assert at(happened, Happening.FRAME_END) == [3 * MS + READOUT_NS, 11 * MS + READOUT_NS]
 
 
+def test_an_open_exposure_of_an_earlier_acquisition_comes_to_nothing() -> None:
+    """Its frame would have a number of the stream before."""
+    camera, happened, painted = exposing()
+    camera.acquisition.stop(2 * MS)
+    camera.frames.open()
+    camera.acquisition.start(2 * MS)
+    assert not camera.signals.of("ExposureActive")
+    for at_us, volts in ((3000, 0.0), (5000, 24.0), (6000, 0.0)):
+        camera.inputs.apply("Line1", volts, at_us * US, 2 * MS)
+    camera.tick(S)
+    assert at(happened, Happening.EXPOSURE_START) == [MS, 5 * MS]
+    assert at(happened, Happening.EXPOSURE_END) == [6 * MS]
+    assert [(e.block_id, e.start_ns) for e in painted.exposures] == [(0, 5 * MS)]
+
+
 def test_an_open_exposure_ends_with_an_abort() -> None:
     camera, happened = ready(ACE, ExposureMode="TriggerWidth")
     camera.features.set("TriggerSource", "Line1", TriggerSelector="FrameStart")
