@@ -19,11 +19,14 @@
 | readout                                   | seconds per frame: sensor, exposure, link                    |
 | light                                     | what a scene is; colour filters, rolling shutter, lens, lamp |
 | patterns, charts, motion, media, computed | the scenes                                                   |
+| spectra                                   | of lamps and of a colour chart                               |
 | scene                                     | scenes by name and their text form                           |
 | settings, individual                      | what a frame depends on; what tells a sensor from its sister |
 | source, noise                             | from light to bytes                                          |
+| isp                                       | from Bayer to RGB, as a camera does it                       |
 | packing                                   | pixel formats                                                |
 | testimages                                | the makers' test images                                      |
-| pool                                      | frame buffers                                                |
-| contact                                   | a picture of all scenes                                      |
+| metering, checksum                        | how bright a frame is; the CRC of its bytes                  |
+| pool, scene_cache                         | frame buffers; a few frames repeated, for slow machines      |
+| pictures, contact                         | from bytes to a picture; a picture of all scenes             |
 """

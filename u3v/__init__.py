@@ -1,1 +1,1 @@
-"""USB3 Vision protocol core: bytes and `now_ns` in, bytes out; no I/O, no clock, no threads."""
+"""A camera and what it says on a wire (USB3 Vision, GigE Vision): bytes and `now_ns` in, bytes out; no I/O."""
