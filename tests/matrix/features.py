@@ -287,6 +287,13 @@ MUTANTS = [
     ),
     Mutant("GainAuto's Off and Once swapped", "FEAT-019", swapped("GainAuto", "Off", "Once")),
     Mutant("Sum and Average swapped", "STREAM-023", swapped("BinningVerticalMode", "Sum", "Average")),
+    Mutant("CounterReset does nothing", "FEAT-019", feature_ignored("CounterReset")),
+    Mutant(
+        "CounterEventSource's entries swapped", "FEAT-019", swapped("CounterEventSource", "FrameStart", "Off")
+    ),
+    Mutant("SequencerSetSave does nothing", "FEAT-019", feature_ignored("SequencerSetSave")),
+    Mutant("SequencerSetLoad does nothing", "FEAT-019", feature_ignored("SequencerSetLoad")),
+    Mutant("SoftwareSignalPulse does nothing", "TRG-002", feature_ignored("SoftwareSignalPulse")),
     Mutant("Gain without effect", "FEAT-019", exposed(gain_db=0.0)),
     Mutant("BlackLevel without effect", "FEAT-019", exposed(black_level_dn12=0.0)),
     Mutant("ReverseX without effect", "STREAM-023", exposed(reverse_x=False)),

@@ -4,7 +4,7 @@ A real camera may stand in the dark or look at a wall: there the checks say noth
 """
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from u3v.host.conformance.camera import Camera, expect
@@ -129,3 +129,54 @@ def binning_adds(camera: Camera) -> None:
                     means[entry] = grey(camera)
         camera.run.note(f"mean grey with {mode} {means}")
         expect(not light or means["Sum"] > 1.3 * means["Average"], f"{mode}: mean grey {means}")
+
+
+def counters_count(camera: Camera) -> None:
+    """Fails where a counter of frames does not count them, counts when it is off, or is not set back."""
+    sources = "CounterEventSource", "CounterReset", "CounterValue"
+    if not camera.has(*sources) or not camera.writable(sources[0]):
+        return
+    entries = camera.info(sources[0]).entries
+    started = next((entry for entry in ("FrameStart", "ExposureStart") if entry in entries), "")
+    with camera.small(), camera.keep(sources[0]):
+        for source in filter(None, (started, "Off" if "Off" in entries else "")):
+            camera.set(sources[0], source)
+            camera.execute("CounterReset")
+            camera.nodes.refresh()
+            expect(camera.get_int("CounterValue") == 0, f"CounterReset leaves {camera.get('CounterValue')}")
+            frames(camera, 4)
+            camera.nodes.refresh()
+            counted = camera.get_int("CounterValue")
+            right = counted >= 4 if source != "Off" else not counted
+            expect(right, f"{sources[0]} {source}: CounterValue is {counted} after 4 frames")
+    if camera.info("CounterReset").access in ("WO", "RW"):
+        camera.execute("CounterReset")
+
+
+def pulses_trigger(camera: Camera, one_frame: Callable[[], bool]) -> None:
+    """With a trigger for each frame: fails where a software signal that is its source does not trigger it."""
+    names = "SoftwareSignalSelector", "SoftwareSignalPulse"
+    if not camera.has(*names):
+        return
+    told = camera.info("TriggerSource").entries
+    for signal in (entry for entry in camera.info(names[0]).entries if entry in told):
+        with camera.settings(TriggerSource=signal, SoftwareSignalSelector=signal):
+            camera.execute(names[1])
+            expect(one_frame(), f"no frame after a pulse of {signal}, which is the TriggerSource")
+
+
+def sets_are_kept(camera: Camera) -> None:
+    """Fails where a sequencer set that was saved does not come back. Only where nobody misses what it overwrites."""
+    names = "SequencerConfigurationMode", "SequencerSetSelector", "SequencerSetSave", "SequencerSetLoad"
+    if "sim" not in camera.run.route.abilities or not camera.has(*names) or not camera.writable(names[0]):
+        return
+    with camera.keep("ExposureTime"), camera.settings(SequencerConfigurationMode="On"):
+        low = float(camera.info("ExposureTime").minimum or 0)
+        for name, value in (("SequencerSetSave", low * 2), ("", low * 3)):
+            camera.set("ExposureTime", value)
+            if name:
+                camera.execute(name)
+        camera.execute("SequencerSetLoad")
+        camera.nodes.refresh()
+        now = camera.get_float("ExposureTime")
+        expect(abs(now - 2 * low) < 1, f"ExposureTime is {now} in a set that was saved with {2 * low}")

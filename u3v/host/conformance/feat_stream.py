@@ -9,7 +9,13 @@ from contextlib import suppress
 from u3v.errors import U3VError
 from u3v.host.conformance.camera import LEFT_ALONE, VALUES, Camera, camera_check, expect, skip
 from u3v.host.conformance.declare import INFO, SHOULD
-from u3v.host.conformance.effects import automatic_is_off, brightness_follows, eight_bits
+from u3v.host.conformance.effects import (
+    automatic_is_off,
+    brightness_follows,
+    counters_count,
+    eight_bits,
+    sets_are_kept,
+)
 from u3v.host.conformance.sfnc import bits_per_pixel
 from u3v.host.conformance.streaming import expect_whole, expected, frames, streaming
 from u3v.host.nodes import FeatureValue
@@ -278,7 +284,8 @@ def lock_status(camera: Camera) -> None:
 
 
 @camera_check(
-    "FEAT-019", "streaming: ExposureTime, Gain, TriggerSoftware; the grey of Gain and BlackLevel",
+    "FEAT-019",
+    "streaming: ExposureTime, Gain, TriggerSoftware; grey of Gain and BlackLevel; automatic functions, counters, sets",
     "success, takes effect within 5 frames; more is brighter (virtual); off stays off",
     "SFNC 2.7; hosts do it", SHOULD, needs="str gapi", trace="r",
 )  # fmt: skip
@@ -301,7 +308,8 @@ def live_features(camera: Camera) -> None:
                 stream.shots(2)
     for name in ("Gain", "BlackLevel"):
         brightness_follows(camera, name)
-    automatic_is_off(camera)
+    for effect in (automatic_is_off, counters_count, sets_are_kept):
+        effect(camera)
 
 
 @camera_check(

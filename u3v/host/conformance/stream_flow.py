@@ -179,12 +179,12 @@ def unread_for_a_while(camera: Camera) -> None:
 def losses_counted(camera: Camera) -> None:
     with camera.small(333, 41, ExposureTime=5000.0):
         rate = 1000 / period_ms(camera)
-        seconds = camera.run.count(1, 10)
+        long_ms = camera.run.count(500, 10_000)
         with streaming(camera, depth=1) as stream:
             first = stream.shots(1)[0]
             last = first
             pause = max(int(3 * period_ms(camera)), 1)
-            while last.timestamp - first.timestamp < seconds * 1000 * MS:
+            while last.timestamp - first.timestamp < long_ms * MS:
                 camera.wait_ms(pause)
                 last = stream.shots(1)[0]
         elapsed = (last.timestamp - first.timestamp) / 1e9
@@ -332,7 +332,7 @@ def honest_short_frames(camera: Camera) -> None:
         with streaming(camera, begin=False) as stream:
             stream.start_acquisition()
             for _ in range(3):
-                camera.wait_ms(500)
+                camera.wait_ms(250)
                 for shot in stream.shots(6):
                     if sum(shot.lengths) == need:
                         continue

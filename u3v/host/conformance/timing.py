@@ -315,7 +315,7 @@ def stream_clock(camera: Camera) -> None:
     offsets: list[int] = []
     with camera.small(ExposureTime=50_000.0), streaming(camera) as stream:
         begin = camera.latch()
-        while not offsets or camera.latch() - begin < 3_000 * MS:
+        while not offsets or camera.latch() - begin < camera.run.count(2_000, 10_000) * MS:
             shot = stream.shots(1)[0]
             offsets.append(camera.latch() - shot.timestamp)
         elapsed = camera.latch() - begin

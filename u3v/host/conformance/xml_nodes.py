@@ -265,7 +265,7 @@ def caches(camera: Camera) -> None:
     for name, value in _changes(camera):
         with camera.keep(*_REGION), camera.settings(**{name: value}):
             compare(camera, steady, f"after {name} = {value}")
-        compare(camera, steady, f"after {name} was put back")
+    compare(camera, steady, "after all was put back")
 
 
 def _is_not_kept(description: Description, name: str) -> None:
