@@ -14,12 +14,14 @@ def open_target(target: str) -> HostBus:
         return _open_usbip(target, rest[2:])
     if kind == "usb":
         return _open_usb(target, rest)
-    raise Mistake(f"{target!r} is no address: usbip://HOST:PORT/BUSID, usb:VID:PID or gige://ADDRESS")
+    raise Mistake(
+        f"{target!r}: an address here is usbip://HOST:PORT/BUSID or usb:VID:PID (for u3v grab also gige://ADDRESS)"
+    )
 
 
 def is_address(target: str) -> bool:
-    """Whether a target is an address for `open_target` rather than the name of a camera model."""
-    return target.startswith(("usbip:", "usb:"))
+    """Whether a target is meant for an address rather than the name of a camera model: `open_target` judges it."""
+    return "://" in target or target.startswith(("usbip:", "usb:"))
 
 
 def _open_usbip(target: str, rest: str) -> HostBus:

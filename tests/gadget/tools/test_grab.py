@@ -404,9 +404,15 @@ def test_over_usbip(served: str, tmp_path: Path) -> None:
 
 
 def test_targets() -> None:
-    assert is_address("usbip://host") and is_address("usb:1:2") and not is_address("acA4096-40um")
+    assert (
+        is_address("usbip://host")
+        and is_address("usb:1:2")
+        and is_address("ftp://host")
+        and not is_address("acA4096-40um")
+    )
     for target, message in (
-        ("acA4096-40um", "no address"),
+        ("acA4096-40um", "an address here is usbip://HOST:PORT/BUSID or usb:VID:PID"),
+        ("ftp://host", "an address here is usbip://HOST:PORT/BUSID or usb:VID:PID"),
         ("usbip://127.0.0.1:x/1-1", "'x' is no TCP port"),
         ("usbip://127.0.0.1:99999", "'99999' is no TCP port"),
         ("usb:2676", "two hexadecimal numbers, such as usb:2676:ba02"),
