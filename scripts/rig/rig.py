@@ -58,6 +58,7 @@ PASSED_ON = (
 )
 _EXIT_LINE = re.compile(rb"u3v-rig: exit (\d+)")
 _BEGUN = b"u3v-rig: the command begins"
+_NO_MAPPINGS = b"vm.max_map_count has been reached"
 
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -357,6 +358,12 @@ def _attend(
         return EXIT_TIMEOUT
     if ending == "stuck":
         say(name, f"the guest did not power off within {SHUTDOWN_GRACE_S:g} s of the command's end, killed")
+    if console.lacks_mappings:
+        say(
+            name,
+            "a program was killed (SIGSEGV): it needed more mappings than this machine gives a process; let it use "
+            "less memory, or as root: sysctl -w vm.max_map_count=1000000",
+        )
     if console.status is None:
         say(name, "the guest ended before the command did; its last messages:")
     if console.status in (None, EXIT_RIG):
@@ -389,6 +396,7 @@ class Console:
     def __init__(self, fd: int, messages: Messages) -> None:
         self.fd = fd
         self.begun = False
+        self.lacks_mappings = False
         self.status: int | None = None
         self.ended_s: float | None = None
         self.tail: deque[bytes] = deque(maxlen=60)
@@ -410,6 +418,8 @@ class Console:
                 self.ended_s = time.monotonic()
             elif _BEGUN in line:
                 self.begun = True
+            elif _NO_MAPPINGS in line:
+                self.lacks_mappings = True
             elif line:
                 self.tail.append(line)
         return True

@@ -175,28 +175,37 @@ def test_a_timeout_kills_the_guest_and_says_so(rig: str) -> None:
     assert (done.returncode, done.stderr) == (124, f"{name}: sleep 1000: not done after 0.2 s, killed\n")
 
 
-HANGS_ONCE = """
+TOY = """
 import sys
-from pathlib import Path
 
 sys.path.insert(0, sys.argv[1])
 import rig
 
 rig.BOOT_PATIENCE_S = (0.5, None)
-script = '''
-if mkdir booted 2>/dev/null; then echo "hangs" >&{2}; exec sleep 1000; fi
-echo "out" >&{0}; echo "u3v-rig: the command begins" >&{2}; echo "u3v-rig: exit 7" >&{2}
-'''
 options, job = rig.parse(rig.parser("toy", "", ""), ["--dmesg", "dmesg", "--", "true"])
-boot = rig.Boot(lambda ctl, ends: ["bash", "-c", script.format(*ends)], "", None, {"PATH": "/usr/bin:/bin"})
+boot = rig.Boot(lambda ctl, ends: ["bash", "-c", sys.argv[2].format(*ends)], "", None, {"PATH": "/usr/bin:/bin"})
 sys.exit(rig.run("toy", boot, job))
 """
+HANGS_ONCE = """
+if mkdir booted 2>/dev/null; then echo "hangs" >&{2}; exec sleep 1000; fi
+echo "out" >&{0}; echo "u3v-rig: the command begins" >&{2}; echo "u3v-rig: exit 7" >&{2}
+"""
+NO_MAPPINGS = """
+echo "u3v-rig: the command begins" >&{2}
+echo "UML ran out of memory on the host side! ... or vm.max_map_count has been reached." >&{2}
+echo "u3v-rig: exit 139" >&{2}
+"""
+
+
+def with_toy(guest: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """A rig whose guest is a shell."""
+    script = [sys.executable, "-c", TOY, str(REPOSITORY / "scripts/rig"), guest]
+    return subprocess.run(script, cwd=folder, capture_output=True, text=True, timeout=BOOT_S)
 
 
 def test_a_guest_that_hangs_before_the_command_is_booted_again(tmp_path: Path) -> None:
     """A shell plays the guest: its first boot hangs. Only the kernel's messages tell of it."""
-    script = [sys.executable, "-c", HANGS_ONCE, str(REPOSITORY / "scripts/rig")]
-    done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, timeout=BOOT_S)
+    done = with_toy(HANGS_ONCE, tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (7, "out\n", "")
     assert (tmp_path / "dmesg").read_text().splitlines() == [
         "hangs",
@@ -204,6 +213,16 @@ def test_a_guest_that_hangs_before_the_command_is_booted_again(tmp_path: Path) -
         "u3v-rig: the command begins",
         "u3v-rig: exit 7",
     ]
+
+
+def test_a_program_that_the_host_gives_no_more_mappings(tmp_path: Path) -> None:
+    """User-Mode Linux kills it, and tells the console alone. Seen with six cameras in one process."""
+    done = with_toy(NO_MAPPINGS, tmp_path)
+    assert (done.returncode, done.stdout) == (139, "")
+    assert done.stderr == (
+        "toy: a program was killed (SIGSEGV): it needed more mappings than this machine gives a process; "
+        "let it use less memory, or as root: sysctl -w vm.max_map_count=1000000\n"
+    )
 
 
 @pytest.mark.parametrize(
