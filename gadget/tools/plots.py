@@ -325,7 +325,7 @@ def plot_timing(timeline: Timeline) -> "Figure":
             axes.bar(left, 0.6, width, row - 0.3, align="edge", color=colour, edgecolor=colour, linewidth=0.8)
     labels = [": ".join(each) if isinstance(each, tuple) else f"{each.camera}: {each.name}" for each in rows]
     axes.set_yticks(range(len(rows)), labels)
-    axes.set(xlabel=unit, xlim=(0, span_ns / size), ylim=(len(rows) - 0.4, -0.6))
+    axes.set(xlabel=unit, xlim=(-0.01 * span_ns / size, span_ns / size), ylim=(len(rows) - 0.4, -0.6))
     axes.grid(axis="y", visible=False)
     used = {each.name for each in rows if not isinstance(each, tuple)}
     shown = [(colour, "", name.lower()) for name, colour in _TIMING.items() if name in used]

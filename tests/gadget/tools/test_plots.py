@@ -15,9 +15,10 @@ from matplotlib.text import Text
 from gadget.budget.bus import parse_bus
 from gadget.budget.power import Supply
 from gadget.cli.main import main
+from gadget.front_door.virtual_camera import VirtualCamera
 from gadget.tools.photon_transfer import Comparison, Figures, PhotonTransfer, Point
 from gadget.tools.plan import plan
-from gadget.tools.plots import DROP, RED, plot_photon_transfer, plot_plan, plot_power, save
+from gadget.tools.plots import DROP, RED, plot_photon_transfer, plot_plan, plot_power, plot_timing, save
 from gadget.tools.power_run import power_run
 
 ACE = "acA4096-40um"
@@ -144,6 +145,16 @@ def test_u10_four_brown_outs_are_seen_as_four() -> None:
     assert len(places) == 4 and low < min(places) and max(places) < high
     pixels = sorted(closer[0].transData.transform((place, 0))[0] for place in places)
     assert all(b - a > 40 for a, b in zip(pixels, pixels[1:], strict=False))
+
+
+def test_a_pulse_at_the_beginning_is_seen() -> None:
+    with VirtualCamera("acA4096-40um", clock="simulated") as camera:
+        scope = camera.scope()
+        camera.lines["Line1"].pulse(us=50)
+        camera.advance("10ms")
+        scope.stop()
+    (axes,) = plot_timing(scope.timeline()).axes
+    assert axes.get_xlim()[0] < 0 < axes.get_xlim()[1]
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
