@@ -11,6 +11,7 @@ from u3v.features import Feature, Float, Integer, String
 from u3v.model import Model
 
 CATEGORY = "VirtualCamera"
+_HOUR_NS = 3600 * 10**9
 
 
 def features(model: Model) -> list[Feature]:
@@ -65,12 +66,12 @@ def features(model: Model) -> list[Feature]:
         ),
         Integer(
             name="VirtualClockAdvance",
-            tooltip="Writing it lets a clock in lockstep go on by so much; other clocks do not care.",
+            tooltip="Writing it lets a clock in lockstep go on by so much, an hour at most; other clocks do not care.",
             category=CATEGORY,
             visibility="Guru",
             unit="ns",
             bits=64,
-            max=2**62,
+            max=_HOUR_NS,  # the loop lives through all of it before it looks at its sockets again
             written=lambda camera: camera.advance_clock(camera.features.get("VirtualClockAdvance")),
         ),
     ]
@@ -84,6 +85,6 @@ def _count(name: str, tooltip: str, read: Callable[[Device], int]) -> Integer:
         access="RO",
         visibility="Guru",
         bits=64,
-        max=2**62,
+        max=_HOUR_NS,  # the loop lives through all of it before it looks at its sockets again
         read=read,
     )
