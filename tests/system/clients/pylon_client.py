@@ -33,6 +33,12 @@ def main() -> None:
     parser.add_argument("--roi", type=int, nargs=2, default=[640, 480], metavar=("W", "H"))
     parser.add_argument("--format", default="Mono8")
     parser.add_argument("--packet-size", type=int, default=0, help="of a GigE camera, in bytes")
+    parser.add_argument(
+        "--packet-delay", type=int, default=0, help="between two packets of a GigE camera, in ticks"
+    )
+    parser.add_argument(
+        "--go-on", action="store_true", help="ask for more frames than --count: the last is not the end"
+    )
     parser.add_argument("--write-back", action="store_true", help="write each feature's own value into it")
     arguments = parser.parse_args()
     factory = pylon.TlFactory.GetInstance()
@@ -53,13 +59,16 @@ def main() -> None:
     camera.PixelFormat.Value = arguments.format
     if arguments.packet_size:
         camera.GevSCPSPacketSize.Value = arguments.packet_size
+    if arguments.packet_delay:
+        camera.GevSCPD.Value = arguments.packet_delay
     if (
         camera.GetDeviceInfo().GetDeviceClass() == "BaslerGigE"
     ):  # busy machines take longer than 300 ms for a frame
         camera.StreamGrabber.FrameRetention.Value = 10_000
     ids, errors, shapes = [], [], set()
-    camera.StartGrabbingMax(arguments.count, pylon.GrabStrategy_OneByOne)
-    while camera.IsGrabbing():
+    most = (1 << 30) if arguments.go_on else arguments.count
+    camera.StartGrabbingMax(most, pylon.GrabStrategy_OneByOne)
+    while camera.IsGrabbing() and len(ids) < arguments.count:
         result = camera.RetrieveResult(60000, pylon.TimeoutHandling_ThrowException)
         ids.append(result.BlockID)
         if result.GrabSucceeded():
