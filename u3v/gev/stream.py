@@ -21,9 +21,9 @@ from u3v.wire.gvcp import Resend
 from u3v.wire.gvsp import Layout
 from u3v.wire.pfnc import PIXEL_FORMATS
 
-QUANTUM_NS = 400_000
+QUANTUM_NS = 500_000
 """Packets of so much time leave together at most, and no sooner than half of it after others: sockets of hosts take 90
-packets of 1500 bytes, unless asked for more, and pylon looks at 32 at once."""
+packets of 1500 bytes, unless asked for more, and one call of the kernel sends 43."""
 SPACED_NS = 100_000
 """The same for a host that wants a delay between packets (GevSCPD): they leave one by one, if it is a long one."""
 MAX_CREDIT_NS = 5_000_000
