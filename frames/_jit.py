@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
 from numba.core.caching import UserProvidedCacheLocator
 from numba.extending import intrinsic
@@ -93,3 +93,5 @@ def choose_cache() -> Path:
 
 
 numba.config.CACHE_DIR = str(choose_cache())
+# Loops work on four vectors side by side: the steps of a pixel depend on each other, those of four do not.
+binding.set_option("frames", "-force-vector-interleave=4")

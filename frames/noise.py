@@ -39,7 +39,7 @@ import numpy as np
 from frames import _packers
 from frames._jit import bits_of, float_of, inlined, kernel, multiply_add
 
-BLOCK_PX = 512
+BLOCK_PX = 1024
 MAX_BINNING = 4
 MIN_READ_NOISE_E = 1.0
 DARK_VARIANCE = 1.48
@@ -68,8 +68,12 @@ _SIGMA = 256 * 9469.62116
 _Z1 = _F(0.97103289 / _SIGMA / 2**0.5)
 _Z3 = _F(0.00102532 / _SIGMA**3 / 2**0.5)
 _Z5 = _F(0.00234473 / _SIGMA**5 / 2**0.5)
+# z = x (_Z1 + _Z3 x^2 + _Z5 x^4), of 256 x, as a square, so that no coefficient is too small for a float32
+_SQUARE = _F(float(_Z5) ** 0.5 / 256**2.5)
+_SHIFT = _F(float(_Z3) / 256**3 / 2 / float(_SQUARE))
+_LIFT = _F(float(_Z1) / 256 - float(_SHIFT) ** 2)
 _DARK = _F(DARK_VARIANCE)
-_QUOTIENT = _I(2134536964)
+_MINUS_QUOTIENT = _I(2134536964 - (1 << 31))
 _HALF = _F(0.5)
 _STEP, _ROUND1, _ROUND2 = _U(0x9E3779B9), _U(0x21F0AAAD), _U(0x735A2D97)
 _ONE, _TWO, _THREE, _FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
@@ -119,45 +123,95 @@ def _column_words(key: Any, first: int, words: Any) -> None:
 
 
 @inlined
-def _light(
+def _normal(word: Any, factor: Any) -> Any:
+    """A normally distributed number of variance 1/2 from a column's word and a row's factor."""
+    word = _U(word * factor)
+    word = _U(word ^ _U(word >> _U(15)))
+    differences = _U(_U(word & _BYTES) - _U(_U(word >> _U(8)) & _BYTES))
+    x = _F(_I(_U(differences * _WEIGHTS)))
+    bend = multiply_add(x * x, _SQUARE, _SHIFT)
+    return x * multiply_add(bend, bend, _LIFT)
+
+
+@inlined
+def _number(s: Any, z: Any, offset: Any, twice: Any, third: Any, to_output: Any) -> Any:
+    """The number, 0 .. 65535, that the converter makes of signal s with the noise that z stands for."""
+    v = multiply_add(s, twice, _DARK)
+    a = multiply_add(third, float_of(_I(_MINUS_QUOTIENT - bits_of(v))), third)
+    b = np.sqrt(multiply_add(-a, a, v))
+    noisy = multiply_add(multiply_add(z, a, b), z, multiply_add(-_HALF, a, s))
+    value = _I(multiply_add(noisy, to_output, offset))
+    value = value if value > _I(0) else _I(0)
+    return np.uint16(value if value < _I(65535) else _I(65535))
+
+
+@inlined
+def _plain(
     n: int,
     seen: Any,
     prnu: Any,
     dsnu: Any,
+    words: Any,
+    factor: Any,
     g: Any,
     gp: Any,
     black: Any,
     physics: Any,
-    signal: Any,
-    offset: Any,
+    values: Any,
 ) -> None:
-    """Signal and offset of n pixels of a row without binning, shading and column noise."""
+    """Numbers of n pixels of a row without binning, hot pixels, shading and column noise."""
     dark, kd = physics[DARK], physics[K_DSNU]
+    twice, third, to_output = physics[TWICE], physics[THIRD], physics[TO_OUTPUT]
     for i in range(n):
-        signal[i] = multiply_add(_F(seen[i]), multiply_add(_F(prnu[i]), gp, g), dark)
-        offset[i] = multiply_add(_F(dsnu[i]), kd, black)
+        s = multiply_add(_F(seen[i]), multiply_add(_F(prnu[i]), gp, g), dark)
+        offset = multiply_add(_F(dsnu[i]), kd, black)
+        values[i] = _number(s, _normal(words[i], factor), offset, twice, third, to_output)
 
 
 @inlined
-def _shaded_light(
+def _shaded(
     n: int,
     seen: Any,
     shade: Any,
     column: Any,
     prnu: Any,
     dsnu: Any,
+    words: Any,
+    factor: Any,
     g: Any,
     gp: Any,
     black: Any,
     physics: Any,
-    signal: Any,
-    offset: Any,
+    values: Any,
 ) -> None:
     """The same with shading and column noise."""
     dark, kd = physics[DARK], physics[K_DSNU]
+    twice, third, to_output = physics[TWICE], physics[THIRD], physics[TO_OUTPUT]
     for i in range(n):
-        signal[i] = multiply_add(_F(seen[i]) * shade[i], multiply_add(_F(prnu[i]), gp, g), dark)
-        offset[i] = multiply_add(_F(dsnu[i]), kd, column[i] + black)
+        s = multiply_add(_F(seen[i]) * shade[i], multiply_add(_F(prnu[i]), gp, g), dark)
+        offset = multiply_add(_F(dsnu[i]), kd, column[i] + black)
+        values[i] = _number(s, _normal(words[i], factor), offset, twice, third, to_output)
+
+
+@inlined
+def _summed(
+    n: int,
+    signal: Any,
+    steps_dsnu: Any,
+    column: Any,
+    words: Any,
+    factor: Any,
+    black: Any,
+    physics: Any,
+    values: Any,
+) -> None:
+    """The same from sums of light and of steps of DSNU."""
+    kd, limit = physics[K_DSNU], physics[LIMIT]
+    twice, third, to_output = physics[TWICE], physics[THIRD], physics[TO_OUTPUT]
+    for i in range(n):
+        s = signal[i] if signal[i] < limit else limit
+        offset = multiply_add(steps_dsnu[i], kd, column[i] + black)
+        values[i] = _number(s, _normal(words[i], factor), offset, twice, third, to_output)
 
 
 @inlined
@@ -168,16 +222,6 @@ def _add_light(
     for i in range(n):
         signal[i] = multiply_add(_F(seen[i]) * shade[i], multiply_add(_F(prnu[i]), gp, g), signal[i])
         offset[i] += _F(dsnu[i])
-
-
-@inlined
-def _finish_light(n: int, column: Any, black: Any, physics: Any, signal: Any, offset: Any) -> None:
-    """Make signal and offset of what `_add_light` has summed up."""
-    dark, kd, limit = physics[DARK], physics[K_DSNU], physics[LIMIT]
-    for i in range(n):
-        total = signal[i] + dark
-        signal[i] = total if total < limit else limit
-        offset[i] = multiply_add(offset[i], kd, column[i] + black)
 
 
 @inlined
@@ -221,42 +265,15 @@ def _add_hot(
         at = hot_x[h]
         i = (at // (2 * bin_x) * 2 + (at & 1) if colour else at // bin_x) - x
         if 0 <= i < n:
-            signal[i] = min(signal[i] + hot_rate[h] * physics[HOT], physics[LIMIT])
-
-
-@inlined
-def _bell(words: Any, factor: Any, bell: Any) -> None:
-    """Normally distributed numbers of variance 1/2 to `bell`."""
-    for i in range(BLOCK_PX):
-        word = _U(words[i] * factor)
-        word = _U(word ^ _U(word >> _U(15)))
-        differences = _U(_U(word & _BYTES) - _U(_U(word >> _U(8)) & _BYTES))
-        x = _F(_I(_I(_U(differences * _WEIGHTS)) >> _I(8)))
-        x2 = x * x
-        bell[i] = x * multiply_add(multiply_add(x2, _Z5, _Z3), x2, _Z1)
-
-
-@inlined
-def _digitise(signal: Any, offset: Any, bell: Any, physics: Any, values: Any) -> None:
-    """Numbers of the converter, 0 .. 65535, to `values`."""
-    twice, third, to_output = physics[TWICE], physics[THIRD], physics[TO_OUTPUT]
-    for i in range(BLOCK_PX):
-        s = signal[i]
-        z = bell[i]
-        v = multiply_add(s, twice, _DARK)
-        a = multiply_add(-third, float_of(_I(_QUOTIENT - bits_of(v))), third)
-        b = np.sqrt(multiply_add(-a, a, v))
-        noisy = multiply_add(multiply_add(z, a, b), z, multiply_add(-_HALF, a, s))
-        value = _I(multiply_add(noisy, to_output, offset[i]))
-        value = value if value > _I(0) else _I(0)
-        values[i] = np.uint16(value if value < _I(65535) else _I(65535))
+            signal[i] += hot_rate[h] * physics[HOT]
 
 
 @inlined
 def _mirror(values: Any, n: int, out: Any) -> None:
     """values[:n] from the other end."""
-    for i in range(n):
-        out[i] = values[n - 1 - i]
+    last = np.uint64(n - 1)  # unsigned: no index from the end
+    for i in range(np.uint64(n)):
+        out[i] = values[last - i]
 
 
 @kernel
@@ -295,10 +312,9 @@ def render(
 ) -> None:
     """Rows begin..end-1 of the region to `out` (uint8, the whole payload); each packed row must end on a byte."""
     wide_signal = np.empty(BLOCK_PX * MAX_BINNING, np.float32)
-    wide_offset = np.empty(BLOCK_PX * MAX_BINNING, np.float32)
-    signal = np.zeros(BLOCK_PX, np.float32)
-    offset = np.zeros(BLOCK_PX, np.float32)
-    bell = np.empty(BLOCK_PX, np.float32)
+    wide_dsnu = np.empty(BLOCK_PX * MAX_BINNING, np.float32)
+    signal = np.empty(BLOCK_PX, np.float32)
+    steps_dsnu = np.empty(BLOCK_PX, np.float32)
     values = np.empty(BLOCK_PX, np.uint16)
     spare = np.empty(BLOCK_PX, np.uint16)
     numbers = spare if geometry[REVERSE_X] else values
@@ -313,9 +329,9 @@ def render(
     reverse_x = geometry[REVERSE_X]
     layout = geometry[LAYOUT]
     top = np.uint16(geometry[TOP])
-    binned = bin_x > 1 or bin_y > 1
     shaded = geometry[SHADED]
-    words = np.empty(width + BLOCK_PX, np.uint32)
+    dark = physics[DARK] / _F(bin_x)  # for each column that is summed
+    words = np.empty(width, np.uint32)
     _column_words(key, geometry[FIRST_X], words)
     for out_row in range(begin, end):
         y = geometry[OFFSET_Y] + out_row
@@ -325,14 +341,16 @@ def render(
         black = physics[BLACK] + row_offset[y]
         first_row = (y >> 1) * 2 * bin_y + (y & 1) if colour else y * bin_y
         row_step = 2 if colour else 1
+        summed = bin_x > 1 or bin_y > 1 or hot_first[first_row] < hot_first[first_row + 1]
         for block in range(0, width, BLOCK_PX):
             n = min(BLOCK_PX, width - block)
             x = geometry[FIRST_X] + block
             x_px, n_px = x * bin_x, n * bin_x
-            if binned:
+            random = words[block : block + n]
+            if summed:
                 for i in range(n_px):
-                    wide_signal[i] = _F(0)
-                    wide_offset[i] = _F(0)
+                    wide_signal[i] = dark
+                    wide_dsnu[i] = _F(0)
             for k in range(bin_y):
                 row = first_row + k * row_step
                 at = row_x[row] + x_px
@@ -341,25 +359,35 @@ def render(
                 dsnu_row = dsnu[row, x_px : x_px + n_px]
                 g = physics[G] * row_gain[row]
                 gp = physics[G_PRNU] * row_gain[row]
-                if binned:
-                    shade = column_gain[x_px : x_px + n_px]
-                    _add_light(n_px, seen, shade, prnu_row, dsnu_row, g, gp, wide_signal, wide_offset)
+                shade, column = column_gain[x_px : x_px + n_px], column_offset[x : x + n]
+                if summed:
+                    _add_light(n_px, seen, shade, prnu_row, dsnu_row, g, gp, wide_signal, wide_dsnu)
                 elif shaded:
-                    shade, column = column_gain[x : x + n], column_offset[x : x + n]
-                    _shaded_light(
-                        n, seen, shade, column, prnu_row, dsnu_row, g, gp, black, physics, signal, offset
+                    _shaded(
+                        n,
+                        seen,
+                        shade,
+                        column,
+                        prnu_row,
+                        dsnu_row,
+                        random,
+                        factor,
+                        g,
+                        gp,
+                        black,
+                        physics,
+                        numbers,
                     )
                 else:
-                    _light(n, seen, prnu_row, dsnu_row, g, gp, black, physics, signal, offset)
-            if binned:
+                    _plain(n, seen, prnu_row, dsnu_row, random, factor, g, gp, black, physics, numbers)
+            if summed:
                 _fold(wide_signal, n, bin_x, colour, signal)
-                _fold(wide_offset, n, bin_x, colour, offset)
-                _finish_light(n, column_offset[x : x + n], black, physics, signal, offset)
-            for k in range(bin_y):
-                row = first_row + k * row_step
-                _add_hot(hot_first, hot_x, hot_rate, row, bin_x, colour, x, n, physics, signal)
-            _bell(words[block : block + BLOCK_PX], factor, bell)
-            _digitise(signal, offset, bell, physics, numbers)
+                _fold(wide_dsnu, n, bin_x, colour, steps_dsnu)
+                for k in range(bin_y):
+                    row = first_row + k * row_step
+                    _add_hot(hot_first, hot_x, hot_rate, row, bin_x, colour, x, n, physics, signal)
+                column = column_offset[x : x + n]
+                _summed(n, signal, steps_dsnu, column, random, factor, black, physics, numbers)
             if reverse_x and colour:  # cells of two change places, not what is in them
                 _mirror(spare_pairs, n >> 1, value_pairs)
             elif reverse_x:
