@@ -4,23 +4,26 @@ A pixel's number depends on the frame's key, its row and its column, on nothing 
 region of interest and any number of threads give the same bytes. No state is kept between calls. Rows and columns
 are those of the binned picture before it is flipped.
 
-Each row is worked on in blocks that stay in the first-level cache. Every step is a short loop over a block, which
-the compiler turns into vector instructions; one long loop is slower, as the processor then waits for its results.
+Each row is worked on in blocks that stay in the first-level cache, by one loop that does all of the following for a
+pixel. The compiler makes vector instructions of it, of four vectors side by side (see `frames._jit`): the steps of
+one wait for each other, those of four do not. `_plain` is that loop, `_shaded` the one with shading and column
+noise, `_summed` the one for binned pixels and rows with hot pixels, whose light is added up first.
 
-1. `_light`: signal `s` = light x (g + gp x PRNU) + dark, and `offset` = black level, DSNU, row and column noise,
-   which are not light and have no shot noise. Binned: sums over the pixels (of one colour). Hot pixels add to s.
-2. `_bell`: one random 32-bit word per pixel, its column's word of this frame times an odd number of this row. Its
+1. Signal `s` = light x (g + gp x PRNU) + dark, and `offset` = black level, DSNU, row and column noise, which are not
+   light and have no shot noise. Binned: sums over the pixels (of one colour). Hot pixels add to s.
+2. `_normal`: one random 32-bit word per pixel, its column's word of this frame times an odd number of this row. Its
    four bytes b, weighted 67 (b0 - b1) + 61 (b2 - b3), are nearly normally distributed; an odd polynomial makes
    moments 2, 4 and 6 those of the normal distribution. It ends at 4.5 sigma. Here the variance is 1/2.
-3. `_digitise`: electrons to noise. Light of n electrons with read noise r has the variance n + r^2 and, being
+3. `_number`: electrons to noise. Light of n electrons with read noise r has the variance n + r^2 and, being
    Poisson, the third moment n. In units of u = sqrt(0.74) / r per electron, v = 2 u s + 1.48 is twice the variance,
    and for z from step 2
 
        s + a (z^2 - 1/2) + z sqrt(v - a^2)    with    a = u/3 (1 - 1.48 / v)
 
    has mean s, variance v / 2 and third moment u (v - 1.48) / 2, as it should. The quotient is taken by subtracting
-   the bits of v from a constant, which is right to 0.012 and bends the skewness by less than that.
-4. Times gain plus offset, truncated; clipped to the range of the converter, mirrored, packed.
+   the bits of v from a constant, which is right to 0.012 and bends the skewness by less than that. Times gain plus
+   offset, truncated.
+4. Clipped to the range of the converter, mirrored, packed.
 
 The arguments of `render`, all arrays in sensor pixels before binning unless said:
 
@@ -68,7 +71,7 @@ _SIGMA = 256 * 9469.62116
 _Z1 = _F(0.97103289 / _SIGMA / 2**0.5)
 _Z3 = _F(0.00102532 / _SIGMA**3 / 2**0.5)
 _Z5 = _F(0.00234473 / _SIGMA**5 / 2**0.5)
-# z = x (_Z1 + _Z3 x^2 + _Z5 x^4), of 256 x, as a square, so that no coefficient is too small for a float32
+# the same polynomial of 256 x, completed to a square: no coefficient is then too small for a float32
 _SQUARE = _F(float(_Z5) ** 0.5 / 256**2.5)
 _SHIFT = _F(float(_Z3) / 256**3 / 2 / float(_SQUARE))
 _LIFT = _F(float(_Z1) / 256 - float(_SHIFT) ** 2)
