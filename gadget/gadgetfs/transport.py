@@ -6,6 +6,7 @@ endpoints while a host has configured the device. Always true: endpoints are ope
 and closed, with all that was queued, when it resets it, for their settings end there.
 """
 
+import contextlib
 import errno
 import os
 from collections.abc import Callable
@@ -33,7 +34,9 @@ from u3v.errors import U3VError
 from u3v.wire.usb import Descriptors, Speed
 
 _READ_BYTES = 5 * EVENT.size
-_GONE = (errno.EL2HLT, errno.EIDRM, errno.ESRCH, errno.EAGAIN, errno.ESHUTDOWN, errno.EINVAL)
+_GIVEN_UP = (errno.EIDRM, errno.EL2HLT)
+"""The host had waited too long for the answer, or has asked for something else meanwhile."""
+_GONE = (*_GIVEN_UP, errno.ESRCH, errno.EAGAIN, errno.ESHUTDOWN, errno.EINVAL)
 
 
 class GadgetFs:
@@ -111,9 +114,10 @@ class GadgetFs:
             except OSError as error:
                 if error.errno == errno.EAGAIN:
                     return
-                if error.errno == errno.EIDRM:  # the host has given up a request
-                    continue
-                raise
+                if error.errno not in _GIVEN_UP:
+                    raise
+                self._leave()
+                continue
             for told in events(raw):
                 self._happened(told)
 
@@ -180,6 +184,14 @@ class GadgetFs:
         except OSError as error:
             if error.errno not in _GONE:
                 raise
+            if error.errno in (errno.EIDRM, errno.EAGAIN):
+                self._leave()
+
+    def _leave(self) -> None:
+        """Have done with a request that the host has given up. The kernel (6.1, 6.12) takes whatever comes next for
+        its answer, and tells of no other one before."""
+        with contextlib.suppress(OSError):
+            os.read(self._ep0, 0)
 
 
 def make_ready(point: Path) -> None:

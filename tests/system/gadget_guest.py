@@ -2,8 +2,7 @@
 guest.py.
 
 `gadget_guest.py TIMES NAME...` plays the named scenarios and writes what each found to NAME.json in $U3V_RIG_OUT.
-$CASES are the sizes and formats that Aravis grabs. It judges nothing: gadget_checks.py and gadget_troubles_checks.py
-do.
+$CASES are the sizes and formats that Aravis grabs. It judges nothing: test_gadget.py does.
 """
 
 import fcntl
@@ -12,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,17 +37,41 @@ UDC = Path("/sys/class/udc")
 CONFIGFS = Path("/sys/kernel/config/usb_gadget")
 CLASS_SPECIFIC = Path("/sys/module/usb_f_fs/parameters/class_specific")
 USBDEVFS_RESET = 0x5514
-SMALL = ["--roi", "0", "0", "640", "480"]
-PATIENT = ["--mode", "async", "--buffers", "20"]
+SMALL = ["--busy", "--roi", "0", "0", "640", "480"]
+PATIENT = [*SMALL, "--mode", "async", "--buffers", "40"]
+"""Asynchronous, because Aravis' synchronous reads end after the camera's longest response time: on a busy machine what
+has come of a frame by then is lost. More buffers than it posts at once (8 MiB), for without one it spins."""
 SETTINGS = [*CHEAP, *json.loads(os.environ.get("SETTINGS", "[]"))]
 Found = Any
 
 
+ASKED_BYTES = 254
+"""What impatient.py asks for, and nobody else."""
+LATE = [
+    sys.executable,
+    "-c",
+    f"""
+import time
+from gadget.cli.main import main
+from gadget.gadgetfs.transport import GadgetFs
+answered = GadgetFs._setup
+def late(self, raw):
+    time.sleep(0.5 * (raw[6] == {ASKED_BYTES}))
+    answered(self, raw)
+GadgetFs._setup = late
+main()
+""",
+]
+"""u3v that lets impatient.py wait for half a second, after it has heard of its question."""
+
+
 @contextmanager
-def gadget(*options: str, models: tuple[str, ...] = (MODEL,)) -> Iterator["subprocess.Popen[str]"]:
+def gadget(
+    *options: str, models: tuple[str, ...] = (MODEL,), u3v: Sequence[str] = U3V
+) -> Iterator["subprocess.Popen[str]"]:
     """`u3v gadget`, from when the host has configured its cameras on."""
     before = serials()
-    with guest.started([*U3V, "gadget", *models, *SETTINGS, *options]) as program:
+    with guest.started([*u3v, "gadget", *models, *SETTINGS, *options]) as program:
         until("a camera", lambda: len(serials() - before) == len(models) or program.poll() is not None)
         if program.poll() is not None:
             raise RuntimeError(f"u3v gadget ended: {program.stderr.read()}")
@@ -75,10 +98,7 @@ def messages_since(count: int) -> list[str]:
 
 
 def grabbed(count: int = 10) -> Found:
-    """Asynchronous, because Aravis' synchronous reads end after the camera's longest response time: on a busy machine
-    what has come of a frame by then is lost. Less than 8 MiB of buffers: with more its thread waits for a place to
-    post the next one, and can miss that it shall stop (read in Aravis 0.8.26's source)."""
-    return ran(aravis("--count", str(count), *SMALL, *PATIENT))
+    return ran(aravis(*PATIENT, "--count", str(count)))
 
 
 def node() -> Path:
@@ -115,86 +135,66 @@ def rebound() -> Found:
 def body(times: int) -> Found:
     """The test body of any transport: sizes and formats, starts and stops, clients that are killed."""
     cases = os.environ["CASES"]
-    few = aravis("--count", "2", *SMALL)
-    many = [
-        "--buffers",
-        str(10 * times),
-    ]  # as many as come between the last frame that is waited for and the stop
+    few = [*SMALL, "--count", "2"]
+    many = str(10 * times)  # as many as come between the last frame that is waited for and the stop
     modes = '[{"mode": "sync"}, {"mode": "async"}]'
     return {
         "cameras": cameras(),
         "lsusb": ran(["lsusb", "-v", "-d", "2676:"]),
         "listed": ran(["arv-tool-0.8"]),
-        "sync": ran(aravis("--mode", "sync", "--cases", cases), 3 * PATIENCE_S),
-        "async": ran(aravis("--mode", "async", "--cases", cases), 3 * PATIENCE_S),
-        "streams": ran(
-            [*few, "--buffers", "100", "--cases", modes, "--runs", str(times // 5)], 2 * PATIENCE_S
-        ),
-        "restarts": ran([*few, *many, "--restarts", str(times)], 2 * PATIENCE_S),
+        "sync": ran(aravis("--mode", "sync", "--busy", "--cases", cases)),
+        "async": ran(aravis("--mode", "async", "--busy", "--cases", cases)),
+        "streams": ran(aravis(*few, "--buffers", "40", "--cases", modes, "--runs", str(times // 10))),
+        "restarts": ran(aravis(*few, "--buffers", many, "--mode", "async", "--restarts", str(times))),
         "killed": ran(
-            [
-                "/usr/bin/python3",
-                str(CLIENTS_DIR / "kill_and_reopen.py"),
-                "2",
-                *SMALL,
-                *PATIENT,
-                "--count",
-                "10",
-            ]
+            ["/usr/bin/python3", str(CLIENTS_DIR / "kill_and_reopen.py"), "1", *PATIENT, "--count", "10"]
         ),
     }
 
 
-def functionfs(times: int) -> Found:
+def reset() -> None:
+    """The host resets the camera's port."""
+    with node().open("rb+") as device:
+        fcntl.ioctl(device, USBDEVFS_RESET)
+    until("a camera", cameras)
+
+
+def troubles(backend: str, program: "subprocess.Popen[str]") -> Found:
+    """What hosts and people do to a camera that serves; after each of it a client grabs."""
+    seen: dict[str, Any] = {}
+    with streaming():
+        reset()
+    seen["after a reset"] = grabbed()
+    seen["halt cleared"] = ran([sys.executable, str(CLIENTS_DIR / "clear_halt.py")])
+    seen["after a clear-halt"] = grabbed()
+    if backend == "functionfs":
+        seen["after a rebind"] = rebound()
+    seen["device reset"] = ran(["/usr/bin/python3", str(CLIENTS_DIR / "reset_client.py")])
+    seen["after a device reset"] = grabbed()
+    with streaming():
+        program.kill()
+        until("no camera", lambda: not cameras())
+    return seen | {"killed by us": program.wait(PATIENCE_S)}
+
+
+def served(backend: str, times: int, how: signal.Signals) -> Found:
     before = len(kernel_messages())
-    with gadget("--backend", "functionfs") as program:
-        found = body(times)
-        found["ended"] = stopped(program, signal.SIGTERM)
+    with gadget("--backend", backend) as program:
+        found = body(times) | troubles(backend, program)
+    with gadget("--backend", backend, u3v=LATE) as program:
+        found["after kill -9"] = grabbed()
+        found["given up"] = ran([sys.executable, str(CLIENTS_DIR / "impatient.py"), str(ASKED_BYTES)])
+        reset()
+        found |= {"after late answers": grabbed(), "ended": stopped(program, how)}
     return found | {"kernel": messages_since(before), "left": left()}
+
+
+def functionfs(times: int) -> Found:
+    return served("functionfs", times, signal.SIGTERM)
 
 
 def gadgetfs(times: int) -> Found:
-    before = len(kernel_messages())
-    with gadget("--backend", "gadgetfs") as program:
-        found = body(times)
-        found["ended"] = stopped(program, signal.SIGINT)
-    return found | {"kernel": messages_since(before), "left": left()}
-
-
-def troubles(backend: str) -> Found:
-    """What hosts and people do to a camera that serves; after each of it a client grabs."""
-    before = len(kernel_messages())
-    seen: dict[str, Any] = {}
-    with gadget("--backend", backend) as program:
-        with streaming():
-            with node().open("rb+") as device:
-                fcntl.ioctl(device, USBDEVFS_RESET)
-            until("a camera", cameras)
-        seen["after a reset"] = grabbed()
-        seen["halt cleared"] = ran([sys.executable, str(CLIENTS_DIR / "clear_halt.py")])
-        seen["after a clear-halt"] = grabbed()
-        if backend == "functionfs":
-            seen["after a rebind"] = rebound()
-        seen["device reset"] = ran(["/usr/bin/python3", str(CLIENTS_DIR / "reset_client.py")])
-        seen["after a device reset"] = grabbed()
-        with streaming():
-            program.kill()
-            until("no camera", lambda: not cameras())
-        seen["killed"] = program.wait(PATIENCE_S)
-    with gadget("--backend", backend) as program:
-        seen["after kill -9"] = grabbed()
-        seen["ended"] = stopped(program, signal.SIGTERM)
-    seen["left"] = left()
-    seen["kernel"] = messages_since(before)
-    return seen
-
-
-def troubles_functionfs(_times: int) -> Found:
-    return troubles("functionfs")
-
-
-def troubles_gadgetfs(_times: int) -> Found:
-    return troubles("gadgetfs")
+    return served("gadgetfs", times, signal.SIGINT)
 
 
 def two(_times: int) -> Found:
@@ -227,6 +227,16 @@ def stock(_times: int) -> Found:
         CLASS_SPECIFIC.write_text("1")
 
 
+def pylon(_times: int) -> Found:
+    """By hand."""
+    found = {}
+    for backend in ("functionfs", "gadgetfs"):
+        with gadget("--backend", backend) as program:
+            found[backend] = ran([sys.executable, str(CLIENTS_DIR / "pylon_client.py"), "--count", "100"])
+            found[f"{backend} ended"] = stopped(program, signal.SIGTERM)
+    return found
+
+
 def smoke(backend: str, times: int) -> Found:
     """The least, for slow machines: by hand in `scripts/vm`."""
     before = len(kernel_messages())
@@ -250,10 +260,9 @@ def smoke_gadgetfs(times: int) -> Found:
 SCENARIOS = (
     functionfs,
     gadgetfs,
-    troubles_functionfs,
-    troubles_gadgetfs,
     two,
     stock,
+    pylon,
     smoke_functionfs,
     smoke_gadgetfs,
 )

@@ -1,5 +1,5 @@
 """`u3v ctl`, faults, captures and the power model on every way to a host, and the same events: the table of
-docs/transports.md. Each row is what a scenario of transports_guest.py found; what usbredir does is in test_usbredir.py.
+docs/transports.md. Each row is what a scenario of transports_guest.py found.
 """
 
 import re
@@ -9,10 +9,17 @@ from typing import Any
 import pytest
 
 from tests.system.gadgets import Guests, only, output
-from tests.system.programs import check_aravis, check_events, objects, tshark
+from tests.system.programs import check_aravis, check_events, objects, ready_rig, tshark
 
 SUPER, HIGH = "625000000", "60000000"
-WAYS = {"usbip": SUPER, "vhci": SUPER, "preload": SUPER, "functionfs": SUPER, "gadgetfs": HIGH}
+WAYS = {
+    "usbip": SUPER,
+    "vhci": SUPER,
+    "preload": SUPER,
+    "functionfs": SUPER,
+    "gadgetfs": HIGH,
+    "usbredir": SUPER,
+}
 """DeviceLinkSpeed of each, bytes per second."""
 ways = pytest.mark.parametrize("way", WAYS)
 
@@ -20,7 +27,8 @@ ways = pytest.mark.parametrize("way", WAYS)
 @pytest.fixture(scope="module")
 def guests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guests]:
     boots = [["usbip", "vhci", "functionfs"], ["preload", "gadgetfs"]]
-    guests = Guests(tmp_path_factory.mktemp("ways"), boots, "transports_guest.py")
+    ready_rig("vm")
+    guests = Guests(tmp_path_factory.mktemp("ways"), boots, "transports_guest.py", outside=["usbredir"])
     yield guests
     guests.close()
 

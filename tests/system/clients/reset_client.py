@@ -14,6 +14,7 @@ gi.require_version("Aravis", "0.8")
 from gi.repository import Aravis, GLib  # noqa: E402
 
 COUNT = 3
+ATTEMPTS = 10
 PATIENCE_S = 60
 LOOK_EVERY_S = 0.01
 TIMEOUT_US = 20_000_000
@@ -58,8 +59,18 @@ def find(serial: str) -> "tuple[Aravis.Camera, float]":
     sys.exit(f"no camera {serial} is listed {PATIENCE_S} s after it left; does udevd run?")
 
 
+def opened() -> "Aravis.Camera":
+    """Aravis 0.8.26 gives a camera 32 ms for its first answers: on a busy machine that can be too short."""
+    for _ in range(ATTEMPTS):
+        try:
+            return Aravis.Camera.new(None)
+        except GLib.Error as error:
+            print(error.message, file=sys.stderr)
+    return Aravis.Camera.new(None)
+
+
 def main() -> None:
-    camera = Aravis.Camera.new(None)
+    camera = opened()
     serial, before = camera.get_string("DeviceSerialNumber"), grab(camera)
     lost_s = lose(camera)
     del camera
