@@ -43,7 +43,7 @@ WEAK_CABLE_OHM = 4.0
 
 def grabbed() -> Any:
     """Frames that end in a short packet: of others a gadget has the trailer in one piece with the end of the pixels."""
-    return ran(aravis("--busy", "--count", "10", "--roi", "0", "0", "644", "480"))
+    return ran(aravis("--count", "10", "--roi", "0", "0", "644", "480"))
 
 
 def is_there() -> bool:
@@ -157,7 +157,7 @@ def usbredir(_times: int) -> Any:
         assert program.stdout is not None
         program.stdout.readline()
         with started(
-            [str(VM), "--timeout", str(PATIENCE_S), "--usbredir", str(SOCKET_OF_QEMU), "--", *inside]
+            [str(VM), "--timeout", str(3 * PATIENCE_S), "--usbredir", str(SOCKET_OF_QEMU), "--", *inside]
         ) as vm:
             assert vm.stdout is not None and vm.stderr is not None
             for line in vm.stdout:
