@@ -202,7 +202,7 @@ def two(_times: int) -> Found:
     with gadget("--serial", "7001") as first, gadget("--serial", "7002") as second:
         client = ["/usr/bin/python3", str(CLIENTS_DIR / "two_cameras.py"), "20"]
         found = {
-            "grabbed": ran([*client, *SMALL, "--buffers", "100"]),
+            "grabbed": ran([*client, *PATIENT]),
             "third": ran([*U3V, "gadget", MODEL, "--udc", "dummy_udc.1"]),
         }
         return found | {"ended": [stopped(program, signal.SIGTERM) for program in (first, second)]}

@@ -121,7 +121,9 @@ def test_two_gadgets_at_once(guests: Guests) -> None:
     ids, *results = objects(output(found["grabbed"]))
     assert len(set(ids["ids"])) == len(results) == 2
     for result in results:
-        assert result["frames"] >= 40
+        assert (
+            result["frames"] >= 20
+        )  # and as many more while both streamed, unless Aravis had lost one of those
         assert (result["bad"], result["gaps"], result["failures"]) == ([], 0, 0), result
     assert [ended["status"] for ended in found["ended"]] == [0, 0]
     told = "u3v: USB device controller dummy_udc.1 is in use by u3v.dummy_udc.1: unbind that first\n"
