@@ -9,8 +9,6 @@ import pytest
 
 from tests.system.programs import CLIENTS, SYSTEM_PYTHON, lacking, need, need_aravis, objects, on_own_network
 
-pytestmark = pytest.mark.alone
-
 BASLER, BAUMER = "acA4096-11gm", "VCXG-124M"
 FRAMES = 30
 WITHHELD = "E1000014"

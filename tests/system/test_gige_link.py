@@ -21,8 +21,6 @@ from u3v.host.gige.client import GvcpClient
 from u3v.host.gige.stream import GigeStream
 from u3v.host.nodes import DeviceNodes
 
-pytestmark = pytest.mark.alone
-
 BASLER, BAUMER = "acA4096-11gm", "VCXG-124M"
 ELSEWHERE = "127.0.3.9"
 SLOW = ["--set", "AcquisitionFrameRateEnable=true", "--set", "AcquisitionFrameRate=10"]

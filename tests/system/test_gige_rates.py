@@ -6,8 +6,6 @@ import pytest
 
 from tests.system.served_gige import aravis, served
 
-pytestmark = pytest.mark.alone
-
 BASLER, BAUMER = "acA4096-11gm", "VCXG-124M"
 
 # model, size (none: as it comes), packet size, frames, what the maker prints (Baumer truncates to whole numbers)

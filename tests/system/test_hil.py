@@ -128,7 +128,6 @@ def test_a_board_and_its_pc() -> None:
     ]
 
 
-@pytest.mark.alone
 def test_triggers_and_strobes_on_pins() -> None:
     """The page's settings with the kernel's simulated pins (gpio-sim), through libgpiod: a frame for each edge, in its
     time, and each exposure shows on the other pin."""

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.alone
-
 CLIENT = Path(__file__).parent / "clients" / "aravis_rate.py"
 
 # model, settings, frames to count, what the maker prints (Baumer truncates to whole numbers)

@@ -22,8 +22,6 @@ HERE = f"127.90.{PID >> 8 & 0xFF}.{PID & 0xFF}"
 """Processes that run tests at the same time do not get in each other's way."""
 HOST, ELSEWHERE = HERE.replace(".90.", ".91."), HERE.replace(".90.", ".92.")
 GROUP = "239.192.1.9"
-pytestmark = pytest.mark.xdist_group("gige")
-"""A question to all cameras is answered by all: tests/system has some too."""
 
 
 class Rig:

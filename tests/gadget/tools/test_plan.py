@@ -228,7 +228,10 @@ def test_the_command(tmp_path: Path) -> None:
         assert image.size[0] == 1000
     table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "it fits" in table
-    for path, message in ((tmp_path / "no" / "x.png", "No such file"), (tmp_path / "x.xyz", "plot.png")):
+    for path, message in (
+        (tmp_path / "no" / "x.png", "there is no directory"),
+        (tmp_path / "x.xyz", "plot.png"),
+    ):
         wrong = subprocess.run([*command, "-o", str(path)], capture_output=True, text=True, check=False)
         assert (wrong.returncode, wrong.stdout) == (2, "")
         assert wrong.stderr.count("\n") == 1 and message in wrong.stderr

@@ -99,8 +99,8 @@ class TestAttach:
         with socket.socket() as sock, pytest.raises(U3VError) as error:
             vhci.attach(sock, 1, Speed.SUPER, sysfs)
         assert str(error.value) == (
-            "only root may plug a device in (vhci-hcd): use sudo; without it, `u3v run` serves the camera "
-            "over USB/IP or to local programs"
+            "only root may plug a device in (vhci-hcd): use sudo; without it, `u3v run` gives the camera to one "
+            "program, `u3v serve` to others over USB/IP"
         )
 
     def test_not_root_is_told_beforehand(self, sysfs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

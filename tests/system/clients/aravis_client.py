@@ -57,10 +57,10 @@ class Counters:
 class Nudge(threading.Thread):
     """Has Aravis' receiving thread look again, where this program has got no further (`went_on`) for a second.
 
-    0.8.26 looks whether a transfer is still out and then waits to be told of its end, without a lock around both: told
-    in between, it waits for ever, most likely where a stream is stopped and all transfers end at once. 0.8.28 waits
-    10 ms at most (its commit 6cf942359). A signal ends the wait of 0.8.26. Where a transfer is out indeed, because the
-    kernel or the camera does not end it, the thread waits again: that hang remains one.
+    Asynchronously 0.8.26 looks whether a transfer is still out and then waits to be told of its end, without a lock
+    around both: told in between, it waits for ever, most likely where a stream is stopped and all transfers end at
+    once. 0.8.28 waits 10 ms at most (its commit 6cf942359). A signal ends the wait of 0.8.26. Where a transfer is out
+    indeed, because the kernel or the camera does not end it, the thread waits again: that hang remains one.
     """
 
     EVERY_S = 1.0
@@ -69,6 +69,7 @@ class Nudge(threading.Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.times = self._steps = 0
+        self.is_wanted = False
         self._tgkill = ctypes.CDLL(None).tgkill
         signal.signal(signal.SIGURG, lambda *_: None)
         self.start()
@@ -80,7 +81,7 @@ class Nudge(threading.Thread):
         before = -1
         while True:
             time.sleep(self.EVERY_S)
-            if self._steps == before:
+            if self._steps == before and self.is_wanted:
                 self._wake()
             before = self._steps
 
@@ -99,6 +100,7 @@ def grab(
     camera: "Aravis.Camera", case: argparse.Namespace, stop: threading.Event, nudge: Nudge
 ) -> dict[str, object]:
     """One stream, started, read and stopped `case.restarts + 1` times."""
+    nudge.is_wanted = case.mode == "async"
     camera.uv_set_usb_mode(Aravis.UvUsbMode.SYNC if case.mode == "sync" else Aravis.UvUsbMode.ASYNC)
     x, y, width, height = case.roi
     if width:
