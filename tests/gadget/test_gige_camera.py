@@ -1,5 +1,6 @@
 """A camera on a network for the front door: state, cable, DeviceReset, the host's writes, refusals."""
 
+import os
 import socket
 from collections.abc import Iterator
 
@@ -13,7 +14,8 @@ from u3v.errors import Mistake
 from u3v.gev.bootstrap import GIGE_VISION, Address
 from u3v.wire import gev, gvcp
 
-IP = "127.3.95.6"
+IP = f"127.93.{os.getpid() >> 8 & 0xFF}.{os.getpid() & 0xFF}"
+"""Processes that run tests at the same time do not get in each other's way."""
 MODEL = "acA4096-11gm"
 PATIENCE = 50
 
