@@ -85,20 +85,23 @@ class Loop:
 
     def step(self, timeout_s: float | None = None) -> None:
         """One round: wait for a descriptor, a deadline or `timeout_s`; then serve what is due."""
-        instants = [at for service in self.services if (at := service.next_wakeup_ns()) is not None]
-        due_ns = min(instants, default=None)
+        services = list(self.services)
+        instants = [service.next_wakeup_ns() for service in services]
+        due_ns = min((at for at in instants if at is not None), default=None)
         timed_ns = min((at for at in instants if at), default=None)  # 0: at once, whatever the time is
         self._ceiling_ns = None if timed_ns is None else max(timed_ns, self._last_ns) + MOST_NS
-        self._waiter.wait(self._until_ns(due_ns, timeout_s))
+        same = not self._waiter.wait(self._until_ns(due_ns, timeout_s))
         if self._ceiling_ns is None:
             self._ceiling_ns = self._clock_ns() + MOST_NS
         for _ in range(len(self._calls)):  # those that come meanwhile are for the next round
             self._calls.popleft()()
+            same = False
         now_ns = self.now_ns()
-        for service in list(self.services):
-            at_ns = service.next_wakeup_ns()
+        for index, service in enumerate(services if same else list(self.services)):
+            at_ns = instants[index] if same else service.next_wakeup_ns()
             if at_ns is not None and at_ns <= now_ns:
                 service.service(now_ns)
+                same = False  # it may have given the others something to do
         if self._clock_ns() <= self._ceiling_ns:
             self._ceiling_ns = None
 

@@ -106,6 +106,8 @@ class Address:
     mask: str = "255.0.0.0"
     gateway: str = "0.0.0.0"
 
+_PLACES = {name: slice(at.address, at.address + at.size) for name, at in gev.REGISTERS.items()}
+
 
 class Bootstrap:
     """The registers of one camera."""
@@ -152,8 +154,7 @@ class Bootstrap:
         self._added[name].refresh = lambda: (refresh() % (1 << 8 * size)).to_bytes(size, "big")
 
     def get(self, name: str) -> int:
-        at = gev.REGISTERS[name]
-        return int.from_bytes(self._region.read(at.address, at.size), "big")
+        return int.from_bytes(self._region.data[_PLACES[name]], "big")
 
     def text(self, name: str) -> str:
         at = gev.REGISTERS[name]
