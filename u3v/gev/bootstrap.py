@@ -106,6 +106,7 @@ class Address:
     mask: str = "255.0.0.0"
     gateway: str = "0.0.0.0"
 
+
 _PLACES = {name: slice(at.address, at.address + at.size) for name, at in gev.REGISTERS.items()}
 
 

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from gadget.loopback import LoopbackBus
 from gadget.runner import CameraSpec
 from gadget.tools.conformance.page import page
 from gadget.tools.conformance.routes import in_process
 from u3v.errors import Mistake
+from u3v.host.bus import WriteBuffer
 from u3v.host.conformance.camera import camera_of
 from u3v.host.conformance.context import Context, Level
 from u3v.host.conformance.families import ORDER, all_checks
@@ -69,6 +71,21 @@ def test_a_strict_camera_passes_where_ours_deviates() -> None:
     with in_process(CameraSpec("acA4096-40um", strict=True)) as route:
         run = Run(Context(route), select(all_checks(), Level.DEFAULT, DEVIATIONS))
         assert {o.check.id: o.result for o in run.outcomes()} == dict.fromkeys(DEVIATIONS, "pass")
+
+
+def test_a_host_that_is_slow_does_not_blame_the_stream_s_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gets frames that are old by as much as the camera's memory holds."""
+    with in_process(CameraSpec("acA4096-40um")) as route:
+        quick = LoopbackBus.bulk_in_into
+
+        def slow(bus: LoopbackBus, endpoint: int, buffer: WriteBuffer, timeout_ms: int) -> int:
+            count = quick(bus, endpoint, buffer, timeout_ms)
+            bus.run(60_000_000)
+            return count
+
+        monkeypatch.setattr(LoopbackBus, "bulk_in_into", slow)
+        (outcome,) = Run(Context(route), select(all_checks(), Level.DEFAULT, ["TIME-015"])).outcomes()
+    assert (outcome.result, "this host is slow" in outcome.reason) == ("skip", True)
 
 
 def test_a_camera_at_high_speed_passes() -> None:

@@ -225,13 +225,13 @@ def heartbeat(c: Context) -> None:
 
 
 @check(
-    "BOOT-ABRM-016", "the timestamp latched twice, 1 s apart",
+    "BOOT-ABRM-016", "the timestamp latched twice, 0.3 s (level long: 1 s) apart",
     "the difference is the host's time in ns, within 1 % and the reads", "GenCP 1.3 5.4.16", SHOULD, trace="r",
 )  # fmt: skip
 def clock_in_ns(c: Context) -> None:
     timestamp(c)
     spans = []
-    for pause_ms in (0, 1000):
+    for pause_ms in (0, c.pause(300, 1000)):
         c.wait_ms(pause_ms)
         began_ns = c.now_ns()
         spans.append((began_ns, latched(c), c.now_ns()))

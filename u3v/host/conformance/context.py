@@ -117,6 +117,10 @@ class Context(Control):
         """A number of repetitions: `many` as the catalogue has it at level long, else `few`."""
         return many if self.level is Level.LONG else few
 
+    def pause(self, few_ms: int, many_ms: int) -> int:
+        """A time to do nothing in, ms: `many_ms` at level long, and on a simulated clock, where it costs nothing."""
+        return many_ms if self.route.is_simulated else self.count(few_ms, many_ms)
+
     def lacking(self, check: Check) -> str:
         """Why this camera on this route cannot have a check; "" if it can."""
         for need in sorted(check.needs):

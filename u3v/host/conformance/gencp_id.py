@@ -79,13 +79,13 @@ def late(c: Context, came: list[Ack], data: dict[int, bytes]) -> None:
 
 
 @check(
-    "GENCP-ID-006", "a read whose acknowledge is not fetched for 2 s, another read",
+    "GENCP-ID-006", "a read whose acknowledge is not fetched for 0.5 s (level long: 2 s), another read",
     "both acknowledges in order, or the second's", "GenCP 1.3 3.1.1; NI drops the id before",
 )  # fmt: skip
 def unread(c: Context) -> None:
     data = {10: c.rd(0, 4), 11: c.rd(4, 8)}
     c.send(readmem(10, 0, 4))
-    c.wait_ms(2000)
+    c.wait_ms(c.pause(500, 2000))
     c.send(readmem(11, 4, 8))
     late(c, c.drain(), data)
 

@@ -151,6 +151,8 @@ def binned(camera: Camera) -> None:
             )
             with camera.keep(name):
                 for value in values:
+                    if value == camera.get(name):
+                        continue  # as it is in all other checks
                     camera.set(name, value)
                     camera.nodes.refresh()
                     seen += 1
