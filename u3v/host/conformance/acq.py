@@ -263,7 +263,8 @@ def one_each(camera: Camera, stream: Stream, count: int) -> list[Shot]:
 
 
 @camera_check(
-    "TRG-001", "FrameStart On, Source Software, start, 0.3 s (level long: 1 s)", "silence", "SFNC 2.7", needs="trg gapi", trace="r",
+    "TRG-001", "FrameStart On, Source Software, start, 0.3 s (level long: 1 s)", "silence", "SFNC 2.7",
+    needs="trg gapi", trace="r",
 )  # fmt: skip
 def waits(camera: Camera) -> None:
     with triggered(camera), streaming(camera) as stream:

@@ -211,8 +211,8 @@ def control_beside(camera: Camera) -> None:
 
 
 @camera_check(
-    "STREAM-038", "SI_Control=1, no AcquisitionStart, 0.3 s (level long: 1 s)", "silence", "what hosts trip over", needs="str gapi",
-    trace="r",
+    "STREAM-038", "SI_Control=1, no AcquisitionStart, 0.3 s (level long: 1 s)", "silence", "what hosts trip over",
+    needs="str gapi", trace="r",
 )  # fmt: skip
 def enabled_without_start(camera: Camera) -> None:
     with camera.small(), streaming(camera, begin=False) as stream:
