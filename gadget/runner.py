@@ -197,16 +197,28 @@ def build_core(
         pause=by.pause,
         part_px=by.part_px,
     )
-    _enter_defects(camera, source)
-    count = model.integer("frame_memory_bytes") // (width * height) + SPARE_BUFFERS
-    largest = max(source.payload_size(width, height, name) for name in model.pixel_formats)
-    pool = FramePool(count, largest, by.on_buffer)
-    pixels = Renderer(camera, source, pool, by, sensor.black_level_dn12, spec.scene_cache)
+    with contextlib.ExitStack() as undo:
+        undo.callback(source.close)
+        _enter_defects(camera, source)
+        count = model.integer("frame_memory_bytes") // (width * height) + SPARE_BUFFERS
+        largest = max(source.payload_size(width, height, name) for name in model.pixel_formats)
+        pool = FramePool(count, largest, by.on_buffer)
+        pixels = Renderer(camera, source, pool, by, sensor.black_level_dn12, spec.scene_cache)
+        undo.pop_all()
     return Core(spec, model, camera, pixels, power)
 
 
 def plug_usb(core: Core, bus: Bus | None = None) -> BuiltCamera:
-    """Plug a camera into a USB port of its own, on `bus` with others or on one of its own."""
+    """Plug a camera into a USB port of its own, on `bus` with others or on one of its own. Where that fails, its pixel
+    source is closed."""
+    with contextlib.ExitStack() as undo:
+        undo.callback(core.pixels.source.close)
+        built = _plugged(core, bus)
+        undo.pop_all()
+    return built
+
+
+def _plugged(core: Core, bus: Bus | None) -> BuiltCamera:
     spec = core.spec
     options = WireOptions(strict=spec.strict)
     if spec.real_bus:
@@ -231,15 +243,7 @@ def build(
     advance_clock: Callable[[int], None] | None = None,
 ) -> BuiltCamera:
     """One camera on USB3 Vision, plugged in. Raises as `build_core`."""
-    core = build_core(
-        spec,
-        serial,
-        USB3_VISION,
-        by,
-        advance_clock=advance_clock,
-        scene=scene,
-    )
-    return plug_usb(core, bus)
+    return plug_usb(build_core(spec, serial, USB3_VISION, by, advance_clock=advance_clock, scene=scene), bus)
 
 
 def _undefined(level: str | int) -> str | int:
@@ -435,7 +439,7 @@ def _loaded_engine(specs: list[CameraSpec]) -> Iterator[None]:
         loading = worker.submit(load)
         yield
         if wait([loading], PATIENCE_S).not_done:
-            print("preparing the sensor engine (compiled once per machine) ...", file=sys.stderr, flush=True)
+            print("u3v: preparing the sensor engine (once per machine) ...", file=sys.stderr, flush=True)
         loading.result()
 
 

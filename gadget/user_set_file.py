@@ -19,10 +19,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from gadget.whole_file import whole_file
 from u3v.camera import Camera
 from u3v.did_you_mean import hint
 from u3v.errors import GenCPError, Mistake
 from u3v.features import Feature, Value
+from u3v.gev.bootstrap import KEPT, NETWORK
 from u3v.sfnc.user_set_control import STARTUP
 
 UserSets = dict[str, dict[str, Value]]
@@ -70,6 +72,12 @@ class UserSetFile:
                 raise Mistake(f"{self._path}: {name}: {error}; mend it or delete the file") from None
             finally:
                 camera.features.restore(before)
+        for name, value in sets.get(NETWORK, {}).items():
+            if name not in KEPT:
+                raise Mistake(f"{self._path}: {NETWORK}: no setting {name!r}{hint(name, KEPT)}")
+            if type(value) is not int or not 0 <= value < 1 << 32:
+                wrong = f"{name} = {value!r}: must be a whole number of 32 bits, 0 to {(1 << 32) - 1}"
+                raise Mistake(f"{self._path}: {NETWORK}: {wrong}")
         startup = str(sets.get(STARTUP, {}).get("name", known[0]))
         if startup not in known:
             wrong = f"{STARTUP} = {startup}: not one of {', '.join(known)}{hint(startup, known)}"
@@ -87,13 +95,11 @@ class UserSetFile:
             raise error if isinstance(error, OSError) else OSError(reason) from error
 
     def _replace(self, sets: UserSets) -> None:
-        temporary = self._path.with_name(self._path.name + ".new")
-        with temporary.open("w", encoding="utf-8") as file:
+        with whole_file(self._path) as part, part.open("w", encoding="utf-8") as file:
             json.dump({"model": self._model, "user_sets": sets}, file, indent=1)
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, self._path)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[int]:

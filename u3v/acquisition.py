@@ -16,7 +16,7 @@ from heapq import heappop, heappush
 from itertools import count
 
 from u3v.device import Timing
-from u3v.exposure import ImageSettings
+from u3v.exposure import Exposure, ImageSettings
 from u3v.family import BURST, FRAME, TRIGGER_WIDTH
 from u3v.happenings import Happening, Happenings
 from u3v.pace import Exposer, Rules, rules_of
@@ -32,13 +32,15 @@ _OVERTRIGGER = {
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """An exposure that has begun, with the settings of that moment."""
+    """An exposure that has begun, with the settings of that moment; `exposure` is all of it where another moment
+    ends it."""
 
     index: int
     block_id: int
     start_ns: int
     timestamp_ns: int
     settings: ImageSettings
+    exposure: Exposure | None = None
 
 
 class Acquisition:
@@ -378,7 +380,8 @@ class Acquisition:
         if self._frames_left is not None:
             self._frames_left -= 1
         if has_width:
-            self._open = begun
+            whole = camera.exposure(begun.index, begun.block_id, start_ns, timestamp_ns)
+            self._open = replace(begun, exposure=whole)
         else:
             rules = self._rules()
             self._finish(begun, settings.exposure_ns, rules.readout_ns, rules.sensor_period_ns)
@@ -409,9 +412,10 @@ class Acquisition:
         if self._frames_left == 0:
             self._end_ns = readout_end_ns if self.paced else start_ns
         if has_place:
-            settings = begun.settings
-            if exposure_ns != settings.exposure_ns:
-                settings = replace(settings, exposure_us=exposure_ns / 1000)
-            exposure = camera.exposure(begun.index, block_id, start_ns, begun.timestamp_ns, settings)
+            exposure = (
+                camera.exposure(begun.index, block_id, start_ns, begun.timestamp_ns)
+                if begun.exposure is None
+                else begun.exposure.lasting(exposure_ns)
+            )
             frames.place(exposure)
             camera.expose(exposure)

@@ -305,11 +305,9 @@ class Camera:
         """Whether a line's level gives this trigger now."""
         return self.inputs.holds(trigger)
 
-    def exposure(
-        self, index: int, block_id: int, start_ns: int, timestamp_ns: int, own: ImageSettings | None = None
-    ) -> Exposure:
-        """All that the exposure that starts at `start_ns` depends on. `own`: its settings, if not those of now."""
-        settings = own or self.settings
+    def exposure(self, index: int, block_id: int, start_ns: int, timestamp_ns: int) -> Exposure:
+        """All that the exposure that starts at `start_ns`, which is now, depends on."""
+        settings = self.settings
         exposure = Exposure(
             index=index,
             block_id=block_id,

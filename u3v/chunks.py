@@ -9,7 +9,8 @@ what it is about; a checksum alone waits for the pixels.
 import struct
 from binascii import crc_hqx
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from zlib import crc32
 
 from u3v.device import Device
@@ -26,12 +27,14 @@ _MARK_BYTES = 8
 @dataclass(frozen=True)
 class ChunkValue:
     """One value in a chunk: the node that hosts read, and what it says. `each`: several of them one after the other,
-    for the entries of `selector`. A host keeps the selector to itself: it reads a frame's chunks without the camera."""
+    for the entries of `selector`. A host keeps the selector to itself: it reads a frame's chunks without the camera.
+    `at_end`: it tells how long the exposure was, which is known at its end; all others are read when it begins."""
 
     feature: Feature
     read: Read | None = None
     each: Sequence[Read] = ()
     selector: Enumeration | None = None
+    at_end: bool = False
 
     @property
     def size(self) -> int:
@@ -68,11 +71,20 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class ChunkTail:
-    """What follows the pixels of one frame: complete, but for the checksum."""
+    """What follows the pixels of one frame: complete, but for the checksum. `at_end`: where the values are that an
+    exposure's end decides, and how to read them."""
 
     data: bytes
     has_checksum: bool
     layout_id: int
+    at_end: tuple[tuple[int, Callable[[Exposure], bytes]], ...] = ()
+
+    def lasting(self, exposure: Exposure) -> "ChunkTail":
+        data = bytearray(self.data)
+        for at, read in self.at_end:
+            value = read(exposure)
+            data[at : at + len(value)] = value
+        return replace(self, data=bytes(data))
 
     def write(self, payload: memoryview, pixels_crc: int | None = None) -> None:
         """Fill the end of a frame's payload, whose pixels are there. Megabytes of them take long: so their CRC can
@@ -106,12 +118,18 @@ class ChunkData:
     def begin(self, exposure: Exposure, settings_version: int) -> ChunkTail:
         """The tail of this exposure, which begins now."""
         active = self._active(settings_version)
-        parts = [self._mark(self._image_id, exposure.settings.image_bytes)]
+        data = bytearray(self._mark(self._image_id, exposure.settings.image_bytes))
+        at_end = []
         for chunk in active:
-            parts += [value.encode(self._camera, exposure) for value in chunk.values]
-            parts.append(self._mark(chunk.chunk_id, chunk.size))
+            for value in chunk.values:
+                read = partial(value.encode, self._camera)
+                if value.at_end:
+                    at_end.append((len(data), read))
+                data += read(exposure)
+            data += self._mark(chunk.chunk_id, chunk.size)
         layout_id = crc32(b"".join(struct.pack("<II", c.chunk_id, c.size) for c in active))
-        return ChunkTail(b"".join(parts), any(chunk.checksum for chunk in active), layout_id)
+        has_checksum = any(chunk.checksum for chunk in active)
+        return ChunkTail(bytes(data), has_checksum, layout_id, tuple(at_end))
 
     def _active(self, version: int) -> list[Chunk]:
         if self._known[0] != version:

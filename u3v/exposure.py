@@ -1,6 +1,6 @@
 """One exposure, and the settings that its pixels depend on. Data only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 
@@ -56,6 +56,9 @@ class WrittenTail(Protocol):
     def has_checksum(self) -> bool:
         """Whether it ends with a CRC-16 of all that is in front of it."""
 
+    def lasting(self, exposure: "Exposure") -> "WrittenTail":
+        """The same behind an exposure whose end decides how long it was (TriggerWidth): `exposure` knows it now."""
+
     def write(self, payload: memoryview, pixels_crc: int | None = None) -> None:
         """Fill the end of a frame's payload (`wire_bytes`), once its pixels are there.
 
@@ -85,6 +88,12 @@ class Exposure:
     @property
     def readout_end_ns(self) -> int:
         return self.readout_start_ns + self.readout_ns
+
+    def lasting(self, exposure_ns: int) -> "Exposure":
+        """The same with another end, as a trigger signal gives it: all else stays as it was when it began."""
+        settings = replace(self.settings, exposure_us=exposure_ns / 1000)
+        ended = replace(self, settings=settings, readout_start_ns=self.start_ns + exposure_ns)
+        return ended if self.tail is None else replace(ended, tail=self.tail.lasting(ended))
 
 
 class PixelSource(Protocol):

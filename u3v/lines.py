@@ -23,6 +23,9 @@ KEEP, LOW, HIGH = "keep", "low", "high"
 UNDEFINED = (KEEP, LOW, HIGH)
 """What an input makes of volts between low and high: its level stays, or is this. Or a number: see `Lines`."""
 
+MOST_TROUBLES = 100
+"""The latest ones are kept; each was told as a happening."""
+
 Watcher = Callable[[str, bool, int], None]
 """Gets the line, its level, and since when (ns)."""
 
@@ -254,7 +257,7 @@ class Lines:
         line.is_overloaded = over
 
     def _trouble(self, line: Line, text: str, what: Happening, at_ns: int) -> None:
-        self.troubles.append(f"{line.name}: {text}")
+        self.troubles = [*self.troubles[1 - MOST_TROUBLES :], f"{line.name}: {text}"]
         self._happenings.tell(what, at_ns)
 
     def _is_output(self, line: Line) -> bool:

@@ -53,9 +53,7 @@ class Exposer(Protocol):
     def holds_trigger(self, trigger: str) -> bool:
         """Whether a line's level gives this trigger now."""
 
-    def exposure(
-        self, index: int, block_id: int, start_ns: int, timestamp_ns: int, own: ImageSettings | None = None
-    ) -> Exposure: ...
+    def exposure(self, index: int, block_id: int, start_ns: int, timestamp_ns: int) -> Exposure: ...
 
     def expose(self, exposure: Exposure) -> None:
         """The exposure has a place in the frame memory: have its pixels made."""

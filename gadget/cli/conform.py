@@ -22,7 +22,7 @@ from gadget.cli.options import (
     specs,
     usual_model,
 )
-from gadget.tools.whole_file import check_place, whole_file
+from gadget.whole_file import check_place, whole_file
 from u3v.errors import Mistake
 
 if TYPE_CHECKING:

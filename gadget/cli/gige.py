@@ -9,12 +9,14 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from gadget.catalogue import find_model
 from gadget.cli.offered import Offer, Outcome, offered, report, until_signalled
 from gadget.gige.pcap import GigePcap
 from gadget.gige_camera import GigeCamera, plug_gige
 from gadget.runner import CameraSpec, LoopBench
 from u3v.errors import Mistake
 from u3v.gev.bootstrap import GIGE_VISION, Address
+from u3v.model import GIGE
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,6 +44,16 @@ def check_wire(ctx: click.Context, wire: str) -> None:
         if name in foreign and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             right = "leave it out" if wire == "gige" else "it goes with --wire gige"
             raise Mistake(f"{parameter.opts[0]} has no effect with --wire {wire}: {right}")
+
+
+def tell_of_ethernet(described: Sequence[CameraSpec]) -> None:
+    """One line on stdout for cameras of Ethernet that are served over USB, which may not be what was meant."""
+    models = {spec.model: find_model(spec.model, spec.model_files)[0] for spec in described}
+    names = [model.name for model in models.values() if model.wire == GIGE]
+    if names:
+        click.echo(
+            f"  {', '.join(names)}: this is USB3 Vision; --wire gige serves GigE Vision, the camera's own wire"
+        )
 
 
 @contextlib.contextmanager

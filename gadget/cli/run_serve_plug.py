@@ -16,7 +16,7 @@ import click
 from click.core import ParameterSource
 
 from gadget.cli.completion import AFTER_DASHES, CAMERA
-from gadget.cli.gige import check_wire, run_gige, serve_gige, wire_option
+from gadget.cli.gige import check_wire, run_gige, serve_gige, tell_of_ethernet, wire_option
 from gadget.cli.offered import Outcome, control_option, offered, outcome_options, report, until_signalled
 from gadget.cli.options import CameraCommand, camera_options, specs
 from gadget.runner import CameraSpec, LoopBench
@@ -231,6 +231,7 @@ def _serve_usbip(
                     f"  {busid}  {built.model.maker} {built.model.name}  serial {built.camera.options.serial}"
                     f"   (sudo {tool} attach -r {server.address} -b {busid})"
                 )
+            tell_of_ethernet(described)
             offer.announce()
             sys.stdout.flush()
             if server.is_open_to_others:
@@ -277,6 +278,7 @@ def _serve_guests(
                     "usbredir has no passwords; without a host only this machine can",
                     err=True,
                 )
+        tell_of_ethernet(described)
         offer.announce()
         sys.stdout.flush()
         bench.loop.run()

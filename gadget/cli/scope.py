@@ -81,7 +81,7 @@ def scope_command(
     from gadget.front_door.live import parse_duration_ns
     from gadget.front_door.virtual_camera import Bench
     from gadget.tools.plots import check_path
-    from gadget.tools.whole_file import check_place
+    from gadget.whole_file import check_place
 
     if output is not None:
         (check_place if output.suffix.lower() == ".vcd" else check_path)(output)

@@ -431,15 +431,20 @@ def scene_text(scene: Any) -> str:
 
 
 def parse_duration_ns(duration: int | str) -> int:
-    """Nanoseconds, from a number of them or from "10ms", "1.5 s". Raises CameraError."""
+    """Nanoseconds, from a number of them or from a text with a unit, "10ms", "1.5 s". Raises CameraError."""
     if isinstance(duration, int) and not isinstance(duration, bool) and duration >= 0:
         return duration
     text = str(duration).strip()
     number = text.rstrip("nums").strip()
-    unit = text[len(text.rstrip("nums")) :] or "ns"
+    unit = text[len(text.rstrip("nums")) :]
     try:
-        if unit in _UNITS_NS and 0 <= float(number) < 1e12:
+        sane = 0 <= float(number) < 1e12
+        if sane and unit in _UNITS_NS:
             return round(float(number) * _UNITS_NS[unit])
+        if sane and not unit and isinstance(duration, str):
+            raise CameraError(f"{duration!r} is no duration without a unit: {text}ms or {text}s?")
     except ValueError:
         pass
-    raise CameraError(f"{duration!r} is no duration: nanoseconds, or a text such as 10ms or 1.5s")
+    raise CameraError(
+        f"{duration!r} is no duration: one is a number with ns, us, ms or s, such as 10ms or 1.5s"
+    )

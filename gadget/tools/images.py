@@ -16,7 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from frames.packing import PixelFormatError
 from frames.pictures import Pixels, picture, unpack_image
-from gadget.tools.whole_file import whole_file
+from gadget.whole_file import whole_file
 from u3v.errors import U3VError
 from u3v.wire.pfnc import BY_CODE
 from u3v.wire.stream import Leader

@@ -18,7 +18,7 @@ from gadget.tools.photon_transfer import QUANTISATION_DN2, PhotonTransfer, short
 from gadget.tools.plan import Plan
 from gadget.tools.power_run import PowerRun
 from gadget.tools.timing import Timeline, Trace
-from gadget.tools.whole_file import check_place, whole_file
+from gadget.whole_file import check_place, whole_file
 from u3v.errors import Mistake
 
 if TYPE_CHECKING:

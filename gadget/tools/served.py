@@ -22,7 +22,8 @@ from u3v.errors import U3VError
 PATIENCE_S = 20
 _MAX_LINES = 200
 _ROOT = Path(__file__).parents[2]
-_PREFIX = "u3v: "
+_PREFIX, _GOING_ON = "u3v: ", " ..."
+"""How lines for people begin; how those end that only say what takes a while."""
 _CHILD = """
 import os, signal, sys, threading
 sys.path.insert(0, sys.argv.pop(1))
@@ -63,7 +64,8 @@ class Served:
     def words(self) -> list[str]:
         """What the camera has said so far; where its process broke down, its last line."""
         lines = list(self._lines)
-        said = [line.removeprefix(_PREFIX) for line in lines if line.startswith(_PREFIX)]
+        told = [line for line in lines if line.startswith(_PREFIX) and not line.endswith(_GOING_ON)]
+        said = [line.removeprefix(_PREFIX) for line in told]
         return said or (lines[-1:] if self.failed else [])
 
     def wait_for_address(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gadget.tools.whole_file import whole_file
+from gadget.whole_file import whole_file
 from u3v.errors import Mistake
 
 _FIRST, _CODES = 33, 94

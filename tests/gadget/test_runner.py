@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
+from frames.source import FrameSource
 from gadget.faults.catalogue import parse_fault
 from gadget.faults.stream import LostTrailer
 from gadget.faults.wrappers import FunctionWrapper
-from gadget.runner import BuiltCamera, CameraSpec, LoopBench
+from gadget.runner import BuiltCamera, CameraSpec, LoopBench, build
 from gadget.tools.grab import GrabOptions, grab
 from gadget.tools.simulated_host import simulated_host
 from gadget.usb.endpoint0 import SET_CONFIGURATION
@@ -141,3 +142,21 @@ def test_a_port_that_refuses_a_camera_is_said(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err.splitlines()[-1:] == [
         "u3v: acA4096-40um 40000001 stays unconfigured: the port offers 100 mA, the camera needs 720 mA"
     ]
+
+
+@pytest.mark.parametrize("broken", ["FramePool", "UsbFunction"])
+def test_a_half_built_camera_leaves_no_source_open(monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    """A thread of it would be one that the tests' fixture finds."""
+    closed: list[FrameSource] = []
+    close = FrameSource.close
+    monkeypatch.setattr(FrameSource, "close", lambda source: (closed.append(source), close(source)))
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(f"gadget.runner.{broken}", fail)
+    with pytest.raises(MemoryError):
+        build(CameraSpec(MODEL, threads=2), "1")
+    with pytest.raises(MemoryError):
+        LoopBench([CameraSpec(MODEL, threads=2)])
+    assert len(closed) >= 2 and len(set(map(id, closed))) >= 2

@@ -90,7 +90,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "left.json"
     file = store(path)
     file.save({"UserSet1": {"Gain": 1.0}})
-    (tmp_path / "left.json.new").mkdir()  # in the way
+    (tmp_path / "left.json.part").mkdir()  # in the way
     with pytest.raises(OSError):
         file.save({"UserSet1": {"Gain": 2.0}})
     assert json.loads(path.read_text())["user_sets"] == {"UserSet1": {"Gain": 1.0}}
@@ -162,6 +162,9 @@ def test_b9_a_save_is_on_the_disk_before_it_replaces_the_old_file(
         ("UserSet1", {"TriggerMode[Nonsense]": "On"}, "TriggerMode[Nonsense] = 'On': the camera has no such value"),
         ("UserSet1", {"TriggerMode": "On"}, "UserSet1: TriggerMode = 'On': the camera has no such value"),
         ("UserSet1", {"Gian": 6.0}, "UserSet1: acA4096-40um has no feature 'Gian', did you mean 'Gain'?"),
+        ("Network", {"Persistent_IP": 2**32}, "Network: Persistent_IP = 4294967296: must be a whole number of 32 bits"),
+        ("Network", {"IP_Configuration": -1}, "Network: IP_Configuration = -1: must be a whole number of 32 bits"),
+        ("Network", {"Persistent_PI": 1}, "Network: no setting 'Persistent_PI', did you mean 'Persistent_IP'?"),
         ("UserSetDefault", {"name": "UserSet9"}, "UserSetDefault = UserSet9: not one of Default, UserSet1"),
     ],
 )  # fmt: skip
@@ -190,7 +193,7 @@ def test_b9_what_a_camera_saves_it_takes_back(tmp_path: Path, name: str) -> None
 def test_u13_a_failed_save_says_so_on_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "left.json"
     host = Host(make_camera(Options(save_user_sets=store(path).save)))
-    (tmp_path / "left.json.new").mkdir()  # in the way
+    (tmp_path / "left.json.part").mkdir()  # in the way
     host.set("UserSetSelector", "UserSet1")
     with pytest.raises(Refused):
         host.run("UserSetSave")

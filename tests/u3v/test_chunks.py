@@ -180,3 +180,21 @@ def test_chunks_are_of_the_exposure_not_of_the_moment(watch: Any) -> None:
         watcher.frame()
         gains.append(watcher.value("Gain"))
     assert gains[0] == 3.0 and gains[-1] == 9.0
+
+
+def test_chunks_of_an_exposure_as_long_as_its_trigger_are_those_of_its_begin(watch: Any) -> None:
+    """All but its length, which its end decides: the line that triggers is high when it begins, low when it ends."""
+    watcher = watch(ACE, {"ExposureMode": "TriggerWidth", "ExposureTime": 100.0})
+    watcher.enable("LineStatusAll", "CounterValue", "ExposureTime")
+    host: Host = watcher.host
+    for name, value in (("TriggerMode", "On"), ("TriggerSource", "Line1")):
+        host.set(name, value, TriggerSelector="FrameStart")
+    host.start()
+    camera = host.camera
+    for begin_ns in (10_000_000, 30_000_000):
+        for at_ns, volts in ((begin_ns, 24.0), (begin_ns + 2_000_000, 0.0)):
+            camera.inputs.apply("Line1", volts, camera.now_ns + at_ns, camera.now_ns)
+    for number in range(2):
+        watcher.frame()
+        assert watcher.value("LineStatusAll") & 1, number
+        assert watcher.value("ExposureTime") == 2000.0

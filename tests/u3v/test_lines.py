@@ -6,6 +6,7 @@ from tests.u3v.models import ACE, ACE_8, ACE_11, IDS, VCX, host_of
 from tests.u3v.rig import MS, Host, Refused
 from u3v.camera import Options
 from u3v.happenings import Happening
+from u3v.lines import MOST_TROUBLES
 from u3v.model import load_model
 
 US = 1000
@@ -319,3 +320,12 @@ def test_the_baumer_sheets_ranges() -> None:
         for value in (low - 1, high + 1):
             with pytest.raises(Refused, match="0x8002"):
                 host.set(name, value)
+
+
+def test_the_latest_troubles_are_kept() -> None:
+    host = host_of(ACE)
+    for volts in range(25_000, 25_000 + 3 * MOST_TROUBLES):
+        apply(host, "Line1", 24.0)
+        apply(host, "Line1", volts / 1000)
+    assert len(host.camera.lines.troubles) == MOST_TROUBLES
+    assert host.camera.lines.troubles[-1] == "Line1: 25.299 V, above the safe 24 V"

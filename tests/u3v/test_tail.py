@@ -28,6 +28,9 @@ class Written:
     layout_id: int = 1
     has_checksum: bool = False
 
+    def lasting(self, exposure: Exposure) -> "Written":
+        return self
+
     def write(self, payload: memoryview, pixels_crc: int | None = None) -> None:
         payload[IMAGE:] = self.data
 

@@ -60,7 +60,7 @@ _CAPABILITY = 0xF8600023
 WRITEMEM, concatenation."""
 NETWORK = "Network"
 """Under which name the address for the next power-up is kept, beside the user sets."""
-_KEPT = ("IP_Configuration", "Persistent_IP", "Persistent_Subnet_Mask", "Persistent_Gateway")
+KEPT = ("IP_Configuration", "Persistent_IP", "Persistent_Subnet_Mask", "Persistent_Gateway")
 _CONFIGURATION = 0x7 | gev.UNCONDITIONAL_ACTION
 
 
@@ -127,7 +127,7 @@ class Bootstrap:
             "Heartbeat_Timeout": (None, None, self._heartbeat_written),
             "GVSP_Configuration": (None, self._check_ids, None),
             "GVCP_Configuration": (None, None, self._configuration_written),
-            **dict.fromkeys(_KEPT, (None, None, self._keep_network)),
+            **dict.fromkeys(KEPT, (None, None, self._keep_network)),
         }
         self._added: dict[str, Register] = {}
         for name, at in gev.REGISTERS.items():
@@ -209,7 +209,7 @@ class Bootstrap:
             "MAC_Low": self.mac & 0xFFFFFFFF,
             "IP_Configuration_Supported": gev.IP_PERSISTENT | gev.IP_DHCP | gev.IP_LLA,
             "IP_Configuration": gev.IP_PERSISTENT | gev.IP_LLA,
-            **{name: kept[name] for name in _KEPT if isinstance(kept.get(name), int)},
+            **{name: kept[name] for name in KEPT if isinstance(kept.get(name), int)},
             "Manufacturer_Name": model.maker,
             "Model_Name": model.name,
             "Device_Version": model.device_version,
@@ -249,7 +249,7 @@ class Bootstrap:
         """Where the camera is to be after the next power-up, if a host has said so."""
         if not self.get("IP_Configuration") & gev.IP_PERSISTENT or not self.get("Persistent_IP"):
             return None
-        return Address(*(ip_text(self.get(name)) for name in _KEPT[1:]))
+        return Address(*(ip_text(self.get(name)) for name in KEPT[1:]))
 
     def show_address(self, address: Address | None = None) -> None:
         """The address, where it is a new one, and the ports: sockets decide them."""
@@ -303,7 +303,7 @@ class Bootstrap:
         """For the next power-up. Link-local addresses cannot be switched off."""
         supported = gev.IP_PERSISTENT | gev.IP_DHCP
         self.set("IP_Configuration", self.get("IP_Configuration") & supported | gev.IP_LLA)
-        self._camera.store_user_set(NETWORK, {name: self.get(name) for name in _KEPT})
+        self._camera.store_user_set(NETWORK, {name: self.get(name) for name in KEPT})
 
     def _timestamp_control(self) -> None:
         """A clock that follows others (PTP) is not reset."""

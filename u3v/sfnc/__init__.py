@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from u3v.family import Family
 from u3v.features import Feature
-from u3v.model import Model
+from u3v.model import FAMILIES, Model
 from u3v.sfnc.ace import FAMILY as ACE
 from u3v.sfnc.ace_gige import FAMILY as ACE_GIGE
 from u3v.sfnc.event_control import event_nodes
@@ -21,7 +21,7 @@ from u3v.wire_traits import WireTraits
 
 __all__ = ["Family", "event_nodes", "family", "features", "firmware_version", "load_startup_set"]
 
-_FAMILIES = {"ace": ACE, "generic": GENERIC, "ids": IDS, "vcx": VCX}
+_FAMILIES = dict(zip(FAMILIES, (ACE, GENERIC, IDS, VCX), strict=True))
 _OLDER = {"ace": ACE_GIGE}
 """On wires with older names."""
 

@@ -180,7 +180,9 @@ _VALUES: dict[str, Callable[[Model], ChunkValue]] = {
     "FrameID": lambda _model: _integer(
         "FrameID", "The frame's number.", lambda _camera, exposure: exposure.block_id, bits=64
     ),
-    "ExposureTime": lambda _model: _float("ExposureTime", "Exposure time.", "us", _setting("exposure_us")),
+    "ExposureTime": lambda _model: replace(
+        _float("ExposureTime", "Exposure time.", "us", _setting("exposure_us")), at_end=True
+    ),
     "Gain": lambda _model: _float("Gain", "Gain of the frame.", "dB", _setting("gain_db"), -100.0),
     "BlackLevel": lambda _model: _float(
         "BlackLevel", "Black level of the frame, in steps of 12 bits.", "DN", _setting("black_level_dn12")

@@ -8,7 +8,7 @@ import pytest
 
 from gadget.cli.main import main
 
-COMPILING = "preparing the sensor engine (compiled once per machine) ...\n"
+COMPILING = "u3v: preparing the sensor engine (once per machine) ...\n"
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,6 @@ def u3v(capsys: pytest.CaptureFixture[str]) -> Shell:
         with mock.patch("sys.argv", ["u3v", *arguments]), pytest.raises(SystemExit) as ended:
             main()
         printed = capsys.readouterr()
-        return Result(
-            ended.value.code, printed.out, printed.err.replace(f"u3v: {COMPILING}", "").replace(COMPILING, "")
-        )
+        return Result(ended.value.code, printed.out, printed.err.replace(COMPILING, ""))
 
     return run

@@ -116,6 +116,7 @@ MISTAKES = {
     "supply volts=many": "volts = 'many': not a number",
     "wait-for ExposureEnt": "did you mean 'ExposureEnd'?",
     "advance soon": "'soon' is no duration",
+    "advance 10": "'10' is no duration without a unit: 10ms or 10s?",
     "-c wrong state": "no camera 'wrong': acA4096-40um 40000001 at ",
     "-c /no/such.sock state": "/no/such.sock: no camera answers: No such file or directory",
 }

@@ -76,3 +76,13 @@ def test_usbredir_prints_what_qemu_takes(tmp_path: Path) -> None:
 def test_usbredir_mistakes(u3v: Shell, words: list[str], said: str) -> None:
     result = u3v("serve", "acA4096-40um", *words)
     assert result.status == 2 and said in result.err
+
+
+@pytest.mark.parametrize(("model", "tells"), [("acA4096-11gm", True), ("acA4096-40um", False)])
+def test_a_camera_of_ethernet_over_usb_says_which_wire_this_is(model: str, tells: bool) -> None:
+    with subprocess.Popen([*SERVE[:-3], model, "--port", "0"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(3)]
+        process.terminate()
+    own = "  acA4096-11gm: this is USB3 Vision; --wire gige serves GigE Vision, the camera's own wire\n"
+    assert (lines[2] == own) is tells

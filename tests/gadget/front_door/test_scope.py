@@ -74,6 +74,7 @@ def test_the_command_draws_two_wired_cameras(
         ("--pulse Line1", "'Line1' is not of the form"),
         ("--pulse Line1:uss=5", "'uss=5' is not of us="),
         ("--wire Line1=Line3", "Line1 is an input"),
+        ("--for 10", "'10' is no duration without a unit: 10ms or 10s?"),
         ("-o timing.xyz", "timing.xyz: a plot is a file such as"),
     ],
 )

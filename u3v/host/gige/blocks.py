@@ -19,6 +19,9 @@ GIVE_UP_NS = 1_000_000_000
 MOST_ASKED = 6
 """Twice as long after each time that a block was asked for."""
 MOST_RANGES = 32
+NEAR = 16
+"""Blocks by which an id may be ahead of the newest one. Further ahead, a second packet has to say the same: a stray one
+would end all blocks before it."""
 _IDS = 0xFFFF
 _STANDARD = struct.Struct(">HHI")
 _EXTENDED = struct.Struct(">HHI QI")
@@ -81,6 +84,7 @@ class Blocks:
         self._free: deque[memoryview] = deque()
         self._open: dict[int, _Block] = {}
         self._newest = 0
+        self._far: tuple[int, bytes] | None = None
         self.is_extended = False
         self.first_block_id = 1
         self.last_block_id = 0
@@ -119,6 +123,8 @@ class Blocks:
             kind, packet_id, at = kind >> 24, kind & 0xFFFFFF, _STANDARD.size
         if at != self._header_bytes and raw_id:
             self._learn(at)
+        if raw_id and not self._is_likely(self._id_of(raw_id), datagram, now_ns):
+            return
         block = self._block(raw_id, now_ns) if raw_id else None
         if block is None or packet_id > self._trailer:
             self.strays += 1
@@ -194,7 +200,7 @@ class Blocks:
         self._open.clear()
 
     def _block(self, raw_id: int, now_ns: int) -> _Block | None:
-        block_id = raw_id if self.is_extended else self._counted_on(raw_id)
+        block_id = self._id_of(raw_id)
         block = self._open.get(block_id)
         if block is not None:
             return block
@@ -204,6 +210,22 @@ class Blocks:
         self._open[block_id] = block
         self._newest = max(self._newest, block_id)
         return block
+
+    def _is_likely(self, block_id: int, datagram: memoryview, now_ns: int) -> bool:
+        """Whether this is a block's packet. One that is far ahead is kept, and counts once another one follows it."""
+        if block_id <= self._newest + NEAR:
+            return True
+        first, self._far = self._far, (block_id, bytes(datagram))
+        if first is None or not 0 <= block_id - first[0] <= 1 or first[1] == datagram:
+            self.strays += 1
+            return False
+        self._newest, self._far = first[0], None
+        self.strays -= 1
+        self.packet(memoryview(first[1]), now_ns)
+        return True
+
+    def _id_of(self, raw_id: int) -> int:
+        return raw_id if self.is_extended else self._counted_on(raw_id)
 
     def _counted_on(self, raw_id: int) -> int:
         """Of all numbers that a 16-bit id may stand for, the one next to the newest block."""

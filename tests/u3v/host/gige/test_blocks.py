@@ -176,3 +176,27 @@ def test_no_bytes_raise(sender: Sender) -> None:
         if frame is not None:
             made.add(frame.buffer)
     assert made.delivered + made.incomplete + made.discarded == made.last_block_id
+
+
+def test_a_stray_packet_with_a_huge_id_ends_nothing(sender: Sender) -> None:
+    made = blocks(sender, buffers=5)
+    feed(made, sender.block(1))
+    feed(made, sender.block(30_000)[2:3])
+    feed(made, sender.block(2)[:3])
+    assert (made.strays, made.begun) == (1, 2)
+    assert [taken(made, 0).block_id] == [1]
+    assert made.take(5 * GIVE_UP_NS) is not None  # the second one, which did not come whole
+    for number in (3, 4):
+        feed(made, sender.block(number), 6 * GIVE_UP_NS)
+        frame = taken(made, 6 * GIVE_UP_NS)
+        assert (frame.block_id, frame.complete) == (number, True)
+    assert (made.delivered, made.incomplete, made.discarded) == (3, 1, 0)
+
+
+def test_blocks_after_a_long_gap_are_whole(sender: Sender) -> None:
+    """A cable that was out for a minute: the second packet shows that the first was no stray one."""
+    made = blocks(sender)
+    feed(made, sender.block(1))
+    feed(made, sender.block(20_000))
+    assert [taken(made, 0).block_id for _ in range(2)] == [1, 20_000]
+    assert (made.delivered, made.discarded, made.strays) == (2, 19_998, 0)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gadget.tools.whole_file import check_place, whole_file
+from gadget.whole_file import check_place, whole_file
 from u3v.errors import Mistake
 
 
