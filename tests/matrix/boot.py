@@ -146,4 +146,11 @@ MUTANTS = [
     Mutant("required payload moves while streaming", "BOOT-SIRM-010", payload_moves),
     Mutant("test bit sticks", "BOOT-EIRM-004", overlay({EIRM + 8: b"\1\0\0\0"})),
     Mutant("second entry of the same version", "BOOT-MAN-011", second_entry),
+    Mutant("a message channel at open", "BOOT-ABRM-014", overlay({0x1EE: b"\1"})),
+    Mutant(
+        "a reserved register of the SIRM holds something",
+        "BOOT-SIRM-003",
+        several(register("SIRM_Length", 0x40), overlay({SIRM + 0x34: b"\0\0\1\0"})),
+    ),
+    Mutant("events longer than their headers can tell", "BOOT-EIRM-002", overlay({EIRM + 6: b"\1"})),
 ]

@@ -286,6 +286,44 @@ MUTANTS = [
         "ExposureAuto's Off and Continuous swapped", "FEAT-019", swapped("ExposureAuto", "Off", "Continuous")
     ),
     Mutant("GainAuto's Off and Once swapped", "FEAT-019", swapped("GainAuto", "Off", "Once")),
+    Mutant("a test image is another", "STREAM-025", swapped("TestImageSelector", "Testimage2", "Testimage3")),
+    Mutant(
+        "a test image that is mirrored is not",
+        "STREAM-025",
+        swapped("TestImageSelector", "Testimage2", "Testimage4"),
+    ),
+    Mutant("PixelSize's entries swapped", "FEAT-015", swapped("PixelSize", "Bpp10", "Bpp12")),
+    Mutant(
+        "LineSource's entries swapped",
+        "FEAT-019",
+        swapped("LineSource", "FrameTriggerWait", "ExposureActive"),
+    ),
+    Mutant(
+        "TriggerActivation's edges swapped",
+        "TRG-002",
+        swapped("TriggerActivation", "RisingEdge", "FallingEdge"),
+    ),
+    Mutant(
+        "TriggerActivation's levels swapped", "TRG-002", swapped("TriggerActivation", "LevelHigh", "LevelLow")
+    ),
+    Mutant("FileOperationExecute does nothing", "FEAT-019", feature_ignored("FileOperationExecute")),
+    Mutant(
+        "FileOperationSelector's entries swapped",
+        "FEAT-019",
+        swapped("FileOperationSelector", "Open", "Close"),
+    ),
+    Mutant(
+        "a value at another's place",
+        "XML-017",
+        node("Gain_Reg", lambda text: text.replace("0x200100", "0x200110")),
+        also="XML-030",
+    ),
+    Mutant(
+        "a value that is another's",
+        "XML-017",
+        node("BlackLevel", lambda text: text.replace(">BlackLevel_Reg<", ">Gain_Reg<")),
+        also="XML-030",
+    ),
     Mutant("Sum and Average swapped", "STREAM-023", swapped("BinningVerticalMode", "Sum", "Average")),
     Mutant("CounterReset does nothing", "FEAT-019", feature_ignored("CounterReset")),
     Mutant(

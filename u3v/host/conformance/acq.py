@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from u3v.host.conformance.camera import MS, Camera, camera_check, expect, fail, skip
 from u3v.host.conformance.declare import INFO, SHOULD
 from u3v.host.conformance.effects import pulses_trigger
+from u3v.host.conformance.meanings import edges_trigger
 from u3v.host.conformance.stream_flow import SETTLE_MS, period_ms
 from u3v.host.conformance.streaming import Shot, Stream, expect_whole, expected, streaming
 
@@ -272,8 +273,8 @@ def waits(camera: Camera) -> None:
 
 
 @camera_check(
-    "TRG-002", "5 x TriggerSoftware, each after the previous frame; pulses of software signals", "one frame each",
-    "arv-test SoftwareTrigger",
+    "TRG-002", "5 x TriggerSoftware, each after the previous frame; pulses of software signals; edges of a line",
+    "one frame each; those edges and levels that TriggerActivation names (virtual)", "arv-test SoftwareTrigger",
     needs="trg gapi", trace="r",
 )  # fmt: skip
 def one_frame_each(camera: Camera) -> None:
@@ -287,6 +288,7 @@ def one_frame_each(camera: Camera) -> None:
         expect(
             [shot.block_id for shot in shots] == list(range(5)), f"block ids {[s.block_id for s in shots]}"
         )
+        edges_trigger(camera)
 
 
 @camera_check(

@@ -17,6 +17,7 @@ CAPABILITY, MDRT, SBRM, CONFIGURATION, TIMESTAMP, LATCH, INCREMENT, ENDIANNESS =
 STRINGS = {"Manufacturer_Name": 0x004, "Model_Name": 0x044, "Serial_Number": 0x144}
 MORE_STRINGS = {"Device_Version": 0x0C4, "Manufacturer_Info": 0x104}
 FAMILY_NAME, USER_NAME, TEXT_BYTES = 0x084, 0x184, 64
+MESSAGE_CHANNEL_ID = 0x1EC
 ENCODINGS = ("ascii", "utf-8", "utf-16-le")
 LITTLE = 0xFFFFFFFF
 NS_PER_S = 1_000_000_000
@@ -199,11 +200,14 @@ def extents(c: Context) -> None:
 
 
 @check(
-    "BOOT-ABRM-014", "Device_Configuration",
-    "reserved bits 0; heartbeat and multi-event bits stay 0 without their capability", "GenCP 1.3 5.4.13", SHOULD,
+    "BOOT-ABRM-014", "Device_Configuration; Message_Channel_ID, if there is one",
+    "reserved bits 0; heartbeat and multi-event bits stay 0 without their capability; 0, for nobody writes it",
+    "GenCP 1.3 5.4.13, 5.4.15", SHOULD,
     trace="r",
 )  # fmt: skip
 def configuration(c: Context) -> None:
+    if has(c, 2):
+        c.same(c.number(MESSAGE_CHANNEL_ID), 0, "Message_Channel_ID")
     bits = c.number(CONFIGURATION, 8)
     c.expect(not bits >> 2, f"Device_Configuration {bits:#x}")
     with c.restoring(CONFIGURATION, 8):

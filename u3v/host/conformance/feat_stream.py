@@ -16,7 +16,8 @@ from u3v.host.conformance.effects import (
     eight_bits,
     sets_are_kept,
 )
-from u3v.host.conformance.sfnc import bits_per_pixel
+from u3v.host.conformance.meanings import files_are_read, lines_show
+from u3v.host.conformance.sfnc import PFNC, bits_per_pixel
 from u3v.host.conformance.streaming import expect_whole, expected, frames, streaming
 from u3v.host.nodes import FeatureValue
 
@@ -108,8 +109,9 @@ def same_size(camera: Camera) -> None:
 
 @camera_check(
     "FEAT-015", "all PixelFormats x {smallest, odd, largest} region",
-    "PayloadSize = ceil(Width x Height x bits / 8) (+ padding told by leader, + chunks) by the PFNC code or name",
-    "PFNC; consistency of the camera", needs="str gapi", trace="r",
+    "PayloadSize = ceil(Width x Height x bits / 8) (+ padding told by leader, + chunks) by the PFNC code or name;"
+    " PixelSize has its bits",
+    "PFNC; SFNC 2.7 PixelSize; consistency of the camera", needs="str gapi", trace="r",
 )  # fmt: skip
 def payload_sizes(camera: Camera) -> None:
     camera.need("PixelFormat", "Width", "Height", "PayloadSize")
@@ -122,6 +124,9 @@ def payload_sizes(camera: Camera) -> None:
             formats = camera.info("PixelFormat").entries
         for chosen in formats:
             camera.set("PixelFormat", chosen) if camera.writable("PixelFormat") else None
+            if camera.has("PixelSize") and chosen in PFNC:
+                size, bits = camera.get("PixelSize"), bits_per_pixel(str(chosen), PFNC[str(chosen)])
+                expect(size == f"Bpp{bits}", f"{chosen} has {bits} bits per pixel, PixelSize is {size}")
             for width, height in _regions(camera):
                 camera.set("Width", width)
                 camera.set("Height", height)
@@ -285,8 +290,10 @@ def lock_status(camera: Camera) -> None:
 
 @camera_check(
     "FEAT-019",
-    "streaming: ExposureTime, Gain, TriggerSoftware; grey of Gain and BlackLevel; automatic functions, counters, sets",
-    "success, takes effect within 5 frames; more is brighter (virtual); off stays off",
+    "streaming: ExposureTime, Gain, TriggerSoftware; grey of Gain and BlackLevel; automatic functions, counters, sets,"
+    " sources of lines, reading of files",
+    "success, takes effect within 5 frames; more is brighter (virtual); off stays off; LineStatus is what LineSource"
+    " says, and a file gives as many bytes as were asked for (virtual)",
     "SFNC 2.7; hosts do it", SHOULD, needs="str gapi", trace="r",
 )  # fmt: skip
 def live_features(camera: Camera) -> None:
@@ -308,7 +315,7 @@ def live_features(camera: Camera) -> None:
                 stream.shots(2)
     for name in ("Gain", "BlackLevel"):
         brightness_follows(camera, name)
-    for effect in (automatic_is_off, counters_count, sets_are_kept):
+    for effect in (automatic_is_off, counters_count, sets_are_kept, lines_show, files_are_read):
         effect(camera)
 
 

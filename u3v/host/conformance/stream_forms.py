@@ -8,6 +8,7 @@ from u3v.host.conformance.camera import Camera, camera_check, expect, fail, skip
 from u3v.host.conformance.declare import INFO, SHOULD
 from u3v.host.conformance.effects import binning_adds, mirrors
 from u3v.host.conformance.feat_stream import BINNINGS
+from u3v.host.conformance.meanings import patterns_show
 from u3v.host.conformance.streaming import (
     GENDC,
     LEADER_BYTES,
@@ -198,8 +199,9 @@ def still_image(camera: Camera) -> dict[str, str]:
 
 
 @camera_check(
-    "STREAM-025", "static test pattern, two frames and after restart", "payload byte-identical; CRC reported",
-    "SFNC 2.7 TestPattern", SHOULD, needs="str gapi", trace="r",
+    "STREAM-025", "static test pattern, two frames and after restart; each test pattern with a known name",
+    "payload byte-identical; CRC reported; what its name says: black, rising to the right, moving, ...",
+    "SFNC 2.7 TestPattern; Basler's test images", SHOULD, needs="str gapi", trace="r",
 )  # fmt: skip
 def still(camera: Camera) -> None:
     pattern = still_image(camera)
@@ -209,6 +211,7 @@ def still(camera: Camera) -> None:
         images = [shot.image for shot in frames(camera, 4) + frames(camera, 2)]
         camera.run.note(f"{pattern}: CRC-32 {zlib.crc32(images[0]):08x}")
         expect(len(set(images)) == 1, f"frames of {pattern} differ")
+    patterns_show(camera)
 
 
 @camera_check(

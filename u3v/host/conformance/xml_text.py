@@ -1,6 +1,7 @@
 """The description as a file: well-formed, complete, and every reference in it leads somewhere."""
 
 import re
+from itertools import pairwise
 from uuid import UUID
 
 from u3v.errors import Malformed
@@ -241,11 +242,35 @@ def masks(camera: Camera) -> None:
             expect(good, f"{name}: LSB {low}, MSB {high} in {length} bytes")
 
 
+def _own_places(camera: Camera) -> None:
+    """Fails where the values of two features are in the same bytes, and one of them can be written.
+
+    Cameras on sale have features of their own that are others by another name: there only standard ones are judged,
+    whose meanings differ.
+    """
+    description = camera.description
+    is_virtual = "sim" in camera.run.route.abilities
+    found = []
+    for name in description.features():
+        standard = description.nodes[name].get("NameSpace") == "Standard"
+        register = camera.device_register(name)
+        if register is None or description.kind(name) == "Command" or not (standard or is_virtual):
+            continue
+        if description.kind(register) not in ("MaskedIntReg", "StructReg") and (at := camera.place(register)):
+            found.append((at, name, description.text_of(register, "AccessMode") != "RO"))
+    for ((begin, size), one, writable), ((after, _), other, too) in pairwise(sorted(found)):
+        expect(
+            after >= begin + size or not (writable or too),
+            f"{one} and {other} have the same bytes at {after:#x}",
+        )
+
+
 @camera_check(
-    "XML-017", "nodes on bootstrap addresses", "address, length, access fit the standard",
-    "consistency of the camera", SHOULD,
+    "XML-017", "nodes on bootstrap addresses; values of features that can be written",
+    "address, length, access fit the standard; no two in the same bytes", "consistency of the camera", SHOULD,
 )  # fmt: skip
 def bootstrap_nodes(camera: Camera) -> None:
+    _own_places(camera)
     tables = [(0, 0x250, _BOOTSTRAP), (camera.run.sbrm, 0x44, _SBRM)]
     for offset, size, table in ((0x20, 0x30, _SIRM), (0x2C, 0x0C, _EIRM)):
         if address := camera.number(camera.run.sbrm + offset, 8):
