@@ -355,6 +355,10 @@ class LoopBench:
         if not self._simulated:
             self._keep_ready(core, lane)
 
+    def prepare(self) -> None:
+        """Have all maps and scenes made now, for hosts that do not wait long for their first frame."""
+        list(map(_prepare, self.cores))
+
     def _plug(self, core: Core, bus: Bus | None) -> BuiltCamera:
         built = plug_usb(core, bus)
         self.loop.services.append(built.device)
@@ -371,12 +375,8 @@ class LoopBench:
         built.port.listeners.append(partial(_tell, built))
 
     def _keep_ready(self, core: Core, lane: Lane) -> None:
-        """Have maps and scene made when a host configures the camera, and freed when it is gone. Until they are made
-        the camera's sensor starts up."""
-
-        def make() -> None:
-            with contextlib.suppress(Exception):  # what is wrong with a scene is told with the first frame
-                core.pixels.prepare()
+        """Have maps and scene made when a host configures the camera, whose sensor starts up until they are, and freed
+        when it is gone."""
 
         def made() -> None:
             core.camera.pixels_ready(True, self.loop.now_ns())
@@ -385,7 +385,7 @@ class LoopBench:
         def configured(what: Happening, at_ns: int, _block_id: int) -> None:
             if what is Happening.DEVICE_CONFIGURED:
                 core.camera.pixels_ready(False, at_ns)
-                lane.run(make, made, 0)
+                lane.run(partial(_prepare, core), made, 0)
             else:
                 lane.run(core.pixels.release, lambda: None, 0)
 
@@ -422,6 +422,11 @@ class LoopBench:
             print(f"u3v: a frame could not be rendered: {reason}", file=sys.stderr, flush=True)
             if not isinstance(error, SceneError):
                 log.error("a frame could not be rendered", exc_info=error)
+
+
+def _prepare(core: Core) -> None:
+    with contextlib.suppress(Exception):  # what is wrong with a scene is told with the first frame
+        core.pixels.prepare()
 
 
 @contextlib.contextmanager

@@ -93,6 +93,7 @@ def run_gige(
     places = camera_addresses(len(described))
     with on_the_network(described, places, pcap, options["control"]) as (bench, offer, cameras):
         offer.announce_quietly()
+        bench.prepare()  # GStreamer's aravissrc gives up a camera whose first frame takes 2 s
         outcome = Outcome(offer.cameras, command, options["report"], options["fail_on_drops"])
         status = run_at_the_other_end(command, bench.loop)
         report(cameras)

@@ -1,7 +1,7 @@
 """Faults of GigE Vision's control channel: acknowledges that are late, lost, doubled, or say something else.
 
 What `gadget.faults.control` does on USB, done to the datagrams of GVCP. A host repeats a command whose acknowledge it
-misses; a discovery is none of these commands.
+misses; a discovery is none of these commands, and has a fault of its own.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from u3v.wire import gvcp
 from u3v.wire.gvcp import Ack, Code
 
 _READS, _WRITES = (Code.READREG, Code.READMEM), (Code.WRITEREG, Code.WRITEMEM)
-_ABOUT = {"any": (*_READS, *_WRITES), "read": _READS, "write": _WRITES}
+_ABOUT = {"any": (*_READS, *_WRITES, Code.FORCEIP, Code.ACTION), "read": _READS, "write": _WRITES}
 
 
 class AckFault(PacketFault):
@@ -106,6 +106,17 @@ class AckStatus(AckFault):
 
     def acks(self, ack: Ack) -> Iterable[tuple[float, Ack]]:
         return ((0, replace(ack, status=self.values["status"], payload=b"")),)
+
+
+class LostDiscovery(AckFault):
+    """The answer to a discovery comes `late_ms` later; 0: never."""
+
+    def concerns(self, code: int) -> bool:
+        return code == Code.DISCOVERY
+
+    def acks(self, ack: Ack) -> Iterable[tuple[float, Ack]]:
+        late_ms = self.values["late_ms"]
+        return ((late_ms, ack),) if late_ms else ()
 
 
 class LostCommand(PacketFault):

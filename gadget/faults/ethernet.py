@@ -1,6 +1,6 @@
 """The faults of a network, declared: for cameras on GigE Vision."""
 
-from gadget.faults import packets, surroundings
+from gadget.faults import acks, packets, surroundings
 from gadget.faults.declaration import Kind, Parameter
 
 _PART = Parameter("part", "any", "which packets it is about", ("any", *packets.PARTS))
@@ -40,6 +40,12 @@ ETHERNET: dict[str, Kind] = {
         "notice that it is not in control any more, tell its user, and open the camera again",
         packets.LostHeartbeat, "command",
         (Parameter("for_ms", 4000.0, "for so long; the heartbeat timeout is 3000 ms at first", high=3.6e6),),
+    ),
+    "lost-discovery": Kind(
+        "the camera's answer to a search is lost, or late",
+        "search again before it says that there is no such camera, and list one that answers late with the next search",
+        acks.LostDiscovery, "answer",
+        (Parameter("late_ms", 0, "how late; 0: it never comes", high=60_000),), times=0,
     ),
     "new-address": Kind(
         "the camera gets another address, and nobody is in control of it",

@@ -226,6 +226,27 @@ def test_what_becomes_of_an_acknowledge(
     assert rig.faults.struck() == ("write" not in fault)
 
 
+@pytest.mark.parametrize(("fault", "comes_ms"), [("lost-discovery", []), ("lost-discovery:late_ms=300", [300])])
+def test_answers_to_a_search_are_lost_or_late_and_other_answers_are_not(
+    fault: str, comes_ms: list[int]
+) -> None:
+    rig = Rig()
+    rig.faults.add(parse_fault(fault), rig.host.now_ns)
+    search = Datagram(bytes.fromhex("4211 0002 0000 ffff"), HOST)
+    assert rig.through.datagrams([search], rig.host.now_ns) == []
+    assert ask(rig, HEARTBEAT) == [GOOD]
+    came = later(rig, 999)
+    assert [at_ms for at_ms, _ in came] == comes_ms and {len(data) for _, data in came} <= {256}
+
+
+def test_acknowledges_of_actions_can_be_lost() -> None:
+    rig, action = Rig(), Datagram(bytes.fromhex("42010100 000c 0009") + bytes(11) + b"\1", HOST)
+    assert rig.host.write(0x9804, 1) == 0  # the group's mask
+    assert len(rig.through.datagrams([action], rig.host.now_ns)) == 1
+    rig.faults.add(parse_fault("lost-ack"), rig.host.now_ns)
+    assert rig.through.datagrams([action], rig.host.now_ns) == []
+
+
 def test_a_lost_acknowledge_of_a_write_comes_when_the_host_repeats_itself() -> None:
     rig, done = Rig("lost-ack:command=write"), []
     rig.host.function.bootstrap.when_written("SCDA", written=lambda: done.append(1))
