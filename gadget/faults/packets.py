@@ -11,7 +11,7 @@ from typing import Any
 from gadget.faults.wrappers import ETHERNET, MS, Strikes, Victim
 from u3v.gev.control import Datagram
 from u3v.gev.function import Datagrams
-from u3v.gev.stream import Packet
+from u3v.gev.stream import Packet, Sent, apart
 from u3v.wire import gvsp
 
 PARTS = {"leader": gvsp.LEADER, "payload": gvsp.PAYLOAD, "trailer": gvsp.TRAILER}
@@ -32,7 +32,7 @@ class PacketWrapper:
     def events(self, now_ns: int) -> list[Datagram]:
         return self.inner.events(now_ns)
 
-    def packets(self, now_ns: int, most: int) -> list[Packet]:
+    def packets(self, now_ns: int, most: int) -> list[Sent]:
         return self.inner.packets(now_ns, most)
 
     def next_wakeup_ns(self) -> int | None:
@@ -53,6 +53,10 @@ class PacketFault(PacketWrapper):
     def end(self, now_ns: int) -> None:
         """The fault is taken away: whatever it changed elsewhere is put back."""
 
+    def came(self, now_ns: int, most: int) -> list[Packet]:
+        """The packets that would be sent now, one by one."""
+        return apart(self.inner.packets(now_ns, most))
+
     def hits(self, packet: Packet, now_ns: int) -> bool:
         """Whether the fault strikes at this packet: one of the `part` that it is about. Test packets are none."""
         kind, block_id, is_again = about(packet)
@@ -68,8 +72,8 @@ class LostPackets(PacketFault):
 
     left = 0
 
-    def packets(self, now_ns: int, most: int) -> list[Packet]:
-        return [packet for packet in self.inner.packets(now_ns, most) if not self._lost(packet, now_ns)]
+    def packets(self, now_ns: int, most: int) -> list[Sent]:
+        return [packet for packet in self.came(now_ns, most) if not self._lost(packet, now_ns)]
 
     def _lost(self, packet: Packet, now_ns: int) -> bool:
         if not self.left and self.hits(packet, now_ns):
@@ -83,9 +87,9 @@ class LostPackets(PacketFault):
 class DoublePackets(PacketFault):
     """Packets of the stream come twice."""
 
-    def packets(self, now_ns: int, most: int) -> list[Packet]:
-        sent = []
-        for packet in self.inner.packets(now_ns, most):
+    def packets(self, now_ns: int, most: int) -> list[Sent]:
+        sent: list[Sent] = []
+        for packet in self.came(now_ns, most):
             sent += [packet] * (2 if self.hits(packet, now_ns) else 1)
         return sent
 
@@ -100,9 +104,9 @@ class SwappedPackets(PacketFault):
         self.held: list[tuple[int, int, Packet]] = []
         """How many packets still go before it, when it goes at the latest, the packet."""
 
-    def packets(self, now_ns: int, most: int) -> list[Packet]:
-        sent: list[Packet] = []
-        for packet in self.inner.packets(now_ns, most):
+    def packets(self, now_ns: int, most: int) -> list[Sent]:
+        sent: list[Sent] = []
+        for packet in self.came(now_ns, most):
             if self.hits(packet, now_ns):
                 self.held.append((self.values["by"], now_ns + self.PATIENCE_NS, packet))
                 continue
@@ -127,10 +131,10 @@ class LatePackets(PacketFault):
         super().__init__(*arguments)
         self.held: deque[tuple[int, Packet]] = deque()
 
-    def packets(self, now_ns: int, most: int) -> list[Packet]:
+    def packets(self, now_ns: int, most: int) -> list[Sent]:
         late_ns = round(self.values["ms"] * MS)
-        sent = []
-        for packet in self.inner.packets(now_ns, most):
+        sent: list[Sent] = []
+        for packet in self.came(now_ns, most):
             if self.hits(packet, now_ns):
                 self.held.append((now_ns + late_ns, packet))
             else:
@@ -146,8 +150,8 @@ class LatePackets(PacketFault):
 class SmallMtu(PacketFault):
     """Somewhere on the way packets of more than `bytes` do not get through, test packets neither."""
 
-    def packets(self, now_ns: int, most: int) -> list[Packet]:
-        return [p for p in self.inner.packets(now_ns, most) if self._fits(p) or not self.strikes(now_ns)]
+    def packets(self, now_ns: int, most: int) -> list[Sent]:
+        return [p for p in self.came(now_ns, most) if self._fits(p) or not self.strikes(now_ns)]
 
     def _fits(self, packet: Packet) -> bool:
         return bool(len(packet) + gvsp.IP_UDP_BYTES <= self.values["bytes"])

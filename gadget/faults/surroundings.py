@@ -14,7 +14,7 @@ from gadget.usb.device import UsbDevice
 from u3v.errors import Mistake
 from u3v.function import InTransfer
 from u3v.gev.control import Datagram
-from u3v.gev.stream import Packet
+from u3v.gev.stream import Sent
 from u3v.wire.usb import STREAM_IN, Speed
 
 
@@ -73,8 +73,8 @@ class PacketHappening(Happens, PacketFault):
 
     _struck_in: tuple[int, int] | None = None
 
-    def packets(self, now_ns: int, most: int) -> list[Packet]:
-        packets = self.inner.packets(now_ns, most)
+    def packets(self, now_ns: int, most: int) -> list[Sent]:
+        packets = self.came(now_ns, most)
         if self.strikes.after_ns is None:
             wanted = PARTS[self.values.get("part", "leader")]
             for kind, block_id, _ in map(about, packets):
@@ -83,7 +83,7 @@ class PacketHappening(Happens, PacketFault):
                 self._struck_in = kind, block_id
                 if self.strikes(now_ns, block_id):
                     self._soon(now_ns)
-        return packets
+        return [*packets]
 
     def tick(self, now_ns: int) -> list[Datagram]:
         self._look(now_ns)

@@ -12,7 +12,7 @@ import ipaddress
 import logging
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from u3v.errors import Malformed, Mistake
 from u3v.gev.bootstrap import Address
 from u3v.gev.control import Datagram, Peer
 from u3v.gev.function import Datagrams, GevFunction
-from u3v.gev.stream import Packet
+from u3v.gev.stream import Packet, Run, Sent, apart
 from u3v.wire import gvcp
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class GigeServer:
         self._looked_ns = self._served_ns = 0
         self._packet_socket = False
         self._sockets: list[socket.socket] = []
-        self._waiting: list[Packet] = []
+        self._waiting: list[Sent] = []
         self._is_blocked = False
         address = function.bootstrap.address
         try:
@@ -234,33 +234,33 @@ class GigeServer:
     # -- the stream ---------------------------------------------------------------------------------------
 
     def _flush(self, now_ns: int) -> None:
-        waiting, sent = self._waiting, 0
         destination = self.function.destination
         if not destination[1]:  # the host has closed its port
-            waiting.clear()
+            self._waiting.clear()
             return
-        cuts = self._cuts(now_ns)
-        while sent < len(waiting):
-            count = _run(waiting, sent) if cuts else 1
-            run = waiting[sent : sent + count]
+        waiting = self._waiting = _calls(self._waiting, self._cuts(now_ns))
+        done = 0
+        while done < len(waiting):
+            one = waiting[done]
             try:
-                self._send_packets(run, destination)
+                self._send_packets(one, destination)
             except BlockingIOError:
                 self._is_blocked = True
                 self._loop.watch(self._stream, READ | WRITE, self._stream_ready)
                 break
             except OSError as error:
-                if count > 1 and error.errno in _NO_OFFLOAD:
-                    self._offload = cuts = False
+                if one.count > 1 and error.errno in _NO_OFFLOAD:
+                    self._offload = False
+                    waiting[done:] = apart(waiting[done:])
                     continue
                 if error.errno not in _LOST:
                     log.warning("stream to %s port %d: %s", *destination, error)
             else:
-                for packet in run if self.observers else ():
+                for packet in apart([one]) if self.observers else ():
                     self._tell(self._stream.getsockname(), destination, (packet.header, packet.data), now_ns)
-            sent += count
-        del waiting[:sent]
-        self.sent_packets += sent
+            done += 1
+            self.sent_packets += one.count
+        del waiting[:done]
 
     def _cuts(self, now_ns: int) -> bool:
         """Whether the kernel is to cut packets now. Whether somebody reads packet sockets is looked up now and then."""
@@ -269,19 +269,18 @@ class GigeServer:
             self._packet_socket = _is_watched()
         return self._offload and not self._packet_socket
 
-    def _send_packets(self, run: list[Packet], destination: tuple[str, int]) -> None:
-        first = run[0]
-        buffers = [part for packet in run for part in (packet.header, packet.data)]
-        if len(run) > 1:
-            segment = (_SOL_UDP, _UDP_SEGMENT, struct.pack("H", len(first)))
-            self._stream.sendmsg(buffers, [segment], 0, destination)
+    def _send_packets(self, one: Sent, destination: Peer) -> None:
+        if isinstance(one, Run):
+            size = struct.pack("H", len(one.parts[0]) + len(one.parts[1]))
+            segments = [(_SOL_UDP, _UDP_SEGMENT, size)] if one.count > 1 else []
+            self._stream.sendmsg(one.parts, segments, 0, destination)
             return
-        if first.whole:
+        if one.whole:
             self._stream.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_DO)
         try:
-            self._stream.sendmsg(buffers, [], 0, destination)
+            self._stream.sendmsg([one.header, one.data], [], 0, destination)
         finally:
-            if first.whole:
+            if one.whole:
                 self._stream.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_DONT)
 
     def _stream_ready(self, mask: int) -> None:
@@ -321,18 +320,33 @@ def addresses(first: str, count: int) -> list[Address]:
     return [Address(str(start + index), str(net.netmask)) for index in range(count)]
 
 
-def _run(waiting: Sequence[Packet], first: int) -> int:
-    """How many of the waiting packets go in one call: all of one size, the last one may be shorter."""
-    packet = waiting[first]
-    size = len(packet.data)
-    if packet.whole or not size:
-        return 1
-    most = min(_SEGMENTS, _SEGMENT_BYTES // len(packet))
-    sizes = [len(packet.data) for packet in waiting[first : first + most]]  # their headers are equally long
-    for index, other in enumerate(sizes):
-        if other != size:
-            return index + 1 if other < size else index
-    return len(sizes)
+def _calls(sent: Iterable[Sent], cuts: bool) -> list[Sent]:
+    """The same packets, one by one or as many in each call as the kernel cuts out of it: all of one size, the last one
+    may be shorter."""
+    if not cuts:
+        return list(apart(sent))
+    calls: list[Sent] = []
+    for one in sent:
+        if isinstance(one, Run):
+            most = 2 * _most(one.parts)
+            calls += [Run(one.parts[at : at + most]) for at in range(0, len(one.parts), most)]
+        elif one.whole or not one.data:
+            calls.append(one)
+        elif calls and isinstance(last := calls[-1], Run) and _takes(last.parts, one):
+            last.parts += (one.header, one.data)
+        else:
+            calls.append(Run([one.header, one.data]))
+    return calls
+
+
+def _most(parts: Sequence[bytes | memoryview]) -> int:
+    """How many packets like the first one go in one call."""
+    return min(_SEGMENTS, _SEGMENT_BYTES // (len(parts[0]) + len(parts[1])))
+
+
+def _takes(parts: Sequence[bytes | memoryview], packet: Packet) -> bool:
+    """Whether it may follow in the same call. Headers are equally long."""
+    return len(parts) < 2 * _most(parts) and len(parts[1]) == len(parts[-1]) >= len(packet.data)
 
 
 def _kernel_cuts() -> bool:

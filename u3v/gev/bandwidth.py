@@ -19,7 +19,10 @@ MOST_ACCUMULATION = 32
 
 
 class Bandwidth:
-    """Of the stream of `camera`. It has no state but the registers."""
+    """Of the stream of `camera`. It has no state but the registers, and what follows from them.
+
+    `data_bytes`: payload of a packet. `is_spaced`: whether the host wants a delay between packets.
+    """
 
     def __init__(self, camera: Camera, bootstrap: Bootstrap) -> None:
         self._camera = camera
@@ -38,7 +41,9 @@ class Bandwidth:
 
     def use(self) -> None:
         """Tell the camera how much payload its link carries with the settings as they are."""
-        self._camera.use_link(Link(self._link.bits_per_s, self._data_bytes * 1e9 / self._packet_ns))
+        self.data_bytes = self._bootstrap.layout.data_bytes(self._packet_bytes)
+        self.is_spaced = self._bootstrap.get("SCPD") > 0
+        self._camera.use_link(Link(self._link.bits_per_s, self.data_bytes * 1e9 / self._packet_ns))
 
     @property
     def frame_delay_ns(self) -> int:
@@ -50,10 +55,6 @@ class Bandwidth:
         return self._bootstrap.packet_size
 
     @property
-    def _data_bytes(self) -> int:
-        return self._bootstrap.layout.data_bytes(self._packet_bytes)
-
-    @property
     def _reserve(self) -> float:
         return self._bootstrap.get("SCBWR") / 100
 
@@ -62,7 +63,7 @@ class Bandwidth:
         """From one packet to the next."""
         own = self._link
         least_ns = max(
-            self._data_bytes * 1e9 / own.payload_bytes_per_s,
+            self.data_bytes * 1e9 / own.payload_bytes_per_s,
             (self._packet_bytes + gvsp.ETHERNET_BYTES) * 8e9 / own.bits_per_s,
         )
         delay_ns = self._bootstrap.get("SCPD") * 1_000_000_000 / TICKS_PER_S
@@ -70,13 +71,13 @@ class Bandwidth:
 
     def _frames(self, period_ns: int) -> int:
         """Bytes/s of frames at this distance, headers among them."""
-        packets = -(-self._camera.wire_bytes // self._data_bytes)
-        headers = packets * (self._packet_bytes - self._data_bytes)
+        packets = -(-self._camera.wire_bytes // self.data_bytes)
+        headers = packets * (self._packet_bytes - self.data_bytes)
         return min(round((self._camera.wire_bytes + headers) * 1e9 / period_ns), 0xFFFFFFFF)
 
     def _jitter(self) -> int:
         """As long as it takes to send again what the reserve of so many frames has room for."""
-        frame_ns = self._camera.wire_bytes / self._data_bytes * self._packet_ns
+        frame_ns = self._camera.wire_bytes / self.data_bytes * self._packet_ns
         late_ns = frame_ns * self._reserve * self._bootstrap.get("SCBWRA")
         return min(round(late_ns * TICKS_PER_S / 1e9), 0xFFFFFFFF)
 

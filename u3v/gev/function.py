@@ -11,7 +11,7 @@ from u3v.gev.bootstrap import Address, Bootstrap, WireOptions, ip_text
 from u3v.gev.clock import Clock, Domain
 from u3v.gev.control import ControlChannel, Datagram, Peer
 from u3v.gev.event import EventChannel
-from u3v.gev.stream import Packet, StreamChannel
+from u3v.gev.stream import Sent, StreamChannel
 from u3v.happenings import Happening
 
 LOOK_EACH_NS = 2_000_000
@@ -30,7 +30,7 @@ class Datagrams(Protocol):
     def events(self, now_ns: int) -> list[Datagram]:
         """Events to be sent from the message socket now."""
 
-    def packets(self, now_ns: int, most: int) -> list[Packet]:
+    def packets(self, now_ns: int, most: int) -> list[Sent]:
         """Packets to be sent from the stream socket now, about so many."""
 
     def next_wakeup_ns(self) -> int | None:
@@ -100,7 +100,7 @@ class GevFunction:
     def events(self, now_ns: int) -> list[Datagram]:
         return self.event.take(now_ns)
 
-    def packets(self, now_ns: int, most: int) -> list[Packet]:
+    def packets(self, now_ns: int, most: int) -> list[Sent]:
         self.camera.at(now_ns)
         return self.stream.take(now_ns, most)
 

@@ -9,6 +9,7 @@ Packets leave in small bursts: nobody can sleep for the 12 us between two packet
 missed is not made up for, for a host's socket buffer would run over."""
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from u3v.camera import Camera
@@ -42,6 +43,44 @@ class Packet:
 
     def __len__(self) -> int:
         return len(self.header) + len(self.data)
+
+    @property
+    def count(self) -> int:
+        return 1
+
+    @property
+    def data_bytes(self) -> int:
+        return len(self.data)
+
+
+@dataclass(slots=True)
+class Run:
+    """Data packets of one size (the last may be shorter) that leave together: header, data, header, data ..."""
+
+    parts: list[bytes | memoryview]
+
+    @property
+    def count(self) -> int:
+        return len(self.parts) // 2
+
+    @property
+    def data_bytes(self) -> int:
+        return sum(map(len, self.parts[1::2]))
+
+
+Sent = Packet | Run
+
+
+def apart(sent: Iterable[Sent]) -> list[Packet]:
+    """One by one."""
+    packets: list[Packet] = []
+    for one in sent:
+        if isinstance(one, Packet):
+            packets.append(one)
+        else:
+            pairs = zip(one.parts[::2], one.parts[1::2], strict=True)
+            packets += [Packet(bytes(header), memoryview(data)) for header, data in pairs]
+    return packets
 
 
 class _Block:
@@ -77,24 +116,23 @@ class _Block:
         """Id of the trailer."""
         return self.count + 1
 
-    def packets(self, first: int, most: int, status: int = gvsp.SUCCESS) -> list[Packet]:
-        """Packets from `first` on, at most so many."""
-        headers, size, last = self._layout.headers, self.data_bytes, self.last
-        end = min(first + most, last + 1)
-        made = []
-        if first == 0:
-            (head,) = headers(status, self.block_id, gvsp.LEADER, range(1))
-            made.append(Packet(head, memoryview(self._leader)))
-        ids = range(max(first, 1), min(end, last))
-        data = self.data
-        at = (ids.start - 1) * size
-        for head in headers(status, self.block_id, gvsp.PAYLOAD, ids):
-            made.append(Packet(head, data[at : at + size]))
-            at += size
-        if end > last:
-            (head,) = headers(status, self.block_id, gvsp.TRAILER, range(last, last + 1))
-            made.append(Packet(head, memoryview(self._trailer)))
-        return made
+    def packet(self, packet_id: int, status: int = gvsp.SUCCESS) -> Packet:
+        if packet_id == 0:
+            kind, data = gvsp.LEADER, memoryview(self._leader)
+        elif packet_id == self.last:
+            kind, data = gvsp.TRAILER, memoryview(self._trailer)
+        else:
+            at = (packet_id - 1) * self.data_bytes
+            kind, data = gvsp.PAYLOAD, self.data[at : at + self.data_bytes]
+        return Packet(self._layout.header(status, self.block_id, kind, packet_id), data)
+
+    def run(self, first: int, end: int) -> Run:
+        """The data packets from `first` on, up to `end`."""
+        size, data = self.data_bytes, self.data
+        parts: list[bytes | memoryview] = [b""] * (2 * (end - first))
+        parts[::2] = self._layout.headers(self.block_id, range(first, end))
+        parts[1::2] = [data[at : at + size] for at in range((first - 1) * size, (end - 1) * size, size)]
+        return Run(parts)
 
 
 class StreamChannel:
@@ -147,26 +185,29 @@ class StreamChannel:
                 return  # these come by themselves: a refusal would have pylon give the frame up
             self._wanted.append((wanted.block_id, packet_id))
 
-    def take(self, now_ns: int, most: int) -> list[Packet]:
+    def take(self, now_ns: int, most: int) -> list[Sent]:
         """The packets that leave now, at most so many."""
-        taken: list[Packet] = []
-        while self._tests and len(taken) < most:
+        taken: list[Sent] = []
+        while self._tests and most:
             taken.append(self._tests.popleft())
+            most -= 1
         ns_per_byte = 1e9 / self._camera.throughput_bytes_per_s
-        packet_ns = ns_per_byte * self._bootstrap.layout.data_bytes(self._bootstrap.packet_size)
+        packet_ns = ns_per_byte * self.bandwidth.data_bytes
         if self._camera.is_paced:
-            if now_ns < self._burst_ns + self._quantum_ns // 2:
+            quantum_ns = self._quantum_ns
+            if now_ns < self._burst_ns + quantum_ns // 2:
                 return taken
             self._ready_ns = max(self._ready_ns, now_ns - MAX_CREDIT_NS)
-            most = min(most, max(1, int(self._quantum_ns / packet_ns)))
-        while len(taken) < most and (self._wanted or self._begin(now_ns)):
-            room = self._allowed(now_ns, most - len(taken), packet_ns)
+            most = min(most, max(1, int(quantum_ns / packet_ns)))
+        while most and (self._wanted or self._begin(now_ns)):
+            room = self._allowed(now_ns, most, packet_ns)
             if not room:
                 break
-            packets = self._again(room) if self._wanted else self._go_on(now_ns, room)
-            self._ready_ns += int(sum([len(packet.data) for packet in packets]) * ns_per_byte)
+            sent = self._again(room) if self._wanted else self._go_on(now_ns, room)
+            self._ready_ns += int(sum([one.data_bytes for one in sent]) * ns_per_byte)
             self._burst_ns = now_ns
-            taken += packets
+            most -= sum([one.count for one in sent])
+            taken += sent
         return taken
 
     def next_wakeup_ns(self) -> int | None:
@@ -183,7 +224,7 @@ class StreamChannel:
 
     @property
     def _quantum_ns(self) -> int:
-        return SPACED_NS if self._bootstrap.get("SCPD") else QUANTUM_NS
+        return SPACED_NS if self.bandwidth.is_spaced else QUANTUM_NS
 
     def _allowed(self, now_ns: int, most: int, packet_ns: float) -> int:
         """How many data packets may leave now."""
@@ -214,8 +255,7 @@ class StreamChannel:
                 self._is_idle = True
                 return False
         layout = self._bootstrap.layout
-        size = layout.data_bytes(self._bootstrap.packet_size)
-        self._sending = _Block(frame, layout.block_id(self._blocks), layout, size)
+        self._sending = _Block(frame, layout.block_id(self._blocks), layout, self.bandwidth.data_bytes)
         self._next = 0
         self._blocks += 1
         self._kept.append(self._sending)
@@ -225,20 +265,27 @@ class StreamChannel:
             self._ready_ns = max(self._ready_ns, frame.exposure.readout_start_ns + delay_ns)
         return True
 
-    def _go_on(self, now_ns: int, most: int) -> list[Packet]:
+    def _go_on(self, now_ns: int, most: int) -> list[Sent]:
         """The next packets of the frame being sent."""
         block = self._sending
         assert block is not None
-        packets = block.packets(self._next, most)
-        self._next += len(packets)
-        if self._next > block.last:
+        first, end = self._next, min(self._next + most, block.last + 1)
+        sent: list[Sent] = []
+        if first == 0:
+            sent.append(block.packet(0))
+            first = 1
+        if first < min(end, block.last):
+            sent.append(block.run(first, min(end, block.last)))
+        self._next = end
+        if end > block.last:
+            sent.append(block.packet(block.last))
             self._sending = None
-            sent = len(block.data)
-            self._camera.frames.finish(block.frame, sent, whole=not block.frame.is_cut, now_ns=now_ns)
+            sent_bytes = len(block.data)
+            self._camera.frames.finish(block.frame, sent_bytes, whole=not block.frame.is_cut, now_ns=now_ns)
             self._is_idle = not self._has_frame()
-        return packets
+        return sent
 
-    def _again(self, most: int) -> list[Packet]:
+    def _again(self, most: int) -> list[Sent]:
         """What a host has asked for again; of packets that are not kept any more, a word that they are not."""
         wanted = [self._wanted.popleft() for _ in range(min(most, len(self._wanted)))]
         self.resent += len(wanted)
@@ -247,13 +294,9 @@ class StreamChannel:
     def _once_more(self, block_id: int, packet_id: int) -> Packet:
         block = self._block(block_id)
         if block is None or packet_id > block.last:
-            return self._absent(gvsp.PACKET_UNAVAILABLE, block_id, packet_id)
-        return block.packets(packet_id, 1, gvsp.PACKET_RESEND)[0]
-
-    def _absent(self, status: int, block_id: int, packet_id: int) -> Packet:
-        ids = range(packet_id, packet_id + 1)
-        (head,) = self._bootstrap.layout.headers(status, block_id, gvsp.PAYLOAD, ids)
-        return Packet(head, _NOTHING)
+            layout = self._bootstrap.layout
+            return Packet(layout.header(gvsp.PACKET_UNAVAILABLE, block_id, gvsp.PAYLOAD, packet_id), _NOTHING)
+        return block.packet(packet_id, gvsp.PACKET_RESEND)
 
     def _block(self, block_id: int) -> _Block | None:
         if not self._bootstrap.options.resend_blocks:

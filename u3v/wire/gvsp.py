@@ -40,13 +40,18 @@ class Layout:
         """The id of the `count`th block (from 0): 0 is never one, and 16 bits wrap to 1."""
         return count + 1 if self.extended else count % 0xFFFF + 1
 
-    def headers(self, status: int, block_id: int, kind: int, ids: range) -> list[bytes]:
-        """One for each packet id."""
+    def header(self, status: int, block_id: int, kind: int, packet_id: int) -> bytes:
         if self.extended:
-            pack, kind = _EXTENDED_HEADER.pack, kind | _EXTENDED
-            return [pack(status, 0, kind, block_id, packet_id) for packet_id in ids]
-        pack, kind = _STANDARD_HEADER.pack, kind << 24
-        return [pack(status, block_id, kind | packet_id) for packet_id in ids]
+            return _EXTENDED_HEADER.pack(status, 0, kind | _EXTENDED, block_id, packet_id)
+        return _STANDARD_HEADER.pack(status, block_id, kind << 24 | packet_id)
+
+    def headers(self, block_id: int, ids: range) -> list[bytes]:
+        """Of data packets, one for each id: thousands for a frame."""
+        if self.extended:
+            pack, kind = _EXTENDED_HEADER.pack, PAYLOAD | _EXTENDED
+            return [pack(SUCCESS, 0, kind, block_id, packet_id) for packet_id in ids]
+        pack, first = _STANDARD_HEADER.pack, PAYLOAD << 24
+        return [pack(SUCCESS, block_id, first | packet_id) for packet_id in ids]
 
 
 def image_leader(

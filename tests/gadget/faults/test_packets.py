@@ -13,6 +13,7 @@ from tests.u3v.gev.host import HEARTBEAT, HOST, SCPS, Host, Packet
 from tests.u3v.rig import MS
 from u3v.errors import Mistake
 from u3v.gev.control import Datagram
+from u3v.gev.stream import apart
 
 PACKETS = 6
 """Of a block of 64 x 30 pixels: leader, four of data, trailer."""
@@ -52,7 +53,7 @@ class Rig:
         self.port.service(self.host.now_ns)
 
     def packets(self) -> list[Packet]:
-        taken = self.through.packets(self.host.now_ns, 1000)
+        taken = apart(self.through.packets(self.host.now_ns, 1000))
         return [self.host.split(packet.header + bytes(packet.data)) for packet in taken]
 
     def blocks(self, count: int) -> dict[int, list[int]]:
@@ -129,7 +130,7 @@ def test_nothing_larger_gets_through_a_small_mtu() -> None:
     rig.host.press("AcquisitionStop")
     rig.host.write(SCPS, 0x80000000 | 576)
     rig.host.write(SCPS, 0x80000000 | 400)
-    tests = [p for p in rig.through.packets(rig.host.now_ns, 10) if p.header[:8] == bytes(8)]
+    tests = [p for p in apart(rig.through.packets(rig.host.now_ns, 10)) if p.header[:8] == bytes(8)]
     assert [len(p) for p in tests] == [400 - 28]
 
 
@@ -226,7 +227,9 @@ def test_what_becomes_of_an_acknowledge(
     assert rig.faults.struck() == ("write" not in fault)
 
 
-@pytest.mark.parametrize(("fault", "comes_ms"), [("lost-discovery", []), ("lost-discovery:late_ms=300", [300])])
+@pytest.mark.parametrize(
+    ("fault", "comes_ms"), [("lost-discovery", []), ("lost-discovery:late_ms=300", [300])]
+)
 def test_answers_to_a_search_are_lost_or_late_and_other_answers_are_not(
     fault: str, comes_ms: list[int]
 ) -> None:

@@ -11,9 +11,9 @@ import pytest
 
 from gadget.gige import server as module
 from gadget.gige.pcap import GigePcap
-from gadget.gige.server import _run
+from gadget.gige.server import _calls
 from tests.gadget.gige.test_sockets import HERE, HOST, Rig
-from u3v.gev.stream import Packet
+from u3v.gev.stream import Packet, Run, Sent
 
 PACKETS = 6
 """Of a block of 64 x 30 pixels: leader, four of data, trailer."""
@@ -42,14 +42,21 @@ def packet(size: int, *, whole: bool = False) -> Packet:
     ],
 )
 def test_a_run_is_of_one_size_and_its_last_one_may_be_shorter(sizes: list[int], runs: list[int]) -> None:
-    waiting, found = [packet(size) for size in sizes], []
-    while sum(found) < len(waiting):
-        found.append(_run(waiting, sum(found)))
-    assert found == runs
+    assert [one.count for one in _calls(map(packet, sizes), True)] == runs
+    assert {one.count for one in _calls(map(packet, sizes), False)} == {1}
+
+
+def test_a_run_of_the_stream_is_cut_to_what_one_call_takes() -> None:
+    run = Run(
+        [part for n in range(70) for part in (bytes([n] * 8), memoryview(bytes(540 if n < 69 else 30)))]
+    )
+    calls = _calls([run, packet(8)], True)
+    assert [one.count for one in calls] == [64, 6, 1]
+    assert [part for one in calls[:2] if isinstance(one, Run) for part in one.parts] == run.parts
 
 
 def test_what_must_not_be_fragmented_goes_alone() -> None:
-    assert _run([packet(540, whole=True), packet(540)], 0) == 1
+    assert [one.count for one in _calls([packet(540, whole=True), packet(540), packet(540)], True)] == [1, 2]
 
 
 def block(rig: Rig) -> list[bytes]:
@@ -68,9 +75,9 @@ def calls(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sent: list[int] = []
     really = rig.server._send_packets
 
-    def spy(run: list[Packet], destination: tuple[str, int]) -> None:
-        sent.append(len(run))
-        really(run, destination)
+    def spy(one: Sent, destination: tuple[str, int]) -> None:
+        sent.append(one.count)
+        really(one, destination)
 
     monkeypatch.setattr(rig.server, "_send_packets", spy)
     return sent
@@ -97,10 +104,10 @@ def test_a_host_gets_the_same_packets_either_way(
 def test_an_interface_that_cannot_gets_them_one_by_one(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     really = rig.server._send_packets
 
-    def refuse(run: list[Packet], destination: tuple[str, int]) -> None:
-        if len(run) > 1:
+    def refuse(one: Sent, destination: tuple[str, int]) -> None:
+        if one.count > 1:
             raise OSError(errno.EIO, "no checksums")
-        really(run, destination)
+        really(one, destination)
 
     monkeypatch.setattr(rig.server, "_send_packets", refuse)
     rig.start()

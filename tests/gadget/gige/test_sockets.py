@@ -142,7 +142,7 @@ def test_g44_the_kernel_cuts_nothing_where_somebody_reads_packet_sockets(
     runs: list[int] = []
     send: Callable[..., None] = GigeServer._send_packets
     monkeypatch.setattr(
-        GigeServer, "_send_packets", lambda self, run, to: (runs.append(len(run)), send(self, run, to))[1]
+        GigeServer, "_send_packets", lambda self, one, to: (runs.append(one.count), send(self, one, to))[1]
     )
     rig = Rig()
     rig.now_ns = 10_000 * MS

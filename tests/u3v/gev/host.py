@@ -9,6 +9,7 @@ from u3v.gev.bootstrap import GIGE_VISION, Address
 from u3v.gev.clock import Domain
 from u3v.gev.control import Datagram
 from u3v.gev.function import GevFunction
+from u3v.gev.stream import apart
 from u3v.model import load_model
 
 HOST = ("10.0.0.5", 40000)
@@ -106,7 +107,7 @@ class Host:
 
     def packets(self, most: int = 1000) -> list[Packet]:
         """What the stream sends now."""
-        return [self.split(p.header + bytes(p.data)) for p in self.function.packets(self.now_ns, most)]
+        return [self.split(p.header + bytes(p.data)) for p in apart(self.function.packets(self.now_ns, most))]
 
     def split(self, data: bytes) -> Packet:
         if data[4] & 0x80:

@@ -10,6 +10,7 @@ from tests.u3v.gev.host import CCP, HOST, SCDA, SCP, SCPD, SCPS, STRANGER, Host
 from tests.u3v.rig import MS
 from u3v.gev.bootstrap import WireOptions
 from u3v.gev.control import Datagram
+from u3v.gev.stream import apart
 from u3v.happenings import Happening
 from u3v.model import load_model
 
@@ -70,7 +71,7 @@ def test_g25_g26_the_xml_knows_the_packet_size(host: Host) -> None:
     node.value = low
     assert host.read(SCPS) == [low]
     fire.execute()
-    (packet,) = host.function.packets(host.now_ns, 10)
+    (packet,) = apart(host.function.packets(host.now_ns, 10))
     assert len(packet) == low - 28 and fire.is_done()
     assert host.write(CCP, 2) == 0 and host.write(SCPS, low - step) == 0 == host.write(CCP, 0)
     assert host.read(SCPS) == [low]

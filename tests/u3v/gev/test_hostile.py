@@ -20,6 +20,7 @@ from tests.u3v.test_hostile import mutated
 from u3v.errors import Status
 from u3v.features import Command
 from u3v.gev.control import Datagram, Peer
+from u3v.gev.stream import apart
 from u3v.wire import gvcp
 
 MODELS = ("acA4096-11gm", "VCXG-124M")
@@ -141,7 +142,7 @@ class Attacker:
         host = self.host
         late = host.wait(self.rng.choice((0, MS // 10, MS, 7 * MS)))
         assert len(late) <= 1
-        packets = self.function.packets(host.now_ns, 64)
+        packets = apart(self.function.packets(host.now_ns, 64))
         assert len(packets) <= 512 and all(len(packet) <= 9014 for packet in packets)
         assert len(self.function.events(host.now_ns)) <= 512
         self.function.event.acknowledged(self.last)

@@ -9,6 +9,7 @@ import pytest
 from tests.u3v.gev.host import HOST, STREAM_PORT, Host
 from u3v.errors import GenCPError, Malformed, U3VError
 from u3v.gev.control import Datagram
+from u3v.gev.stream import apart
 from u3v.host.client import NoAnswer
 from u3v.host.gige import registers
 from u3v.host.gige.client import TRIES, GvcpClient
@@ -107,7 +108,7 @@ class Stream:
     def receive(self, timeout_ms: int) -> tuple[int, Sequence[memoryview]]:
         rig = self._camera.rig
         rig.wait(timeout_ms * MS)
-        sent = [one.header + bytes(one.data) for one in rig.function.packets(rig.now_ns, 1000)]
+        sent = [one.header + bytes(one.data) for one in apart(rig.function.packets(rig.now_ns, 1000))]
         return rig.now_ns, [memoryview(one) for one in sent if not self._camera.lose(one)]
 
 
