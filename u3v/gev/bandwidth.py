@@ -1,7 +1,8 @@
 """How much of the link the stream uses: size of its packets, delay between them, and Basler's bandwidth manager.
 
 Ethernet takes 38 bytes more for each packet, so small packets carry less. GevSCPD adds a delay to each. GevSCBWR keeps
-a share of the link back for what has to be sent again; it is 0 at power-up (assumed: Basler's own default is 10, but
+a share of the link back for what has to be sent again, which delays no frame as long as that lasts; what nobody asks
+for adds up, for as many frames as GevSCBWRA says. GevSCBWR is 0 at power-up (assumed: Basler's own default is 10, but
 the frame rates that it prints need the whole link). GevSCFTD delays each frame's first packet. The camera hears of all
 that, so that it exposes no more than it can send. What is only read here: bytes/s that are assigned to the stream
 (GevSCBWA), that the sensor could make (GevSCDMT), that come with the settings as they are (GevSCDCT); and how late a
@@ -21,7 +22,8 @@ MOST_ACCUMULATION = 32
 class Bandwidth:
     """Of the stream of `camera`. It has no state but the registers, and what follows from them.
 
-    `data_bytes`: payload of a packet. `is_spaced`: whether the host wants a delay between packets.
+    `data_bytes`: payload of a packet. `is_spaced`: whether the host wants a delay between packets. `reserve`: share of
+    the stream that packets may have that a host asks for again.
     """
 
     def __init__(self, camera: Camera, bootstrap: Bootstrap) -> None:
@@ -43,6 +45,7 @@ class Bandwidth:
         """Tell the camera how much payload its link carries with the settings as they are."""
         self.data_bytes = self._bootstrap.layout.data_bytes(self._packet_bytes)
         self.is_spaced = self._bootstrap.get("SCPD") > 0
+        self.reserve = self._bootstrap.get("SCBWR") / 100
         self._camera.use_link(Link(self._link.bits_per_s, self.data_bytes * 1e9 / self._packet_ns))
 
     @property
@@ -51,12 +54,14 @@ class Bandwidth:
         return self._bootstrap.get("SCFTD") * 1_000_000_000 // TICKS_PER_S
 
     @property
-    def _packet_bytes(self) -> int:
-        return self._bootstrap.packet_size
+    def saved_ns(self) -> int:
+        """For so long the reserve adds up."""
+        frame_ns = self._camera.wire_bytes / self.data_bytes * self._packet_ns
+        return round(frame_ns * max(1, self._bootstrap.get("SCBWRA")))
 
     @property
-    def _reserve(self) -> float:
-        return self._bootstrap.get("SCBWR") / 100
+    def _packet_bytes(self) -> int:
+        return self._bootstrap.packet_size
 
     @property
     def _packet_ns(self) -> float:
@@ -67,7 +72,7 @@ class Bandwidth:
             (self._packet_bytes + gvsp.ETHERNET_BYTES) * 8e9 / own.bits_per_s,
         )
         delay_ns = self._bootstrap.get("SCPD") * 1_000_000_000 / TICKS_PER_S
-        return (least_ns + delay_ns) * (1 + self._reserve)
+        return (least_ns + delay_ns) * (1 + self.reserve)
 
     def _frames(self, period_ns: int) -> int:
         """Bytes/s of frames at this distance, headers among them."""
@@ -77,9 +82,7 @@ class Bandwidth:
 
     def _jitter(self) -> int:
         """As long as it takes to send again what the reserve of so many frames has room for."""
-        frame_ns = self._camera.wire_bytes / self.data_bytes * self._packet_ns
-        late_ns = frame_ns * self._reserve * self._bootstrap.get("SCBWRA")
-        return min(round(late_ns * TICKS_PER_S / 1e9), 0xFFFFFFFF)
+        return min(round(self.saved_ns * self.reserve * TICKS_PER_S / 1e9), 0xFFFFFFFF)
 
     def _clamp(self, name: str, least: int, most: int) -> None:
         self._bootstrap.set(name, min(max(self._bootstrap.get(name), least), most))

@@ -147,6 +147,8 @@ class StreamChannel:
         self._next = 0
         self._ready_ns = 0
         """When the next packet may leave."""
+        self._saved_ns = 0
+        """Since when nothing of the link's reserve has been used."""
         self._burst_ns = -QUANTUM_NS
         """When the last packets left."""
         self._is_idle = True
@@ -200,11 +202,16 @@ class StreamChannel:
             self._ready_ns = max(self._ready_ns, now_ns - MAX_CREDIT_NS)
             most = min(most, max(1, int(quantum_ns / packet_ns)))
         while most and (self._wanted or self._begin(now_ns)):
-            room = self._allowed(now_ns, most, packet_ns)
+            saved = self._saved(now_ns, packet_ns) if self._wanted else 0
+            room = min(most, saved or self._allowed(now_ns, most, packet_ns))
             if not room:
                 break
             sent = self._again(room) if self._wanted else self._go_on(now_ns, room)
-            self._ready_ns += int(sum([one.data_bytes for one in sent]) * ns_per_byte)
+            took_ns = sum([one.data_bytes for one in sent]) * ns_per_byte
+            if saved:
+                self._saved_ns += int(took_ns / self.bandwidth.reserve)
+            else:
+                self._ready_ns += int(took_ns)
             self._burst_ns = now_ns
             most -= sum([one.count for one in sent])
             taken += sent
@@ -233,6 +240,13 @@ class StreamChannel:
         if self._ready_ns > now_ns:
             return 0
         return min(most, 1 + int((now_ns - self._ready_ns) / packet_ns))
+
+    def _saved(self, now_ns: int, packet_ns: float) -> int:
+        """How many packets the link's reserve has room for now."""
+        if not self.bandwidth.reserve:
+            return 0
+        self._saved_ns = max(self._saved_ns, now_ns - self.bandwidth.saved_ns)
+        return int((now_ns - self._saved_ns) * self.bandwidth.reserve / packet_ns)
 
     def _has_frame(self) -> bool:
         frames = self._camera.frames

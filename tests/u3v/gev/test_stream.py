@@ -11,6 +11,7 @@ from u3v.wire.gvsp import Layout
 SIZE = 64 * 30
 DATA = 576 - 36
 ACCESS_DENIED = 0x8006
+SCBWR = 0xA024
 
 
 def started(model: str = "acA4096-11gm", *, paced: bool = False, size: int = 576) -> Host:
@@ -152,6 +153,30 @@ def test_frames_back_to_back_lose_nothing_when_the_loop_comes_late() -> None:
     assert sent == pytest.approx(0.35 * host.camera.throughput_bytes_per_s, rel=0.05)
     frames = host.camera.frames
     assert (frames.discarded, frames.delivered) == (0, pytest.approx(0.35 * 116e6 / (2048 * 1024), abs=2))
+
+
+@pytest.mark.parametrize("reserve_percent", [0, 10])
+def test_what_comes_again_comes_out_of_the_reserve_first(reserve_percent: int) -> None:
+    """Without one it takes the place of what comes for the first time."""
+    host = Host(paced=True)
+    for name, value in (("Width", 2048), ("Height", 1024), ("DeviceLinkThroughputLimitMode", "Off")):
+        host.camera.features.host_set(name, value)
+    assert host.write(0xA00, 2) == 0
+    assert host.write(SCBWR, reserve_percent) == 0
+    host.start()
+    while not host.packets():
+        host.wait(MS // 4)
+    new = again = 0
+    for _ in range(200):
+        host.wait(MS // 4)
+        block = host.function.stream._blocks
+        assert host.ask(0x40, struct.pack(">HHII", 0, block, 1, 1), flags=0) == []
+        for packet in host.packets():
+            again += len(packet.data) if packet.status else 0
+            new += 0 if packet.status else len(packet.data)
+    whole = 0.05 * host.camera.throughput_bytes_per_s
+    assert 0.03 * whole < again < 0.08 * whole
+    assert new == pytest.approx(whole if reserve_percent else whole - again, rel=0.01)
 
 
 def test_bursts_are_short_even_when_there_is_much_to_make_up_for() -> None:
