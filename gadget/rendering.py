@@ -5,6 +5,7 @@ thread, or inline on a fake clock), and delivered. State: exposures that wait fo
 transport still holds views of all of them.
 """
 
+import contextlib
 import math
 from collections import deque
 from collections.abc import Callable
@@ -84,11 +85,12 @@ class Renderer:
 
     def prepare(self) -> None:
         """Do what would make the first frame slow: load the engine, draw maps and scene. In any thread."""
-        settings = frame_settings(self._camera.exposure(0, 0, 0, 0), self._pedestal_dn12)
-        if self._cache is None:
-            self.source.prepare(settings)
-        else:
-            self._cache.prepare(settings, self._camera.period_ns() / 1e9)
+        with contextlib.suppress(Exception):  # what is wrong with a scene is told with the first frame
+            settings = frame_settings(self._camera.exposure(0, 0, 0, 0), self._pedestal_dn12)
+            if self._cache is None:
+                self.source.prepare(settings)
+            else:
+                self._cache.prepare(settings, self._camera.period_ns() / 1e9)
 
     def release(self) -> None:
         """Give back what `prepare` made, unless a host has configured the camera meanwhile."""

@@ -357,7 +357,8 @@ class LoopBench:
 
     def prepare(self) -> None:
         """Have all maps and scenes made now, for hosts that do not wait long for their first frame."""
-        list(map(_prepare, self.cores))
+        for core in self.cores:
+            core.pixels.prepare()
 
     def _plug(self, core: Core, bus: Bus | None) -> BuiltCamera:
         built = plug_usb(core, bus)
@@ -385,7 +386,7 @@ class LoopBench:
         def configured(what: Happening, at_ns: int, _block_id: int) -> None:
             if what is Happening.DEVICE_CONFIGURED:
                 core.camera.pixels_ready(False, at_ns)
-                lane.run(partial(_prepare, core), made, 0)
+                lane.run(core.pixels.prepare, made, 0)
             else:
                 lane.run(core.pixels.release, lambda: None, 0)
 
@@ -422,11 +423,6 @@ class LoopBench:
             print(f"u3v: a frame could not be rendered: {reason}", file=sys.stderr, flush=True)
             if not isinstance(error, SceneError):
                 log.error("a frame could not be rendered", exc_info=error)
-
-
-def _prepare(core: Core) -> None:
-    with contextlib.suppress(Exception):  # what is wrong with a scene is told with the first frame
-        core.pixels.prepare()
 
 
 @contextlib.contextmanager
