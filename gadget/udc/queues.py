@@ -26,6 +26,7 @@ from gadget.usb.device import UsbDevice
 from gadget.usb.endpoint0 import CLEAR_FEATURE, SET_CONFIGURATION, SET_FEATURE
 from gadget.usb.in_pipe import ECONNRESET, OK, Urb, ended_by_zero_packet
 from u3v.errors import GenCPError, Malformed
+from u3v.function import Lease
 from u3v.wire import gencp
 from u3v.wire.bootstrap import ABRM
 from u3v.wire.usb import CONTROL_IN, CONTROL_OUT, STREAM_IN, Speed
@@ -43,12 +44,14 @@ RETRY_NS = 20_000_000
 
 @dataclass(slots=True, eq=False)
 class Write:
-    """Something in the queue of an IN endpoint. `urb`: what it answers; None for an empty packet behind it."""
+    """Something in the queue of an IN endpoint. `urb`: what it answers; None for an empty packet behind it. `lease`:
+    until when the device stands by it."""
 
     endpoint: int
     chunks: Sequence[memoryview]
     length: int
     urb: Urb | None
+    lease: Lease | None
 
 
 class Kernel(Protocol):
@@ -185,13 +188,13 @@ class Queues:
         if urb.status != OK:
             return
         self._take_back()
-        self._put(Write(urb.endpoint, urb.take_chunks(), urb.actual, urb))
+        self._put(Write(urb.endpoint, urb.take_chunks(), urb.actual, urb, urb.lease))
         if (
             urb.actual
             and urb.endpoint != CONTROL_IN
             and ended_by_zero_packet(urb, self._device.speed.max_packet)
         ):
-            self._put(Write(urb.endpoint, (), 0, None))
+            self._put(Write(urb.endpoint, (), 0, None, urb.lease))
 
     def _put(self, write: Write) -> None:
         self._queued[write.endpoint].append(write)
@@ -201,7 +204,7 @@ class Queues:
         """Of what the device does not stand by any more, the last first: nothing of it moves up meanwhile."""
         for queue in self._queued.values():
             for write in reversed(queue):
-                if write.urb is not None and write.urb.lease is not None and write.urb.lease.ended:
+                if write.lease is not None and write.lease.ended:
                     self._kernel.cancel(write)
 
     def _control(self, request: int, recipient: int, value: int, index: int, now_ns: int) -> None:

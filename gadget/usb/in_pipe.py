@@ -60,6 +60,11 @@ class Urb:
         chunks, self.chunks = self.chunks, []
         return chunks
 
+    def take_back(self) -> None:
+        """Forget what has come so far: no host has seen it."""
+        self.chunks, self.taken = [], []
+        self.actual, self.lease = 0, None
+
 
 def ended_by_zero_packet(urb: Urb, max_packet: int) -> bool:
     """Whether only an empty packet tells the host that this answer is over: it fills its packets, but not the
@@ -165,6 +170,8 @@ class InPipe:
 
     def _start(self, urb: Urb, now_ns: int) -> bool:
         """Put the next piece for `urb` on the link, or halt. False: the device has nothing (NAK)."""
+        if urb.holds and urb.lease is not None and urb.lease.ended:
+            urb.take_back()
         if self._transfer is None:
             try:
                 self._transfer = self._function.transfer_in(self.endpoint, now_ns)

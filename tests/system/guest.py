@@ -25,7 +25,7 @@ U3V = [sys.executable, "-m", "gadget"]
 MODEL = "acA4096-40um"
 CHEAP = ["--no-pacing", "--scene", "uniform:photons=20000"]
 STATUS = Path("/sys/devices/platform/vhci_hcd.0")
-PATIENCE_S = 300
+PATIENCE_S = float(os.environ.get("PATIENCE_S", "300"))
 PORT_FREE = "004"
 CAPTURES = 10
 Found = Any

@@ -77,8 +77,7 @@ class WireOptions:
     `required_leader_bytes`, `required_trailer_bytes`: what SIRM asks for (1024 as Basler; never less than needed).
     `alignment_exponent`: transfer sizes must be multiples of 2**n bytes (SI_Info).
     `response_time_ms`: Maximum_Device_Response_Time, at most 300 (GenCP 1.3.1, clause 5.4.10).
-    `zipped_xml`: deliver the XML zipped. `transfer_bytes`: what the SBRM calls the longest command and acknowledge,
-    header included; longer ones, up to the usual, are taken all the same.
+    `zipped_xml`: deliver the XML zipped. `transfer_bytes`: the longest command and acknowledge, header included.
     """
 
     strict: bool = False

@@ -25,11 +25,15 @@ PENDING_MARGIN_MS = 20
 
 
 class ControlChannel:
-    """`response_time_ms` is what the ABRM announces; `extra_delay_ms` makes every answer that much later."""
+    """`response_time_ms` is what the ABRM announces, `transfer_bytes` the longest command and acknowledge of the SBRM;
+    `extra_delay_ms` makes every answer that much later."""
 
-    def __init__(self, memory: Memory, response_time_ms: int) -> None:
+    def __init__(
+        self, memory: Memory, response_time_ms: int, transfer_bytes: int = MAX_TRANSFER_BYTES
+    ) -> None:
         self.extra_delay_ms = 0
         self._memory = memory
+        self._transfer_bytes = transfer_bytes
         self._response_time_ms = response_time_ms
         self._outbox: deque[tuple[int, bytes]] = deque()
         self._busy_until_ns = 0
@@ -96,14 +100,14 @@ class ControlChannel:
             gencp.check_header(packet)
             if command.command_id == gencp.READMEM_CMD:
                 read = gencp.parse_readmem(command.scd)
-                longest = MAX_TRANSFER_BYTES - gencp.HEADER_BYTES
+                longest = self._transfer_bytes - gencp.HEADER_BYTES
                 if not 0 < read.count <= longest:
                     raise GenCPError(Status.INVALID_PARAMETER, f"count {read.count} is not 1..{longest}")
                 data = self._memory.host_read(read.address, read.count)
                 return gencp.pack_ack(Status.SUCCESS, gencp.READMEM_ACK, command.request_id, data), 0
             if command.command_id == gencp.WRITEMEM_CMD:
                 write = gencp.parse_writemem(command.scd)
-                if len(packet) > MAX_TRANSFER_BYTES:
+                if len(packet) > self._transfer_bytes:
                     raise GenCPError(Status.INVALID_PARAMETER, f"command of {len(packet)} bytes")
                 if command.request_id == 0:
                     raise GenCPError(Status.INVALID_PARAMETER, "request id 0 is for reads only")

@@ -42,7 +42,9 @@ class UsbFunction:
         self.speed = Speed.SUPER
         self._own_link = camera.link
         self._halted: set[int] = set()
-        self.control = ControlChannel(camera.memory, self.options.response_time_ms)
+        self.control = ControlChannel(
+            camera.memory, self.options.response_time_ms, self.options.transfer_bytes
+        )
         self.event = EventChannel()
         self.stream = StreamChannel(camera, lambda: self.speed.max_packet)
         self.bootstrap = Bootstrap(camera, self.stream, self.event, self.options, self._halted.__contains__)

@@ -29,6 +29,7 @@ class Kernel:
         self.reads = 0
         self.cancelled_reads = 0
         self.queues: Queues | None = None
+        self.device: UsbDevice | None = None
 
     def write(self, write: Write) -> None:
         self.queue.append(write)
@@ -83,6 +84,7 @@ class Script(Toy):
 def plugged(function: Toy, speed: Speed = Speed.SUPER, **sizes: int) -> Kernel:
     kernel = Kernel()
     device = UsbDevice(function, speed=Speed.SUPER, bus=Bus())
+    kernel.device = device
     kernel.queues = Queues(device, kernel, **sizes)
     kernel.queues.configured(speed, 0)
     kernel.queues.service(0)
@@ -288,3 +290,27 @@ def test_an_endpoint_that_never_has_anything_waits_once() -> None:
     assert kernel.on(EVENT_IN) == []
     assert kernel.queues is not None
     assert kernel.queues.next_wakeup_ns() is None
+
+
+def test_an_empty_packet_is_taken_back_with_what_it_ends() -> None:
+    """The next stream would begin with it."""
+    lease = Lease()
+    kernel = plugged(Script(transfer(2048, lease=lease)))
+    assert lengths(kernel) == [2048, 0]
+    lease.ended = True
+    kernel.queues.service(1)
+    kernel.settle(2)
+    assert lengths(kernel) == []
+
+
+def test_what_waits_for_more_of_its_frame_is_dropped_with_it() -> None:
+    """The next stream's leader would come behind it."""
+    lease = Lease()
+    function = Script(transfer(1024, ends=False, lease=lease))
+    kernel = plugged(function)
+    assert lengths(kernel) == []
+    lease.ended = True
+    kernel.queues.service(1)
+    function.todo.append(transfer(52, lease=Lease()))
+    kernel.device.service(2)
+    assert lengths(kernel) == [52]

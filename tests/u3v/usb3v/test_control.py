@@ -197,6 +197,14 @@ def test_longest_read_and_write(host: Host) -> None:
     host.write(0x184, bytes(64))
 
 
+@pytest.mark.parametrize("longest", [508, 1024])
+def test_nothing_longer_than_the_sbrm_says(longest: int) -> None:
+    host = Host(wire=WireOptions(transfer_bytes=longest))
+    assert len(host.read(0x100000, longest - 12)) == longest - 12
+    assert host.command(readmem(0x100000, longest - 11)).status == 0x8002
+    assert host.command(writemem(0x184, bytes(longest - 19))).status == 0x8002
+
+
 # -- PENDING_ACK ----------------------------------------------------------------------------------------------
 
 
