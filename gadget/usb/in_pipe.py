@@ -207,7 +207,7 @@ class InPipe:
         self.flow.land()
         if piece.length:
             urb.chunks.append(transfer.data[self._sent : self._sent + piece.length])
-            urb.lease = transfer.lease
+        urb.lease = transfer.lease
         urb.actual += piece.length
         self._sent += piece.length
         if piece.ends_with == EOVERFLOW:
