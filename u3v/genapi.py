@@ -10,7 +10,7 @@ gives it is of the NameSpace Standard, all others are Custom.
 import hashlib
 import io
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from uuid import UUID
@@ -412,3 +412,16 @@ def zip_xml(xml: str, model: str) -> bytes:
         info.compress_type = zipfile.ZIP_DEFLATED
         archive.writestr(info, xml)
     return buffer.getvalue()
+
+
+_files: dict[Hashable, tuple[tuple[Feature, ...], bytes]] = {}
+"""The file last made for a key, and the declarations that it was made of."""
+
+
+def shared_file(key: Hashable, declared: tuple[Feature, ...], make: Callable[[], bytes]) -> bytes:
+    """An XML file that cameras with the same declarations share. `key`: what else it depends on, as model and wire."""
+    made_of, file = _files.get(key, ((), b""))
+    if len(made_of) != len(declared) or any(a is not b for a, b in zip(made_of, declared, strict=True)):
+        file = make()
+        _files[key] = declared, file
+    return file

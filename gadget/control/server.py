@@ -13,7 +13,6 @@ import logging
 import os
 import socket
 import struct
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -215,15 +214,13 @@ class Connection:
                 self._send(line)
 
         cancel = self._server.waits.add(live, str(what), found)
-        timer = threading.Timer(timeout_s, lambda: self._server.loop.call_threadsafe(late))
-        timer.daemon = True
+        cancel_late = self._server.loop.call_later(timeout_s, late)
 
         def end() -> None:
-            timer.cancel()
+            cancel_late()
             cancel()
 
         self._waits[key] = end
-        timer.start()
         return _LATER
 
     def _subscribe(self, live: LiveCamera, what: Any = None) -> list[str]:

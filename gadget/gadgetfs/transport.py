@@ -9,6 +9,7 @@ and closed, with all that was queued, when it resets it, for their settings end 
 import contextlib
 import errno
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -131,15 +132,12 @@ class GadgetFs:
         setup = Setup.parse(raw)
         if not setup.request_type & 0x7F and setup.request == SET_CONFIGURATION:
             self._unconfigure()
-            if setup.value:
-                self._configure()
-            self._acknowledge()
-            return
+            if setup.value and not self._configure():
+                return self._stall(setup)
+            return self._acknowledge()
         if setup.request_type == 1 and setup.request == SET_INTERFACE and self._device.configuration:
             self._unconfigure()
-            self._configure()
-            self._acknowledge()
-            return
+            return self._acknowledge() if self._configure() else self._stall(setup)
         if (
             setup.length and not setup.device_to_host
         ):  # there is none that takes data; it cannot be refused any more
@@ -154,12 +152,19 @@ class GadgetFs:
         else:
             self._acknowledge()
 
-    def _configure(self) -> None:
-        """Open the endpoints and serve them."""
+    def _configure(self) -> bool:
+        """Open the endpoints and serve them. False, and one line on stderr: the controller does not let them be."""
         for address, file in self._chosen.items():
-            self._endpoints.open(address, self._point / file.name)
-            os.write(self._endpoints.files[address], endpoint_blob(self._high, address, file))
+            try:
+                self._endpoints.open(address, self._point / file.name)
+                os.write(self._endpoints.files[address], endpoint_blob(self._high, address, file))
+            except OSError as error:
+                what = f"endpoint {address:#04x} ({file.name}) of {self._controller.name}"
+                print(f"u3v: {what} cannot be opened: {error.strerror}", file=sys.stderr, flush=True)
+                self._endpoints.close_files()
+                return False
         self._endpoints.queues.configured(Speed.HIGH, self._loop.now_ns())
+        return True
 
     def _unconfigure(self) -> None:
         """End what is queued, close the endpoints."""

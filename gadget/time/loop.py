@@ -13,6 +13,8 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
+from heapq import heapify, heappop, heappush
+from itertools import count
 from typing import Protocol
 
 from gadget.time.signals import woken_by_signals
@@ -41,6 +43,8 @@ class Loop:
         self.services: list[Service] = []
         self._waiter = Waiter()
         self._calls: deque[Callable[[], None]] = deque()
+        self._later: list[tuple[int, int, Callable[[], None]]] = []
+        self._sequence = count()
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_read.setblocking(False)
         self._wake_write.setblocking(False)
@@ -71,6 +75,18 @@ class Loop:
         except (BlockingIOError, OSError):
             pass
 
+    def call_later(self, delay_s: float, call: Callable[[], None]) -> Callable[[], None]:
+        """Run `call` after so long of the machine's own time, on whatever clock the loop is; what cancels that."""
+        entry = time.monotonic_ns() + int(delay_s * 1e9), next(self._sequence), call
+        heappush(self._later, entry)
+
+        def cancel() -> None:
+            if entry in self._later:
+                self._later.remove(entry)
+                heapify(self._later)
+
+        return cancel
+
     def stop(self) -> None:
         """End `run`; the next one, where none runs now."""
         self.stopping = True
@@ -96,6 +112,8 @@ class Loop:
         for _ in range(len(self._calls)):  # those that come meanwhile are for the next round
             self._calls.popleft()()
             same = False
+        if self._later and self._call_due():
+            same = False
         now_ns = self.now_ns()
         for index, service in enumerate(services if same else list(self.services)):
             at_ns = instants[index] if same else service.next_wakeup_ns()
@@ -105,6 +123,14 @@ class Loop:
         if self._clock_ns() <= self._ceiling_ns:
             self._ceiling_ns = None
 
+    def _call_due(self) -> bool:
+        """Run what is due by the machine's own time; whether anything was."""
+        called = False
+        while self._later and self._later[0][0] <= time.monotonic_ns():
+            heappop(self._later)[2]()
+            called = True
+        return called
+
     def _until_ns(self, due_ns: int | None, timeout_s: float | None) -> int | None:
         """When to stop waiting, on the machine's monotonic clock; 0: at once."""
         now_ns = self._clock_ns()
@@ -112,6 +138,8 @@ class Loop:
             return 0
         here_ns = now_ns if self._is_real else time.monotonic_ns()
         ends_ns = None if timeout_s is None else here_ns + int(timeout_s * 1e9)
+        if self._later:
+            ends_ns = self._later[0][0] if ends_ns is None else min(self._later[0][0], ends_ns)
         if due_ns is None:
             return ends_ns
         due_here_ns = due_ns + (here_ns - now_ns)

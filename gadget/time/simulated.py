@@ -9,6 +9,7 @@ most. So a slow host loses no frame, and gets what an infinitely fast one would.
 instant that a host moves on (feature VirtualClockAdvance).
 """
 
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -101,8 +102,12 @@ class SimulatedLoop(Loop):
 
     def _poll(self, timeout_s: float | None) -> bool:
         """Handle descriptors and calls; whether there were any."""
+        if self._later:
+            left_s = max((self._later[0][0] - time.monotonic_ns()) / 1e9, 0.0)
+            timeout_s = left_s if timeout_s is None else min(timeout_s, left_s)
         called = self._waiter.wait_for(0.0 if self._calls else timeout_s)
         called = bool(self._calls) or called
+        called = (bool(self._later) and self._call_due()) or called
         while self._calls:
             self._calls.popleft()()
         return called

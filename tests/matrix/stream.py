@@ -170,6 +170,11 @@ MUTANTS = [
     Mutant("size in single mode", "EVT-007", events(lambda m, n: [put(m, 12, b"\x0c")])),
     Mutant("event id constant", "EVT-008", events(lambda m, n: [put(m, 10, b"\7\0")])),
     Mutant(
+        "event ids in steps of two",
+        "EVT-008",
+        events(lambda m, n: [put(m, 10, struct.pack("<H", 2 * n + 1))]),
+    ),
+    Mutant(
         "event timestamps of another clock",
         "EVT-009",
         events(lambda m, n: [put(m, 16, struct.pack("<Q", struct.unpack_from("<Q", m, 16)[0] + 10**12))]),

@@ -16,7 +16,7 @@ from zlib import crc32
 from u3v import sfnc
 from u3v.camera import USER_ID, Camera
 from u3v.errors import GenCPError, Status
-from u3v.genapi import build_xml, zip_xml
+from u3v.genapi import build_xml, shared_file, zip_xml
 from u3v.gev.nodes import bandwidth, ieee1588, nodes
 from u3v.memory import Check, Hook, Refresh, Register
 from u3v.model import Model
@@ -330,18 +330,12 @@ class Bootstrap:
         region.write(XML_ADDRESS, file)
 
 
-_files: dict[tuple[str, WireOptions], tuple[tuple[object, ...], bytes]] = {}
-"""The file last made for a model, and the declarations that it was made of."""
-
-
 def xml_file(camera: Camera, options: WireOptions) -> bytes:
     """The camera's GenICam XML, zipped. Cameras with the same declarations share it."""
-    declared = tuple(camera.features)
-    key = (camera.model.name, options)
-    known = _files.get(key)
-    if known is None or known[0] != declared:
-        _files[key] = known = declared, zip_xml(xml_text(camera, options), camera.model.name)
-    return known[1]
+    name = camera.model.name
+    return shared_file(
+        (GIGE_VISION, name, options), tuple(camera.features), lambda: zip_xml(xml_text(camera, options), name)
+    )
 
 
 def xml_text(camera: Camera, options: WireOptions) -> str:

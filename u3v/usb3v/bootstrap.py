@@ -15,8 +15,7 @@ from u3v import sfnc
 from u3v.camera import USER_ID, Camera
 from u3v.errors import GenCPError, Status
 from u3v.family import TEST_EVENT_ID
-from u3v.features import Feature
-from u3v.genapi import FILE_VERSION, build_xml, zip_xml
+from u3v.genapi import FILE_VERSION, build_xml, shared_file, zip_xml
 from u3v.memory import Check, Hook, Refresh, Register
 from u3v.model import Model
 from u3v.notifications import event_data
@@ -326,20 +325,15 @@ class Bootstrap:
             region.write(base, data)
 
 
-_files: dict[tuple[str, bool], tuple[tuple[Feature, ...], bytes]] = {}
-"""The file last made for a model, and the declarations that it was made of."""
-
-
 def xml_file(camera: Camera, zipped: bool = True) -> bytes:
     """The camera's GenICam XML as hosts download it. Cameras with the same declarations share it."""
-    declared = tuple(camera.features)
-    key = (camera.model.name, zipped)
-    made_of, file = _files.get(key, ((), b""))
-    if len(made_of) != len(declared) or any(a is not b for a, b in zip(made_of, declared, strict=True)):
+    name = camera.model.name
+
+    def make() -> bytes:
         xml = xml_text(camera)
-        file = zip_xml(xml, camera.model.name) if zipped else xml.encode()
-        _files[key] = (declared, file)
-    return file
+        return zip_xml(xml, name) if zipped else xml.encode()
+
+    return shared_file((USB3_VISION, name, zipped), tuple(camera.features), make)
 
 
 def xml_text(camera: Camera) -> str:

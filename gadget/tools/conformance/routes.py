@@ -8,7 +8,7 @@ import importlib.util
 import struct
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import gadget.tools.targets as targets
@@ -178,14 +178,12 @@ def in_process(spec: CameraSpec, pcap: Path | None = None) -> Iterator[InProcess
     built = build(
         spec, spec.serial or str(FIRST_SERIAL), bus=spec.bus.bus() if spec.bus is not None else None
     )
-    writer = PcapWriter(pcap) if pcap is not None else None
-    if writer is not None:
-        writer.attach(built.device, bus=1, address=2)
-    route = InProcess(built, SimulatedTime())
-    try:
+    with ExitStack() as stack:
+        stack.callback(built.pixels.source.close)
+        if pcap is not None:
+            writer = PcapWriter(pcap)
+            stack.callback(writer.close)
+            writer.attach(built.device, bus=1, address=2)
+        route = InProcess(built, SimulatedTime())
+        stack.callback(lambda: route.bus.close())
         yield route
-    finally:
-        route.bus.close()
-        built.pixels.source.close()
-        if writer is not None:
-            writer.close()

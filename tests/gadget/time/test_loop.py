@@ -3,9 +3,13 @@
 import signal
 import socket
 import threading
+from collections.abc import Callable
+
+import pytest
 
 from gadget.time.loop import MOST_NS, READ, Loop
 from gadget.time.signals import handled
+from gadget.time.simulated import SimulatedLoop
 
 
 def test_a_signal_that_another_thread_gets_wakes_the_loop() -> None:
@@ -84,4 +88,20 @@ def test_calls_that_make_calls_do_not_keep_a_loop_from_its_descriptors() -> None
     assert seen == [b"?"]
     for end in (here, there):
         end.close()
+    loop.close()
+
+
+@pytest.mark.parametrize("make", [Loop, SimulatedLoop])
+def test_calls_that_are_to_come_later_come_in_their_order_by_the_machines_own_time(
+    make: Callable[[], Loop],
+) -> None:
+    loop, called, threads = make(), list[str](), threading.active_count()
+    for delay_s, name in ((0.02, "second"), (0.01, "first")):
+        loop.call_later(delay_s, lambda name=name: called.append(name))  # type: ignore[misc]
+    cancel = loop.call_later(0.015, lambda: called.append("cancelled"))
+    cancel()
+    cancel()
+    loop.call_later(0.03, loop.stop)
+    loop.run()
+    assert called == ["first", "second"] and threading.active_count() == threads
     loop.close()

@@ -6,9 +6,9 @@ import pytest
 
 from u3v.errors import Malformed
 from u3v.host.conformance.chance import Chance
-from u3v.host.conformance.description import Description, to_int
+from u3v.host.conformance.description import Description, to_hex, to_int
 from u3v.host.conformance.sfnc_names import STANDARD_FEATURES
-from u3v.host.conformance.streaming import Expected, Plan, Shot, defects, planned
+from u3v.host.conformance.streaming import Expected, Plan, Shot, defects, expect_whole, planned
 
 PLAN = Plan(64, 2, 32, 0, 64, 64)
 WANT = Expected(150, 0x01080001, (15, 10, 0, 0))
@@ -42,6 +42,20 @@ def shot(*, head: bytes = leader(), parts: tuple[int, ...] = (64, 64, 22), tail:
 )
 def test_integers_of_descriptions(text: str, value: int | None) -> None:
     assert to_int(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("9001", 0x9001), ("0x9001", 0x9001), ("", None), ("Event", None)]
+)
+def test_ids_of_descriptions(text: str, value: int | None) -> None:
+    assert to_hex(text) == value
+
+
+def test_lines_may_be_padded_in_a_whole_frame() -> None:
+    """STREAM-006 alone judges it: by whether the payload has room for that."""
+    padded = shot(head=leader()[:48] + b"\4\0" + leader()[50:])
+    assert {name for name, _ in defects([padded], WANT)} == {"STREAM-006"}
+    expect_whole([padded], WANT)
 
 
 def test_whole_frames_have_no_defect() -> None:

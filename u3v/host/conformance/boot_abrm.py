@@ -3,8 +3,8 @@
 from contextlib import suppress
 from itertools import pairwise
 
-from u3v.host.conformance.bootstrap import CONDITIONAL, abrm_read_only, has
-from u3v.host.conformance.camera import Camera
+from u3v.host.conformance.bootstrap import CONDITIONAL, abrm_read_only, has, version
+from u3v.host.conformance.camera import camera_of
 from u3v.host.conformance.context import SI_CONTROL, Context
 from u3v.host.conformance.declare import INFO, SHOULD, Failed, Phase, Skipped, check
 from u3v.host.conformance.streaming import streaming
@@ -21,11 +21,6 @@ MESSAGE_CHANNEL_ID = 0x1EC
 ENCODINGS = ("ascii", "utf-8", "utf-16-le")
 LITTLE = 0xFFFFFFFF
 NS_PER_S = 1_000_000_000
-
-
-def version(raw: bytes) -> tuple[int, int]:
-    """(major, minor): two 16-bit halves, little-endian."""
-    return int.from_bytes(raw[2:4], "little"), int.from_bytes(raw[:2], "little")
 
 
 def text(c: Context, address: int) -> str:
@@ -351,7 +346,7 @@ def constant(c: Context) -> None:
     before: dict[str, bytes] = c.kept[c.check]
     unchanged(c, before, static(c))
     if c.u3vcp & 1:
-        camera = Camera(c)
+        camera = camera_of(c)
         with suppress(Failed, Skipped), camera.small(), streaming(camera, depth=1) as stream:
             stream.shots(1)  # whether frames come is a matter of other checks
         unchanged(c, before, static(c))

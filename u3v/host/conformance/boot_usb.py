@@ -2,9 +2,8 @@
 
 import struct
 
-from u3v.host.conformance.boot_abrm import version
-from u3v.host.conformance.bootstrap import SIRM_READ_ONLY, SIRM_READ_WRITE, has, sbrm
-from u3v.host.conformance.camera import Camera
+from u3v.host.conformance.bootstrap import SIRM_READ_ONLY, SIRM_READ_WRITE, has, sbrm, version
+from u3v.host.conformance.camera import camera_of
 from u3v.host.conformance.context import (
     EI_CONTROL,
     LONGEST_PACKET,
@@ -198,7 +197,7 @@ def off_at_open(c: Context) -> None:
 
 def payload_feature(c: Context) -> int:
     """PayloadSize through the node map, read anew. Skips without the reference implementation."""
-    camera = Camera(c)
+    camera = camera_of(c)
     return int(camera.get("PayloadSize"))
 
 
@@ -218,7 +217,7 @@ def required_payload(c: Context) -> None:
     "follows at once, and is PayloadSize still", "USB3 Vision 1.0, SIRM", needs="str gapi", trace="r",
 )  # fmt: skip
 def payload_follows(c: Context) -> None:
-    camera = Camera(c)
+    camera = camera_of(c)
     with camera.keep("PixelFormat", "Height", "Width"):
         before = c.number(c.sirm + SI_REQUIRED_PAYLOAD, 8)
         for name in ("Width", "Height"):
@@ -281,7 +280,7 @@ def readable(c: Context) -> None:
     "USB3 Vision 1.0, SIRM", needs="str gapi", trace="r",
 )  # fmt: skip
 def payload_frozen(c: Context) -> None:
-    camera = Camera(c)
+    camera = camera_of(c)
     address, size = camera.register("Width")
     least = int(camera.info("Width").minimum or 0).to_bytes(size, "little")
     with camera.keep("Width"), streaming(camera, depth=1) as stream:

@@ -69,6 +69,11 @@ SIRM_READ_WRITE: tuple[Register, ...] = (
 EIRM_MAX_LENGTH: Register = ("Maximum_Event_Transfer_Length", 0x04, 4)
 
 
+def version(raw: bytes) -> tuple[int, int]:
+    """(major, minor): two 16-bit halves, little-endian."""
+    return int.from_bytes(raw[2:4], "little"), int.from_bytes(raw[:2], "little")
+
+
 def has(c: Context, bit: int) -> bool:
     """Whether Device_Capability has a bit."""
     return bool(c.capability >> bit & 1)

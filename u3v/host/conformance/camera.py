@@ -1,6 +1,6 @@
 """The camera under test, as the checks of features, stream and events use it.
 
-State of a `Camera`: an open client and, once asked for, its XML and its node map. Always true: `settings` puts
+State of a `Camera`: its run and, once asked for, its XML and its node map. Always true: `settings` puts
 back what it changed, newest first, whatever happened in between.
 """
 
@@ -8,13 +8,15 @@ import contextlib
 import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import NoReturn
 
 from u3v.errors import GenCPError, Malformed, U3VError
 from u3v.host.bus import HostBus, UsbTimeout
 from u3v.host.conformance.context import SI_REQUIRED_PAYLOAD, Context
-from u3v.host.conformance.declare import MUST, NEEDS, Failed, Phase, Severity, Skipped, check
-from u3v.host.conformance.description import Description
+from u3v.host.conformance.declare import MUST, NEEDS, Phase, Severity, Skipped, check
+from u3v.host.conformance.declare import expect as expect
+from u3v.host.conformance.declare import fail as fail
+from u3v.host.conformance.declare import skip as skip
+from u3v.host.conformance.description import Description, to_int
 from u3v.host.conformance.feature_port import FeaturePort
 from u3v.host.conformance.layout import STREAM
 from u3v.host.nodes import DeviceNodes, FeatureError, FeatureInfo, FeatureValue
@@ -46,20 +48,6 @@ Setting = tuple[tuple[tuple[str, FeatureValue], ...], str, FeatureValue]
 MAX_SELECTED = 8
 """Values of a selector that are looked at."""
 VALUES = ("Integer", "Float", "Enumeration", "Boolean", "String")
-
-
-def fail(text: str) -> NoReturn:
-    raise Failed(text)
-
-
-def skip(reason: str) -> NoReturn:
-    raise Skipped(reason)
-
-
-def expect(holds: object, otherwise: str) -> None:
-    """Raises Failed, with what is wrong, unless it holds."""
-    if not holds:
-        raise Failed(otherwise)
 
 
 class Camera:
@@ -192,7 +180,7 @@ class Camera:
 
     def load_nodes(self) -> DeviceNodes:
         """Raises Malformed where the reference GenApi refuses the XML."""
-        return DeviceNodes(FeaturePort(self.run))
+        return DeviceNodes(FeaturePort(self.run, self.run.xml))
 
     def can_use_nodes(self) -> bool:
         """Whether there is a reference GenApi that takes the XML."""
@@ -229,7 +217,9 @@ class Camera:
     def execute_raw(self, name: str) -> int:
         """Write a command's register, also where it is not available now; the status."""
         address, length = self.register(name)
-        value = int(self.description.text_of(name, "CommandValue") or "1", 0)
+        value = to_int(self.description.text_of(name, "CommandValue") or "1")
+        if value is None or not 0 <= value < 1 << 8 * length:
+            skip(f"the CommandValue of {name} is no number that its register holds")
         return self.write(address, value.to_bytes(length, "little"))
 
     def need(self, *names: str) -> None:
@@ -419,8 +409,9 @@ class Camera:
 
 def camera_of(run: Context) -> Camera:
     """The run's camera; what it remembers of the XML and the registers is the run's."""
-    camera = run.kept.setdefault("camera", None) or Camera(run)
-    run.kept["camera"] = camera
+    if "camera" not in run.kept:
+        run.kept["camera"] = Camera(run)
+    camera: Camera = run.kept["camera"]
     camera.refresh()
     return camera
 

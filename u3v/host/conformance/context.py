@@ -12,12 +12,13 @@ from enum import Enum
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from u3v.errors import U3VError
+from u3v.errors import GenCPError, U3VError
 from u3v.host.bus import UsbError, UsbGone
 from u3v.host.conformance import layout
 from u3v.host.conformance.control import Control
 from u3v.host.conformance.declare import NEEDS, Check, Failed, Skipped
 from u3v.host.conformance.endpoint0 import CONFIGURATION, DEVICE, STRING, Evidence
+from u3v.host.conformance.feature_port import FeaturePort
 from u3v.host.conformance.journal import Exchange
 from u3v.host.conformance.layout import CONTROL, EVENT, STREAM, Layout
 from u3v.host.conformance.packets import writemem
@@ -34,16 +35,6 @@ class Guard(Protocol):
     def is_touched(self, exchanges: list[Exchange]) -> bool: ...
 
     def put_back(self) -> list[str]: ...
-
-
-class NodePort:
-    """The control channel as GenApi's nodes want it: reads and writes that succeed or raise Failed."""
-
-    def __init__(self, control: Control, xml: XmlFile) -> None:
-        self.read, self.write, self._xml = control.rd, control.wr, xml
-
-    def xml(self) -> XmlFile:
-        return self._xml
 
 
 ABRM_CAPABILITY, ABRM_MDRT, ABRM_MANIFEST, ABRM_SBRM = 0x1C4, 0x1CC, 0x1D0, 0x1D8
@@ -270,7 +261,7 @@ class Context(Control):
 
     def _load(self, xml: XmlFile) -> DeviceNodes:
         try:
-            return DeviceNodes(NodePort(self, xml), xml)
+            return DeviceNodes(FeaturePort(self, xml))
         except (Failed, Skipped, UsbError):
             raise
         except U3VError as error:
@@ -284,7 +275,7 @@ class Context(Control):
     def _find_pending(self) -> tuple[int, int]:
         try:
             self.nodes.set("TestPendingAck", 0)
-        except FeatureError as error:
+        except (FeatureError, GenCPError) as error:
             raise Failed(str(error)) from None
         written = self.journal.exchanges[-1].packet
         return int.from_bytes(written[12:20], "little"), len(written) - 20

@@ -1,7 +1,8 @@
 """The control channel of a check: any packet out, whatever comes back, and the ordinary reads and writes on top.
 
 Every command is entered in the run's journal with its answer, so that checks over the whole run can judge them. A
-retry is never made. Times are those of the route's clock.
+retry is never made. Times are those of the route's clock. `read` and `write` give the acknowledge, whatever it says;
+`rd`, `wr` and `number` are for registers that have to work, and fail the check where they do not.
 """
 
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from u3v.host.bus import HostBus
 from u3v.host.conformance import packets
 from u3v.host.conformance.declare import Failed, Skipped
-from u3v.host.conformance.endpoint0 import Evidence, Requests
+from u3v.host.conformance.endpoint0 import NO_ANSWER, TOO_MUCH, Evidence, Requests
 from u3v.host.conformance.journal import Exchange, Journal
 from u3v.host.conformance.packets import HEAD_BYTES, Ack
 from u3v.host.conformance.route import Route
@@ -18,11 +19,12 @@ from u3v.host.conformance.watched import WatchedBus
 
 FIRST_RESPONSE_MS = 1000
 """Maximum_Device_Response_Time as long as the camera has not told it."""
-SILENCE_MS = 200
-EXTRA_MS = 100
-MAX_PENDING = 64
-MAX_STRAYS = 16
-CAUGHT_UP_ID = 0xFFF0
+SILENCE_MS, EXTRA_MS = 200, 100
+"""How long nothing has to come at least, and what is added to the camera's own time, before it counts as silence."""
+MAX_PENDING, MAX_STRAYS = 64, 16
+"""PENDING_ACKs of one command, and acknowledges nobody asked for, that are waited through."""
+CAUGHT_UP_ID, CAUGHT_UP_AT, CAUGHT_UP_BYTES = 0xFFF0, 0x004, 64
+"""The read (of Manufacturer_Name) behind which nothing old comes any more."""
 
 
 class Control(Requests):
@@ -89,7 +91,7 @@ class Control(Requests):
             ack = Ack(reply.data, sent_ns, self.now_ns())
             self.page.evidence[-1] = Evidence("answer", ack.raw, str(ack))
             return ack
-        if reply.error == "no answer":
+        if reply.error == NO_ANSWER:
             return None
         if reply.stalled:
             self.journal.stalls.append((self.check, self.control_in))
@@ -110,7 +112,7 @@ class Control(Requests):
             try:
                 came = self.receive(room, timeout_ms)
             except Failed as failed:
-                made.overflow = "room" in str(failed)
+                made.overflow = TOO_MUCH in str(failed)
                 raise
             if came is None:
                 return None
@@ -221,10 +223,10 @@ class Control(Requests):
 
     def catch_up(self) -> None:
         """Read acknowledges until that of a read made now comes, or none comes any more: no waiting for silence."""
-        self.send(packets.readmem(CAUGHT_UP_ID, 0x004, 64))
+        self.send(packets.readmem(CAUGHT_UP_ID, CAUGHT_UP_AT, CAUGHT_UP_BYTES))
         for _ in range(MAX_STRAYS):
             ack = self.receive(timeout_ms=self.silence_ms)
-            if ack is None or (ack.request_id == CAUGHT_UP_ID and len(ack.scd) == 64):
+            if ack is None or (ack.request_id == CAUGHT_UP_ID and len(ack.scd) == CAUGHT_UP_BYTES):
                 return
 
     @property

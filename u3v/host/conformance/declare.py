@@ -8,7 +8,7 @@ matrix of faults are readers of it. State: `CATALOGUE`, filled while the modules
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from u3v.errors import U3VError
 
@@ -66,6 +66,22 @@ class Failed(U3VError):
 
 class Skipped(U3VError):
     """The check cannot say anything about this device on this route. The text is the reason."""
+
+
+def fail(text: str) -> NoReturn:
+    """The check ends here, failed."""
+    raise Failed(text)
+
+
+def skip(reason: str) -> NoReturn:
+    """The check ends here and says nothing."""
+    raise Skipped(reason)
+
+
+def expect(holds: object, otherwise: str) -> None:
+    """Raises Failed, with what is wrong, unless it holds."""
+    if not holds:
+        raise Failed(otherwise)
 
 
 Body = Callable[["Context"], None]

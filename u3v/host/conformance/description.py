@@ -194,3 +194,11 @@ def to_int(text: str) -> int | None:
         return int(word, 16 if word.lstrip("+-").startswith("0x") else 10)
     except ValueError:
         return None
+
+
+def to_hex(text: str) -> int | None:
+    """Ids of events and chunks: hexadecimal without 0x; None: it is none."""
+    try:
+        return int(text, 16)
+    except ValueError:
+        return None

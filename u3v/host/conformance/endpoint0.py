@@ -5,16 +5,21 @@ skipped. Evidence is kept of everything; how much of it a report shows is the re
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from u3v.host import bus as usb
 from u3v.host.bus import ReadBuffer, UsbError, UsbGone, UsbOverflow, UsbStall, UsbTimeout
+from u3v.host.conformance import declare
 from u3v.host.conformance.declare import Failed, Skipped
 from u3v.host.conformance.route import Route
 
 TIMEOUT_MS = 1000
 KEPT_EVIDENCE = 40
+NOTED = 8
+"""Lines of a judgement over the run that a report shows."""
+STALL, NO_ANSWER, TOO_MUCH = "STALL", "no answer", "more than there was room for"
+"""How requests end that do not succeed, in a report's words; others are called by their errno."""
 _NOT_SENT = (-2, -5, -13, -16, -22)
 """ENOENT, EIO, EACCES, EBUSY, EINVAL of usbfs: what the kernel says instead of sending a request."""
 
@@ -42,7 +47,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """How a request ended. `error` is "" where it succeeded, else STALL, no answer, babble or an errno."""
+    """How a request ended. `error` is "" where it succeeded, else STALL, NO_ANSWER, TOO_MUCH or an errno."""
 
     what: str
     data: bytes
@@ -54,7 +59,7 @@ class Reply:
 
     @property
     def stalled(self) -> bool:
-        return self.error == "STALL"
+        return self.error == STALL
 
     def __str__(self) -> str:
         return f"{self.what}: {self.error or f'{len(self.data)} bytes'}"
@@ -94,18 +99,20 @@ class Requests:
     def show(self, what: str, data: bytes = b"", means: str = "") -> None:
         self.page.evidence.append(Evidence(what, bytes(data), means))
 
-    def expect(self, holds: object, otherwise: str) -> None:
-        """Raises Failed, with what is wrong, unless it holds."""
-        if not holds:
-            raise Failed(otherwise)
+    expect = staticmethod(declare.expect)
+    skip = staticmethod(declare.skip)
+
+    def none_of(self, wrong: Sequence[str], what: str) -> None:
+        """Raises Failed where there are any; the first of them are noted."""
+        for line in wrong[:NOTED]:
+            self.note(line)
+        if wrong:
+            raise Failed(f"{len(wrong)} {what}, the first in {wrong[0]}")
 
     def same(self, got: object, wanted: object, what: str) -> None:
         """Raises Failed unless two things are equal."""
         if got != wanted:
             raise Failed(f"{what} is {_text(got)}, not {_text(wanted)}")
-
-    def skip(self, reason: str) -> None:
-        raise Skipped(reason)
 
     # endpoint 0
 
@@ -179,11 +186,11 @@ class Requests:
         try:
             reply = Reply(what, call())
         except UsbStall:
-            reply = Reply(what, b"", "STALL")
+            reply = Reply(what, b"", STALL)
         except UsbTimeout:
-            reply = Reply(what, b"", "no answer")
+            reply = Reply(what, b"", NO_ANSWER)
         except UsbOverflow:
-            reply = Reply(what, b"", "more than there was room for")
+            reply = Reply(what, b"", TOO_MUCH)
         except UsbGone:
             self.show(what, b"", "the device is gone")
             raise

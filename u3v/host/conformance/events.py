@@ -17,6 +17,7 @@ from u3v.host.conformance.camera import (
     expect,
     skip,
 )
+from u3v.host.conformance.description import to_hex
 from u3v.host.conformance.streaming import Shot, streaming
 
 HEAD = struct.Struct("<4sHHHH")
@@ -148,7 +149,7 @@ def event_id(camera: Camera, event: str) -> int | None:
         for node in (port, f"Event{event}Port", name):
             text = camera.description.text_of(node or "", "EventID")
             if text:
-                return int(text, 16)
+                return to_hex(text)
     return None
 
 

@@ -4,11 +4,12 @@ import math
 import re
 import struct
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from u3v.errors import U3VError
 from u3v.host.conformance.camera import LEFT_ALONE, VALUES, Camera, camera_check, expect, skip
 from u3v.host.conformance.declare import INFO, SHOULD
+from u3v.host.conformance.description import to_int
 from u3v.host.conformance.effects import (
     automatic_is_off,
     brightness_follows,
@@ -123,7 +124,8 @@ def payload_sizes(camera: Camera) -> None:
         if camera.writable("PixelFormat"):
             formats = camera.info("PixelFormat").entries
         for chosen in formats:
-            camera.set("PixelFormat", chosen) if camera.writable("PixelFormat") else None
+            if camera.writable("PixelFormat"):
+                camera.set("PixelFormat", chosen)
             if camera.has("PixelSize") and chosen in PFNC:
                 size, bits = camera.get("PixelSize"), bits_per_pixel(str(chosen), PFNC[str(chosen)])
                 expect(size == f"Bpp{bits}", f"{chosen} has {bits} bits per pixel, PixelSize is {size}")
@@ -167,11 +169,12 @@ def another_raw(camera: Camera, name: str, before: bytes) -> bytes:
         layout = "<d" if length == 8 else "<f"
         ends = [float(camera.description.text_of(name, tag) or "0") for tag in ("Min", "Max")]
         return struct.pack(layout, ends[struct.unpack(layout, before)[0] == ends[0]])
-    low, high, step = (camera.description.text_of(name, tag) for tag in ("Min", "Max", "Inc"))
-    other = int.from_bytes(before, "little", signed=True) + int(step or "1", 0)
-    if high is not None and other > int(high, 0):
-        other = int(low or "0", 0)
-    return other.to_bytes(length, "little", signed=True)
+    low, high, step = (to_int(camera.description.text_of(name, tag) or "") for tag in ("Min", "Max", "Inc"))
+    most = (1 << 8 * length - 1) - 1
+    other = int.from_bytes(before, "little", signed=True) + (step or 1)
+    if other > min(most if high is None else high, most):
+        other = low or 0
+    return (other & (1 << 8 * length) - 1).to_bytes(length, "little")
 
 
 @camera_check(
@@ -349,17 +352,28 @@ def user_set(camera: Camera) -> None:
         camera.set("UserSetSelector", entries[-1])
         if camera.info("UserSetSave").access not in ("WO", "RW"):
             skip(f"{entries[-1]} cannot be saved")
-        info = camera.info("Gain")
-        low, high = float(info.minimum or 0), float(info.maximum or 0)
-        camera.set("Gain", high)
-        camera.execute("UserSetSave")
-        camera.set("Gain", low)
-        camera.execute("UserSetLoad")
-        camera.nodes.refresh()
-        expect(
-            camera.get("Gain") == high,
-            f"Gain is {camera.get('Gain')} after {entries[-1]} was loaded, {high} was saved",
-        )
+        with _set_kept(camera):
+            info = camera.info("Gain")
+            low, high = float(info.minimum or 0), float(info.maximum or 0)
+            camera.set("Gain", high)
+            camera.execute("UserSetSave")
+            camera.set("Gain", low)
+            camera.execute("UserSetLoad")
+            camera.nodes.refresh()
+            now = camera.get("Gain")
+            expect(now == high, f"Gain is {now} after {entries[-1]} was loaded, {high} was saved")
+
+
+@contextmanager
+def _set_kept(camera: Camera) -> Iterator[None]:
+    """Whatever is saved in the selected set meanwhile, it holds afterwards what it did before, where that loads."""
+    is_readable = not camera.execute_raw("UserSetLoad")
+    try:
+        with camera.everything():
+            yield
+    finally:
+        if is_readable:
+            camera.execute("UserSetSave")
 
 
 @camera_check(

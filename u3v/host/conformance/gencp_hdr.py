@@ -202,12 +202,6 @@ def answers(c: Context) -> list[tuple[str, bytes, Ack]]:
     return made + [(e.check, e.packet, p) for e in c.journal.exchanges if e.answer for p in e.answer.pending]
 
 
-def over_the_run(c: Context, wrong: "list[str]", what: str) -> None:
-    for line in wrong[:8]:
-        c.note(line)
-    c.expect(not wrong, f"{len(wrong)} {what}, the first in {wrong[0] if wrong else ''}")
-
-
 @check(
     "GENCP-HDR-017", "every error acknowledge of the run",
     "12 bytes, the command's acknowledge or 1, its id, length 0", "GenCP 1.3 3.1.4.3", phase=Phase.JOURNAL,
@@ -220,7 +214,7 @@ def error_form(c: Context) -> None:
             named = ack.command in (code | 1, 1)
             if len(ack.raw) != HEAD_BYTES or ack.length or not named or ack.prefix != packets.PREFIX:
                 wrong.append(f"{where}: {packets.describe_command(packet)}: {ack}")
-    over_the_run(c, wrong, "error acknowledges of another form")
+    c.none_of(wrong, "error acknowledges of another form")
 
 
 @check(
@@ -238,7 +232,7 @@ def statuses(c: Context) -> None:
             c.note(f"device specific status {ack.status:04X} in {where}")
         elif ack.status not in packets.STATUS:
             wrong.append(f"{where}: {packets.describe_command(packet)}: status {ack.status:04X}")
-    over_the_run(c, wrong, "unknown statuses")
+    c.none_of(wrong, "unknown statuses")
 
 
 @check(
@@ -251,7 +245,7 @@ def warnings(c: Context) -> None:
         for where, packet, ack in answers(c)
         if ack.whole and ack.status and not ack.status & 0x8000
     ]
-    over_the_run(c, wrong, "warnings")
+    c.none_of(wrong, "warnings")
 
 
 @check(
@@ -268,7 +262,7 @@ def lengths(c: Context) -> None:
     for where, packet, ack in answers(c):
         if not ack.whole or len(ack.raw) != HEAD_BYTES + ack.length or len(ack.raw) > c.max_ack_bytes:
             wrong.append(f"{where}: {packets.describe_command(packet)}: {ack}")
-    over_the_run(c, wrong, "acknowledges of a wrong length")
+    c.none_of(wrong, "acknowledges of a wrong length")
 
 
 def full_packet(c: Context) -> int:

@@ -1,7 +1,7 @@
 """GENCP-RD: reading memory (GenCP 1.3 clauses 4.4.1, 4.4.2)."""
 
-from u3v.host.conformance.camera import Camera
-from u3v.host.conformance.context import Context
+from u3v.host.conformance.camera import camera_of
+from u3v.host.conformance.context import SI_REQUIRED_PAYLOAD, Context
 from u3v.host.conformance.declare import INFO, SHOULD, check
 from u3v.host.conformance.packets import HEAD_BYTES, readmem
 from u3v.host.conformance.streaming import streaming
@@ -57,7 +57,7 @@ def spanning(c: Context) -> None:
 )  # fmt: skip
 def halves(c: Context) -> None:
     registers = [0x1C4, 0x1D0, 0x1D8, c.sbrm + 0x04, c.sbrm + 0x0C]
-    registers += [c.sbrm + 0x20] if c.u3vcp & 1 else []
+    registers += [c.sbrm + 0x20, c.sirm + SI_REQUIRED_PAYLOAD] if c.u3vcp & 1 else []
     registers += [c.sbrm + 0x2C] if c.u3vcp & 2 else []
     registers += [c.sbrm + 0x38] if c.u3vcp & 4 else []
     for address in registers:
@@ -146,8 +146,11 @@ def write_only(c: Context) -> None:
     INFO,
 )  # fmt: skip
 def reserved_space(c: Context) -> None:
-    held = [address for address in (0x250, 0x8000, 0xFFFC) if c.read(address, 4).ok]
-    c.expect(not held, f"readable: {', '.join(f'{address:#x}' for address in held)}")
+    answers = {address: c.read(address, 4) for address in (0x250, 0x8000, 0xFFFC)}
+    held = [f"{address:#x}" for address, ack in answers.items() if ack.ok]
+    c.expect(not held, f"readable: {', '.join(held)}")
+    for ack in answers.values():
+        c.refused(ack, INVALID_ADDRESS, ACCESS_DENIED)
 
 
 @check(
@@ -192,7 +195,7 @@ def while_streaming(c: Context) -> None:
     manifest = c.number(ABRM_MANIFEST, 8)
     places = ((0, 0x84), (c.sbrm, 0x2C), (manifest, 72))
     before = [c.rd(*place) for place in places]
-    with streaming(Camera(c)) as stream:
+    with streaming(camera_of(c)) as stream:
         for _ in range(3):
             stream.shots(1)
             c.same([c.rd(*place) for place in places], before, "registers while streaming")

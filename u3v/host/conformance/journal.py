@@ -7,8 +7,7 @@ from u3v.host.conformance.packets import Ack
 
 @dataclass(slots=True)
 class Exchange:
-    """A command and what came back. `due`: an answer was to be expected. `known`: the SCD is well-formed, and so
-    the acknowledge can be foretold (its id is the command's plus 1)."""
+    """A command and what came back. `due`: an answer was to be expected."""
 
     packet: bytes
     check: str
@@ -30,7 +29,6 @@ class Journal:
 
     exchanges: list[Exchange] = field(default_factory=list)
     stalls: list[tuple[str, int]] = field(default_factory=list)
-    strays: list[tuple[str, Ack]] = field(default_factory=list)
     refused_writes: list[tuple[str, str]] = field(default_factory=list)
     """(check, what changed) where a refused write had an effect."""
     troubles: list[tuple[str, str]] = field(default_factory=list)

@@ -4,8 +4,8 @@ import contextlib
 import struct
 
 from u3v.errors import U3VError
-from u3v.host.bus import UsbError
-from u3v.host.conformance.camera import Camera, camera_check, expect, skip
+from u3v.host.bus import UsbTimeout
+from u3v.host.conformance.camera import Camera, camera_check, expect, fail, skip
 from u3v.host.conformance.context import Context
 from u3v.host.conformance.declare import INFO, SHOULD, unbuilt
 from u3v.host.conformance.packets import readmem
@@ -14,6 +14,8 @@ from u3v.host.conformance.stream_flow import SETTLE_MS, begins_anew, mid_frame
 from u3v.host.conformance.streaming import frames, streaming
 from u3v.host.conformance.timing import timed
 
+HOTTEST_C = 100
+"""No camera on sale is specified for more inside (assumed: each has a limit of its own, which it does not tell)."""
 BACK_NS = 5 * 10**9
 NAME = 0x184, 64
 """Address and bytes of User_Defined_Name (GenCP 1.3 clause 5.4.8)."""
@@ -138,9 +140,11 @@ def _pull(camera: Camera, place: str) -> None:
     run = camera.run
     with streaming(camera, begin=False) as stream:
         endpoint = run.control_in if place == "acknowledge" else run.stream_in
-        if place == "payload":
+        if place in ("payload", "trailer"):
             stream.start_acquisition()
             mid_frame(camera, stream)
+        for size in stream.plan.transfers() if place == "trailer" else ():
+            camera.bytes_on(run.stream_in, size, run.frame_patience_ms)
         buffer = bytearray(1 << 16)
         handle = run.route.bus.submit_in(endpoint, buffer)
         old = run.route.bus
@@ -148,8 +152,8 @@ def _pull(camera: Camera, place: str) -> None:
             run.replug()
             try:
                 old.wait_in(handle, 1000)
-            except UsbError as error:
-                expect(error.status != -110, f"a request for a {place} does not end when the plug is pulled")
+            except UsbTimeout:
+                fail(f"a request for a {place} does not end when the plug is pulled")
             except U3VError:
                 pass  # the bus has forgotten it with the device
         stream.acquiring = False
@@ -195,6 +199,7 @@ def _fresh(run: Context) -> Context:
     needs="bus", trace="!",
 )  # fmt: skip
 def power_cycle(camera: Camera) -> None:
+    camera.need("ExposureTime")
     before = bootstrap(camera)
     has_name = camera.run.capability & 1
     with camera.run.restoring(*NAME) if has_name else contextlib.nullcontext(), camera.everything():
@@ -311,4 +316,4 @@ def warms_up(camera: Camera) -> None:
     camera.refresh()
     after = camera.get_float("DeviceTemperature")
     camera.run.note(f"DeviceTemperature {before:.1f} °C, after some frames {after:.1f} °C")
-    expect(after < 100, f"DeviceTemperature {after:.1f} °C")
+    expect(after < HOTTEST_C, f"DeviceTemperature {after:.1f} °C")

@@ -2,6 +2,7 @@
 
 from u3v.host.conformance.camera import DISABLED, Camera, camera_check, expect, skip
 from u3v.host.conformance.declare import INFO, SHOULD
+from u3v.host.conformance.stream_forms import still_image
 from u3v.host.conformance.streaming import (
     CHUNK_TRAILER_BYTES,
     LEADER_BYTES,
@@ -235,12 +236,7 @@ def refusal(camera: Camera, plan: Plan) -> int:
 )  # fmt: skip
 def request_sizes(camera: Camera) -> None:
     with camera.small(333, 241):
-        if camera.has("TestPattern") and "GreyHorizontalRamp" in camera.info("TestPattern").entries:
-            pattern: dict[str, str] = {"TestPattern": "GreyHorizontalRamp"}
-        elif camera.has("TestImageSelector") and "Testimage1" in camera.info("TestImageSelector").entries:
-            pattern = {"TestImageSelector": "Testimage1"}
-        else:
-            pattern = {}
+        pattern = still_image(camera)
         with camera.settings(**pattern):
             images = []
             for size in (16 * KIB, 64 * KIB, MIB, 4 * MIB):

@@ -1,6 +1,6 @@
 """STREAM, first part: what comes for a frame, at many geometries, in every format."""
 
-from u3v.host.conformance.camera import Camera, camera_check, expect, fail
+from u3v.host.conformance.camera import MS, Camera, camera_check, expect, fail
 from u3v.host.conformance.declare import SHOULD
 from u3v.host.conformance.sfnc import bits_per_pixel
 from u3v.host.conformance.streaming import (
@@ -14,8 +14,6 @@ from u3v.host.conformance.streaming import (
     streaming,
     usual_plan,
 )
-
-"""Test images that do not move, by the feature that chooses them."""
 
 
 def _judge(camera: Camera, *rules: str, count: int = 6) -> list[Shot]:
@@ -160,7 +158,7 @@ def timestamps_fit_clock(camera: Camera) -> None:
                 before <= at + exposure and at <= after,
                 f"leader at {at} ns, the clock went from {before} to {after}",
             )
-            expect(at >= before - 1_000_000, f"leader at {at} ns, before the start at {before}")
+            expect(at >= before - MS, f"leader at {at} ns, before the start at {before}")
 
 
 @camera_check(
@@ -209,7 +207,7 @@ def trailer_status(camera: Camera) -> None:
 
 @camera_check(
     "STREAM-015", "valid payload size", "= bytes received",
-    "leader and trailer of USB3 Vision pylon as observed, viva", needs="str gapi", trace="r",
+    "leader and trailer of USB3 Vision; pylon as observed; viva", needs="str gapi", trace="r",
 )  # fmt: skip
 def valid_size(camera: Camera) -> None:
     _judge(camera, "STREAM-015")

@@ -18,6 +18,7 @@ from u3v.host.conformance.camera import (
 from u3v.host.conformance.context import Context
 from u3v.host.conformance.declare import INFO, SHOULD, Phase, check
 from u3v.host.conformance.effects import eight_bits
+from u3v.host.conformance.packets import STATUS
 from u3v.host.conformance.streaming import (
     LEADER,
     TRAILER,
@@ -249,10 +250,12 @@ def commands_twice(camera: Camera) -> None:
         want = expected(camera)
         with streaming(camera) as stream:
             shots = stream.shots(2)
-            camera.execute("AcquisitionStart")
+            statuses = [camera.execute_raw("AcquisitionStart")]
             shots += stream.shots(3)
             stream.stop_acquisition()
-            camera.execute("AcquisitionStop")
+            statuses.append(camera.execute_raw("AcquisitionStop"))
+        for name, status in zip(("AcquisitionStart", "AcquisitionStop"), statuses, strict=True):
+            expect(status in STATUS, f"{name} a second time: status {status:#06x}")
         broken = [text for rule, text in defects(shots, want) if rule == "STREAM-007"]
         expect(not broken, f"AcquisitionStart while acquiring: {' '.join(broken)}")
         expect_whole(shots, want)

@@ -1,4 +1,4 @@
-"""STREAM, second part: payloads at the edges of packets, regions, formats, test images, chunks."""
+"""STREAM, third part: payloads at the edges of packets, regions, formats, test images, chunks."""
 
 import struct
 import zlib
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from u3v.host.conformance.camera import Camera, camera_check, expect, fail, skip
 from u3v.host.conformance.declare import INFO, SHOULD
+from u3v.host.conformance.description import to_hex
 from u3v.host.conformance.effects import binning_adds, mirrors
 from u3v.host.conformance.feat_stream import BINNINGS
 from u3v.host.conformance.meanings import patterns_show
@@ -25,6 +26,7 @@ STILL = {
     "TestImageSelector": ("Testimage1", "TestImage1", "GreyHorizontalRamp"),
     "TestPatternGeneratorSelector": (),
 }
+"""Test images that do not move, by the feature that chooses them."""
 
 
 @camera_check(
@@ -73,7 +75,7 @@ def _payloads(camera: Camera, heights: range) -> list[tuple[int, int]]:
 
 @camera_check(
     "STREAM-020", "leader and trailer read with B(1 MiB)", "end short at 52 / 32..36 bytes",
-    "how hosts take frames Aravis sync", needs="str gapi", trace="r",
+    "how hosts take frames; Aravis, reading synchronously", needs="str gapi", trace="r",
 )  # fmt: skip
 def large_buffers(camera: Camera) -> None:
     with camera.small():
@@ -268,7 +270,7 @@ def _with_chunks(camera: Camera) -> tuple[list[tuple[int, bytes]], Shot]:
 def chunk_layout(camera: Camera) -> None:
     found, _ = _with_chunks(camera)
     known = {
-        int(text, 16)
+        to_hex(text)
         for name in camera.description.named("Port")
         if (text := camera.description.text_of(name, "ChunkID"))
     }
@@ -302,9 +304,9 @@ def chunk_values(camera: Camera) -> None:
         if register is None:
             continue
         port = camera.description.text_of(register, "pPort") or ""
-        number = int(camera.description.text_of(port, "ChunkID") or "0", 16)
+        number = to_hex(camera.description.text_of(port, "ChunkID") or "")
         place = camera.place(register)
-        if number not in found or place is None:
+        if number is None or number not in found or place is None:
             continue
         seen += 1
         value = int.from_bytes(found[number][place[0] : place[0] + place[1]], "little")

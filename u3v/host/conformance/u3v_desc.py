@@ -2,6 +2,7 @@
 
 import string
 
+from u3v.host.conformance.bootstrap import version
 from u3v.host.conformance.context import Context
 from u3v.host.conformance.declare import INFO, SHOULD, Failed, check, unbuilt
 from u3v.host.conformance.layout import CONTROL, DEVICE_INFO, EVENT, INFO_INDEXES, STREAM, Interface, parse
@@ -43,11 +44,6 @@ def named(c: Context, name: str) -> str:
 
 def register_text(c: Context, address: int) -> str:
     return c.rd(address, TEXT_BYTES).split(b"\0")[0].decode("utf-8", "replace")
-
-
-def version(raw: bytes) -> tuple[int, int]:
-    """(major, minor) of a version of two 16-bit halves, little-endian."""
-    return int.from_bytes(raw[2:4], "little"), int.from_bytes(raw[:2], "little")
 
 
 @check(

@@ -6,6 +6,8 @@ from u3v.host.conformance.endpoint0 import BOS
 from u3v.host.conformance.layout import walk
 from u3v.host.conformance.usb_desc import prefixes
 
+SPEED_SUPPORT, SPEED_PLUS_BIT = 19, 0x10
+"""Where the device information descriptor has bmSpeedSupport, and its bit for SuperSpeedPlus."""
 USB_2_EXTENSION, SUPER_SPEED, CONTAINER_ID, SUPER_SPEED_PLUS = 0x02, 0x03, 0x04, 0x0A
 
 
@@ -124,7 +126,8 @@ def others(c: Context) -> None:
         if kind == CONTAINER_ID:
             c.expect(len(part) == 20 and not part[3], f"container id: {part.hex(' ')}")
         elif kind == SUPER_SPEED_PLUS:
-            c.expect(c.layout.info[19:20] >= b"\x10", "SuperSpeedPlus, which bmSpeedSupport has not")
+            told = bool(c.layout.info) and c.layout.info[SPEED_SUPPORT] & SPEED_PLUS_BIT
+            c.expect(told, "SuperSpeedPlus, which bmSpeedSupport has not")
         elif kind not in (USB_2_EXTENSION, SUPER_SPEED):
             c.note(f"capability {kind:02x}, {len(part)} bytes")
 
@@ -138,7 +141,7 @@ def speeds_agree(c: Context) -> None:
     raw = capability(c, SUPER_SPEED)
     if not raw or not c.layout.info:
         c.skip("there is no SuperSpeed capability, or no device information descriptor")
-    speeds, support = int.from_bytes(raw[4:6], "little"), c.layout.info[19]
+    speeds, support = int.from_bytes(raw[4:6], "little"), c.layout.info[SPEED_SUPPORT]
     for name, bos_bit, u3v_bit in (("High-Speed", 2, 2), ("SuperSpeed", 3, 3)):
         agree = speeds >> bos_bit & 1 == support >> u3v_bit & 1
         c.expect(agree, f"{name}: wSpeedsSupported {speeds:#x}, bmSpeedSupport {support:#x}")

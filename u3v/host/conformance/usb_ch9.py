@@ -1,6 +1,6 @@
 """USB-CH9: standard requests of the device and its interfaces (USB 3.2 clause 9.4)."""
 
-from u3v.host.conformance.camera import Camera
+from u3v.host.conformance.camera import camera_of
 from u3v.host.conformance.context import EI_CONTROL, SI_CONTROL, Context
 from u3v.host.conformance.declare import INFO, SHOULD, check
 from u3v.host.conformance.endpoint0 import DEVICE, Reply
@@ -425,7 +425,7 @@ def wrong_direction(c: Context) -> None:
     "all right, none takes more than 500 ms", "USB 3.2 9.2.6.4", needs="str", trace="r",
 )  # fmt: skip
 def while_streaming(c: Context) -> None:
-    with streaming(Camera(c)) as stream:
+    with streaming(camera_of(c)) as stream:
         for i in range(c.count(30, 100)):
             for kind, wanted in ((1, c.device), (2, c.layout.raw)):
                 began_ns = c.now_ns()

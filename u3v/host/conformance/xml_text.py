@@ -92,8 +92,9 @@ def namespace(camera: Camera) -> None:
 )  # fmt: skip
 def schema_version(camera: Camera) -> None:
     root = camera.description.root
-    told = int(root.get("SchemaMajorVersion", "0")), int(root.get("SchemaMinorVersion", "0"))
-    expect(told >= (1, 1), f"schema version {told[0]}.{told[1]}")
+    told = root.get("SchemaMajorVersion", ""), root.get("SchemaMinorVersion", "")
+    known = to_int(told[0]) or 0, to_int(told[1]) or 0
+    expect(known >= (1, 1), f"schema version {told[0]}.{told[1]}")
 
 
 unbuilt(
@@ -168,6 +169,8 @@ def root_category(camera: Camera) -> None:
     expect(description.kind("Root") == "Category", "there is no category Root")
     expect(description.nodes["Root"].get("NameSpace") == "Standard", "Root is not in the namespace Standard")
     reached = set(description.features())
+    lost = sorted(reached - description.nodes.keys())
+    expect(not lost, f"categories name features that do not exist: {', '.join(lost)}")
     parts = {
         to for e in description.all_nodes for kind, to in description.references(e) if kind != "pFeature"
     }
