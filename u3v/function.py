@@ -16,6 +16,8 @@ gadget): they hear of configurations and halts as far as the kernel tells them. 
    with a queue takes back from it what it can.
 7. `taken()` of a transfer, where there is one, once its last byte has reached the host (or the kernel's queue).
 8. The memory behind an `InTransfer` may be reused once every view of it is gone, so drop them.
+9. `use_speed` before any of these, and whenever the link has come up anew: registers and frame rate are for that speed
+   from then on. Asking for descriptors changes nothing.
 
 Time is an argument everywhere; `now_ns` never goes backwards. `descriptors` may be asked again at each reset or
 replug: strings follow what the user has named the device, endpoints and interfaces stay.
@@ -58,6 +60,8 @@ class Function(Protocol):
     """A USB function as its transport sees it."""
 
     def descriptors(self, speed: Speed) -> Descriptors: ...
+
+    def use_speed(self, speed: Speed) -> None: ...
 
     def configure(self, value: int, now_ns: int) -> None: ...
 

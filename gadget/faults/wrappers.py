@@ -118,6 +118,9 @@ class FunctionWrapper:
     def descriptors(self, speed: Speed) -> Descriptors:
         return self.inner.descriptors(speed)
 
+    def use_speed(self, speed: Speed) -> None:
+        self.inner.use_speed(speed)
+
     def configure(self, value: int, now_ns: int) -> None:
         self.inner.configure(value, now_ns)
 

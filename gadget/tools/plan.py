@@ -343,7 +343,7 @@ def camera_core(
     """A camera without pixels on a USB3 Vision wire, configured."""
     camera = Camera(model, sensor.timing, power, USB3_VISION, Options(slow_link=bus.slow_link))
     function = UsbFunction(camera)
-    function.descriptors(bus.speed)
+    function.use_speed(bus.speed)
     for name, text in settings.items():
         try:
             set_feature(camera, name, text)

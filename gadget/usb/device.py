@@ -62,15 +62,21 @@ class UsbDevice:
         self._offered_ma = offered_ma
         self._out_halted: dict[int, bool] = {}
         self._pipes: dict[int, InPipe] = {}
-        self.ep0 = self._make_endpoints(speed)
+        self.ep0 = self._make_endpoints()
 
-    def _make_endpoints(self, speed: Speed) -> ControlEndpoint:
-        """Endpoint 0 at this speed, and the others that its descriptors name."""
+    def _describe(self) -> Descriptors:
+        """What the function says of itself on a link that has come up at this speed."""
+        self.function.use_speed(self.speed)
+        return self.function.descriptors(self.speed)
+
+    def _make_endpoints(self) -> ControlEndpoint:
+        """Endpoint 0 at the link's speed, and the others that its descriptors name."""
+        speed = self.speed
         actions = Actions(
             self._configure, self._set_interface, self._set_halt, self._clear_halt, self._is_halted
         )
         offered = speed.port_limit_ma if self._offered_ma is None else self._offered_ma
-        ep0 = ControlEndpoint(self.function.descriptors(speed), speed, offered, actions)
+        ep0 = ControlEndpoint(self._describe(), speed, offered, actions)
         self._out_halted = {endpoint: False for endpoint in ep0.endpoints if not endpoint & 0x80}
         self._pipes = {}
         for endpoint in ep0.endpoints:
@@ -159,7 +165,7 @@ class UsbDevice:
     def bus_reset(self, now_ns: int) -> None:
         """A port reset: unconfigured, everything stopped, parked requests end."""
         self._now_ns = now_ns
-        self.ep0.reset(self.function.descriptors(self.speed))
+        self.ep0.reset(self._describe())
         self._configure(0)
 
     def unplug(self, now_ns: int) -> None:
@@ -172,7 +178,7 @@ class UsbDevice:
     def replug(self, now_ns: int) -> None:
         """The cable is in again: a new, unconfigured device on the same port."""
         self._now_ns = now_ns
-        self.ep0.reset(self.function.descriptors(self.speed))
+        self.ep0.reset(self._describe())
         self.unplugged = False
 
     def change_speed(self, speed: Speed) -> None:
@@ -181,7 +187,7 @@ class UsbDevice:
             raise ValueError("the link is up")
         on_refusal = self.ep0.on_refusal
         self.speed = speed
-        self.ep0 = self._make_endpoints(speed)
+        self.ep0 = self._make_endpoints()
         self.ep0.on_refusal = on_refusal
 
     def _control(self, urb: Urb) -> None:

@@ -76,6 +76,9 @@ class Faulty:
     def descriptors(self, speed: Speed) -> Descriptors:
         return self._inner.descriptors(speed)
 
+    def use_speed(self, speed: Speed) -> None:
+        self._inner.use_speed(speed)
+
     def configure(self, value: int, now_ns: int) -> None:
         self._inner.configure(value, now_ns)
 

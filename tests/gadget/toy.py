@@ -44,6 +44,9 @@ class Toy:
     def descriptors(self, speed: Speed) -> Descriptors:
         return build_descriptors(self.identity, speed)
 
+    def use_speed(self, speed: Speed) -> None:
+        pass
+
     def configure(self, value: int, now_ns: int) -> None:
         self.configured.append(value)
         self.echo.clear()

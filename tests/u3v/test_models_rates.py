@@ -97,7 +97,7 @@ def test_fast_ethernet_is_a_tenth(name: str) -> None:
 def test_the_speed_of_a_usb_port_is_the_link_speed_of_usb_cameras_only() -> None:
     for name, bytes_per_s in ((ACE, 60_000_000), (IDS, 60_000_000), (ACE_8, 125_000_000)):
         camera = camera_of(name)
-        UsbFunction(camera).descriptors(Speed.HIGH)
+        UsbFunction(camera).use_speed(Speed.HIGH)
         assert camera.features.get("DeviceLinkSpeed") == bytes_per_s
 
 

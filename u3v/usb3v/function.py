@@ -56,12 +56,12 @@ class UsbFunction:
         return self.camera.model.identity(self.camera.options.serial, self.camera.user_defined_name)
 
     def descriptors(self, speed: Speed) -> Descriptors:
-        """As `u3v.function` has it. Who asks has enumerated the camera: registers and frame rate are for this speed
-        from then on."""
+        return build_descriptors(self.identity, speed, events=bool(self.camera.family.events))
+
+    def use_speed(self, speed: Speed) -> None:
         self.speed = speed
         self.bootstrap.show_speed(speed)
         self.camera.use_link(self._link(speed))
-        return build_descriptors(self.identity, speed, events=bool(self.camera.family.events))
 
     def configure(self, value: int, now_ns: int) -> None:
         self._halted.clear()

@@ -186,6 +186,9 @@ class FakeCamera:
         bos = bytes.fromhex("050f16000207100 21e640000 0a1003000e00030aff07".replace(" ", ""))
         return Descriptors(DEVICE, CONFIGURATION, bos, None, STRINGS)
 
+    def use_speed(self, speed: Speed) -> None:
+        pass
+
     def configure(self, value: int, now_ns: int) -> None:
         self.configured.append(value)
         self._stop()

@@ -238,7 +238,7 @@ def test_s6_a_transport_with_a_queue_of_its_own_may_ask_ahead() -> None:
     camera = make_camera(settings={"AcquisitionMode": "MultiFrame", "AcquisitionFrameCount": 4})
     painted = Painted(camera)
     function = UsbFunction(camera)
-    function.descriptors(Speed.SUPER)
+    function.use_speed(Speed.SUPER)
     function.configure(1, 0)
     memory, features = camera.memory, camera.features
     for at, value in ((SI_SIZE, 1024), (SI_SIZE + 4, 1), (SI_SIZE + 8, 176), (SI_CONTROL, 1)):
@@ -261,3 +261,17 @@ def test_s6_a_transport_with_a_queue_of_its_own_may_ask_ahead() -> None:
     assert [sent[k + 1] + sent[k + 2] for k in range(0, 16, 4)] == [picture(n, PAYLOAD) for n in range(4)]
     assert len(painted.exposures) == 4
     assert (camera.frames.delivered, camera.frames.in_flight, camera.frames.discarded) == (4, 0, 0)
+
+
+def test_asking_for_descriptors_changes_nothing() -> None:
+    """FunctionFS is told those of both speeds before there is a link."""
+    camera = make_camera()
+    function = UsbFunction(camera)
+    function.use_speed(Speed.SUPER)
+    link, registers = camera.link_bits_per_s, camera.memory.version
+    for speed in (Speed.HIGH, Speed.SUPER, Speed.HIGH):
+        assert function.descriptors(speed).device
+    assert (function.speed, camera.memory.version) == (Speed.SUPER, registers)
+    assert camera.link_bits_per_s == link
+    function.use_speed(Speed.HIGH)
+    assert camera.link_bits_per_s < link
