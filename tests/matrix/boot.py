@@ -146,6 +146,7 @@ MUTANTS = [
     Mutant("required payload moves while streaming", "BOOT-SIRM-010", payload_moves),
     Mutant("test bit sticks", "BOOT-EIRM-004", overlay({EIRM + 8: b"\1\0\0\0"})),
     Mutant("second entry of the same version", "BOOT-MAN-011", second_entry),
+    Mutant("a clock finer than its increment", "BOOT-ABRM-016", register("Timestamp_Increment", 129)),
     Mutant("a message channel at open", "BOOT-ABRM-014", overlay({0x1EE: b"\1"})),
     Mutant(
         "a reserved register of the SIRM holds something",

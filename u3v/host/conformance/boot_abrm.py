@@ -225,7 +225,8 @@ def heartbeat(c: Context) -> None:
 
 @check(
     "BOOT-ABRM-016", "the timestamp latched twice, 0.3 s (level long: 1 s) apart",
-    "the difference is the host's time in ns, within 1 % and the reads", "GenCP 1.3 5.4.16", SHOULD, trace="r",
+    "the difference is the host's time in ns, within 1 % and the reads, and a multiple of Timestamp_Increment",
+    "GenCP 1.3 5.4.16, 5.4.18", SHOULD, trace="r",
 )  # fmt: skip
 def clock_in_ns(c: Context) -> None:
     timestamp(c)
@@ -239,6 +240,12 @@ def clock_in_ns(c: Context) -> None:
     took = second - first
     c.show("clock", b"", f"camera {took} ns, host {least} to {most} ns")
     c.expect(least * 0.99 <= took <= most * 1.01, f"camera {took} ns, host {least} to {most} ns")
+    step = c.number(INCREMENT, 8) or 1
+    steps = [latched(c) - first for _ in range(3)]
+    c.expect(
+        not any(each % step for each in (took, *steps)),
+        f"the clock moves by {took} ns, in steps of {step} ns",
+    )
 
 
 @check("BOOT-ABRM-017", "the timestamp read twice without a latch", "equal", "GenCP 1.3 5.4.16", SHOULD)

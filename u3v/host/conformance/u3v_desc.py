@@ -227,7 +227,8 @@ def optional_names(c: Context) -> None:
 
 
 @check(
-    "U3V-DESC-019", "strings against the ABRM: vendor, model, family, version, info", "equal up to 63 characters",
+    "U3V-DESC-019", "strings against the ABRM: vendor, model, family, version, info; the user's name",
+    "equal up to 63 characters; the user's name is no other's string",
     "hosts list from descriptors, GenICam from the ABRM; consistency with itself", SHOULD,
 )  # fmt: skip
 def names_agree(c: Context) -> None:
@@ -236,6 +237,13 @@ def names_agree(c: Context) -> None:
             continue
         register, address = ABRM_TEXTS[name]
         c.same(named(c, name)[:63], register_text(c, address)[:63], f"{name} (with {register})")
+    index = info(c)[INFO_INDEXES["iUserDefinedName"]]
+    taken = [name for name, at in INFO_INDEXES.items() if info(c)[at] == index and name != "iUserDefinedName"]
+    if index and taken and c.capability & USER_NAME:
+        register, address = ABRM_TEXTS["iUserDefinedName"]
+        c.same(
+            c.string(index)[:63], register_text(c, address)[:63], f"{register}, whose string is {taken[0]}'s"
+        )
 
 
 @check(
