@@ -80,6 +80,7 @@ class Blocks:
         self.payload_bytes = payload_bytes
         self._packet_bytes = packet_bytes
         self._header_bytes = 0
+        self._other = b""
         self._data_bytes = self._rest = self._trailer = 0
         self._free: deque[memoryview] = deque()
         self._open: dict[int, _Block] = {}
@@ -122,7 +123,15 @@ class Blocks:
             status, raw_id, kind = _STANDARD.unpack_from(datagram)
             kind, packet_id, at = kind >> 24, kind & 0xFFFFFF, _STANDARD.size
         if at != self._header_bytes and raw_id:
+            first, self._other = self._other, bytes(datagram)
+            if self._header_bytes and not first:
+                self.strays += 1  # until a second one in a row has this header, too
+                return
             self._learn(at)
+            if first:
+                self.strays -= 1
+                self.packet(memoryview(first), now_ns)
+        self._other = b""
         if raw_id and not self._is_likely(self._id_of(raw_id), datagram, now_ns):
             return
         block = self._block(raw_id, now_ns) if raw_id else None

@@ -193,6 +193,12 @@ def test_a_stray_packet_with_a_huge_id_ends_nothing(sender: Sender) -> None:
     assert (made.delivered, made.incomplete, made.discarded) == (3, 1, 0)
 
 
+def test_a_stray_packet_with_another_header_costs_no_block(sender: Sender) -> None:
+    made, packets = blocks(sender), sender.block(1)
+    feed(made, [*packets[:3], Sender(not sender.extended).block(40_000)[2], *packets[3:]])
+    assert taken(made, 0).complete and (made.strays, made.discarded) == (1, 0)
+
+
 def test_blocks_after_a_long_gap_are_whole(sender: Sender) -> None:
     """A cable that was out for a minute: the second packet shows that the first was no stray one."""
     made = blocks(sender)
