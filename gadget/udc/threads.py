@@ -94,8 +94,9 @@ class _Worker:
         self.todo: deque[tuple[object, list[Any]]] = deque()
         self._shared = shared
         self._fd = fd
-        self._call = getattr(ctypes.CDLL(None, use_errno=True), call)
-        self._call.restype = ctypes.c_ssize_t
+        libc = ctypes.CDLL(None, use_errno=True)
+        self._call, self._write = getattr(libc, call), libc.write
+        self._call.restype = self._write.restype = ctypes.c_ssize_t
         self._doing: object = None
         self._cancelled = self._ending = False
         self._thread = threading.Thread(target=self._run, name=f"endpoint {fd}", daemon=True)
@@ -137,10 +138,11 @@ class _Worker:
                     return
                 self._doing, arrays = self.todo.popleft()
                 self._cancelled = False
-            vectors = (Vector * max(len(arrays), 1))()
+            vectors = (Vector * len(arrays))()
             for vector, array in zip(vectors, arrays, strict=False):
                 vector.base, vector.length = array.ctypes.data, len(array)
-            result = self._call(self._fd, vectors, max(len(arrays), 1))
+            # Of nothing, writev(2) never asks the file.
+            result = self._call(self._fd, vectors, len(arrays)) if arrays else self._write(self._fd, None, 0)
             if result < 0:
                 result = -ctypes.get_errno()
             with changed:

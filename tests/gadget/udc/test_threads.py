@@ -4,6 +4,7 @@ import fcntl
 import os
 import select
 import signal
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -46,6 +47,17 @@ def test_operations_end_in_order(threads: Threads, pipe: tuple[int, int]) -> Non
     assert ended(threads, 3) == [(0, 3), (1, 3), (2, 3)]
     assert os.read(pipe[0], 100) == b"ab0ab1ab2"
     threads.forget(pipe[1])
+
+
+def test_an_empty_write_is_one(threads: Threads) -> None:
+    """To a gadget's endpoint file it is a zero-length packet, to a datagram socket an empty datagram."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, theirs:
+        theirs.setblocking(False)
+        threads.write(ours.fileno(), [], "empty")
+        assert ended(threads, 1) == [("empty", 0)]
+        assert theirs.recv(10) == b""
+        threads.forget(ours.fileno())
 
 
 def test_a_write_that_waits_can_be_cancelled(threads: Threads, pipe: tuple[int, int]) -> None:
