@@ -194,20 +194,20 @@ def streams(times: int) -> Found:
     roi = ["--roi", "0", "0", "640", "480", "--count", "2"]
     modes = '[{"mode": "sync"}, {"mode": "async"}]'
     return [
-        ran(aravis(*roi, "--cases", modes, "--runs", str(times))),
+        ran(aravis(*roi, "--cases", modes, "--runs", str(times // 5))),
         ran(aravis(*roi, "--restarts", str(times))),
     ]
 
 
-def killed(times: int) -> Found:
-    client = ["/usr/bin/python3", str(CLIENTS_DIR / "kill_and_reopen.py"), "1" if times < 50 else "2"]
+def killed(_times: int) -> Found:
+    client = ["/usr/bin/python3", str(CLIENTS_DIR / "kill_and_reopen.py"), "1"]
     roi = ["--roi", "0", "0", "1920", "1080", "--count", "10"]
     return [ran([*client, *roi, "--mode", mode]) for mode in ("sync", "async")]
 
 
 def two_cameras(_times: int) -> Found:
     client = ["/usr/bin/python3", str(CLIENTS_DIR / "two_cameras.py"), "20"]
-    return ran([*client, "--roi", "0", "0", "640", "480", "--buffers", "200"])
+    return ran([*client, "--busy", "--mode", "async", "--roi", "0", "0", "640", "480", "--buffers", "200"])
 
 
 def gstreamer(_times: int) -> Found:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.system.guest import REPOSITORY, U3V, aravis, ran, started, stopped, until
+from tests.system.guest import REPOSITORY, U3V, aravis, cameras, ran, started, stopped, until
 
 CONFIGFS = Path("/sys/kernel/config")
 IN, OUT = 17, 27
@@ -53,7 +53,7 @@ def main() -> None:
             time.sleep(0.001)
 
     with started([*U3V, "gadget", model, *options]) as board:
-        until("a camera", lambda: ran(["lsusb", "-d", "2676:"])["status"] == 0)
+        until("a camera", cameras)
         ran(aravis("--count", "1"))  # its sensor has started up when it has given a frame
         host = ["/usr/bin/python3", str(REPOSITORY / "docs/examples/hil_host.py"), count]
         with subprocess.Popen(host, stdout=subprocess.PIPE, text=True) as program:

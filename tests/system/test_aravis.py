@@ -25,7 +25,8 @@ from tests.system.programs import (
     with_camera,
 )
 
-FRAMES = 300
+FRAMES = {"640x480": 100, "1920x1080": 50, "odd": 50, "full": 40}
+"""In a case of each size. Of the largest more than Aravis has buffers for: they go round. By hand: 300 of each."""
 pytestmark = pytest.mark.usefixtures("_aravis")
 
 
@@ -40,7 +41,7 @@ def values(text: str) -> dict[str, str]:
     return dict(re.findall(r"^(\w+) = (\S+)", text, re.MULTILINE))
 
 
-@pytest.fixture(params=["own", "umockdev"])
+@pytest.fixture(params=["own", "umockdev"], scope="module")
 def preload(request: pytest.FixtureRequest) -> str:
     if request.param == "umockdev":
         need("umockdev-run")
@@ -49,28 +50,38 @@ def preload(request: pytest.FixtureRequest) -> str:
     return f"--preload={request.param}"
 
 
-def test_listed(preload: str) -> None:
-    done = with_camera(["arv-tool-0.8"], preload)
-    assert re.fullmatch(r"Basler-2676[0-9A-F]{8}-40000001 \(USB3\)\n", done.stdout)
+SETTINGS = ("ExposureTime=1234", "Gain=6", "PixelFormat=Mono12", "Width=1000", "OffsetX=20")
+NAMES = tuple(assignment.partition("=")[0] for assignment in SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def told(preload: str) -> list[str]:
+    """What `arv-tool-0.8` says of one camera: its list, the features, their values, and settings it has made."""
+    commands = ("", "features", "values", f"control {' '.join((*SETTINGS, *NAMES))}")
+    script = "; echo '===='; ".join(f"arv-tool-0.8 {command} || exit" for command in commands)
+    done = with_camera(["sh", "-c", script], preload)
     assert done.stderr == ""
+    return done.stdout.split("====\n")
 
 
-def test_every_feature_can_be_read(preload: str) -> None:
-    listed = with_camera(["arv-tool-0.8", "features"], preload)
-    values = with_camera(["arv-tool-0.8", "values"], preload)
-    assert listed.stderr == values.stderr == ""
-    names = re.findall(r"^ +(\w+) *: .*'(\w+)'", listed.stdout, re.MULTILINE)
+def test_listed(told: list[str]) -> None:
+    assert re.fullmatch(r"Basler-2676[0-9A-F]{8}-40000001 \(USB3\)\n", told[0])
+
+
+def test_every_feature_can_be_read(told: list[str]) -> None:
+    _, listed, values, _ = told
+    names = re.findall(r"^ +(\w+) *: .*'(\w+)'", listed, re.MULTILINE)
     assert {"Width", "ExposureTime", "DeviceLinkThroughputLimit", "TriggerSource", "UserSetSave"} <= {
         n for _, n in names
     }
     # The factory's user set, which is selected at first, cannot be saved; nor sequencer sets outside of their mode.
-    unavailable = re.findall(r"'(\w+)' \(Not available\)", listed.stdout)
+    unavailable = re.findall(r"'(\w+)' \(Not available\)", listed)
     assert sorted(unavailable) == ["SequencerSetLoad", "SequencerSetSave", "UserSetSave"]
     readable = {n for kind, n in names if kind in ("Integer", "Float", "Boolean", "Enumeration", "String")}
     assert len(readable) > 60
-    read = set(re.findall(r"'(\w+)' = \S", values.stdout))
+    read = set(re.findall(r"'(\w+)' = \S", values))
     # What an event brings is on a port of its own, where nothing is before the event: Aravis knows no events.
-    events = re.findall(r"Category +: 'Event(\w+)Data'", listed.stdout)
+    events = re.findall(r"Category +: 'Event(\w+)Data'", listed)
     assert len(events) > 5
     absent = {f"Event{event}{what}" for event in events for what in ("", "Timestamp", "FrameID")}
     # And what is in chunks is in frames; which of them there are is the camera's.
@@ -81,11 +92,12 @@ def test_every_feature_can_be_read(preload: str) -> None:
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_frames(preload: str, mode: str) -> None:
-    client = aravis("--count", str(FRAMES), "--mode", mode, "--cases", json.dumps(list(CASES.values())))
+    cases = [case | {"count": FRAMES[name.split()[0]]} for name, case in CASES.items()]
+    client = aravis("--mode", mode, "--cases", json.dumps(cases))
     results = objects(with_camera(client, preload, "--no-pacing").stdout)
-    assert [(r["roi"], r["format"]) for r in results] == [(c["roi"], c["format"]) for c in CASES.values()]
-    check_aravis(results, FRAMES)
-    for result in results:
+    for result, case in zip(results, cases, strict=True):
+        assert (result["roi"], result["format"]) == (case["roi"], case["format"])
+        check_aravis([result], int(str(case["count"])))
         _, _, width, height = result["roi"]
         bits = {"Mono8": 8, "Mono12p": 12}[result["format"]]
         assert result["sizes"] == [result["payload"]] == [-(-width * height * bits // 8)]
@@ -96,34 +108,32 @@ def test_frames(preload: str, mode: str) -> None:
 @pytest.mark.parametrize("name", ["own", "umockdev"])
 def test_at_the_camera_s_own_pace_every_frame_is_accounted_for(name: str, mode: str) -> None:
     """What this machine is too slow for is discarded by the camera, which says so: nothing vanishes."""
-    client = aravis("--count", "150", "--mode", mode, "--roi", *map(str, SIZES["full"]))
+    client = aravis("--count", "80", "--mode", mode, "--roi", *map(str, SIZES["full"]))
     (result,) = objects(with_camera(client, f"--preload={name}").stdout)
     assert (result["bad"], result["failures"], result["backwards"]) == ([], 0, 0), result
-    assert result["frames"] == 150
+    assert result["frames"] == 80
     missing = result["gaps"] + result["first_id"]
     missed_by_aravis = result["underruns"] if mode == "sync" else 0
     assert missing <= result["discarded"] + missed_by_aravis, result
 
 
 def test_fifty_streams_and_fifty_restarts(preload: str) -> None:
-    for mode in ("sync", "async"):
-        client = aravis("--count", "3", "--mode", mode, "--roi", "0", "0", "640", "480")
-        streams = objects(with_camera([*client, "--runs", "50"], preload, "--no-pacing").stdout)
-        assert len(streams) == 50
-        check_aravis(streams, 3)
-    # In one stream frames that were exposed before the stop still come; their ids go on.
-    (result,) = objects(
-        with_camera([*client, "--mode", "sync", "--restarts", "50"], preload, "--no-pacing").stdout
-    )
-    check_aravis([result], 3 * 51)
+    """In one stream frames that were exposed before the stop still come; their ids go on."""
+    streams = [{"mode": mode, "runs": 25} for mode in ("sync", "async")]
+    cases = json.dumps([*streams, {"mode": "sync", "restarts": 50}])
+    client = aravis("--count", "3", "--roi", "0", "0", "640", "480", "--cases", cases)
+    *results, restarted = objects(with_camera(client, preload, "--no-pacing").stdout)
+    assert [result["mode"] for result in results] == ["sync"] * 25 + ["async"] * 25
+    check_aravis(results, 3)
+    check_aravis([restarted], 3 * 51)
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_killed_while_streaming_and_opened_again(preload: str, mode: str) -> None:
-    options = ["3", "--mode", mode, "--roi", "0", "0", "1920", "1080", "--count", "20"]
+    options = ["2", "--mode", mode, "--roi", "0", "0", "1920", "1080", "--count", "20"]
     client = [SYSTEM_PYTHON, CLIENTS / "kill_and_reopen.py", *options]
     results = objects(with_camera(client, preload, "--no-pacing").stdout)
-    assert results[::2] == [{"killed": -9}] * 3
+    assert results[::2] == [{"killed": -9}] * 2
     check_aravis(results[1::2], 20)
 
 
@@ -131,7 +141,7 @@ def test_two_cameras_at_once(preload: str) -> None:
     client = [
         SYSTEM_PYTHON,
         CLIENTS / "two_cameras.py",
-        "100",
+        "40",
         "--roi",
         "0",
         "0",
@@ -146,7 +156,7 @@ def test_two_cameras_at_once(preload: str) -> None:
     assert len(set(ids["ids"])) == 2
     assert len(results) == 2
     for result in results:
-        assert result["frames"] >= 200
+        assert result["frames"] >= 80
         assert (result["bad"], result["failures"], result["underruns"]) == ([], 0, 0), result
         assert result["gaps"] <= result["discarded"], result
 
@@ -157,41 +167,32 @@ def test_a_slow_host_loses_frames_in_the_camera_and_every_one_is_counted(preload
         SYSTEM_PYTHON,
         CLIENTS / "aravis_client.py",
         "--count",
-        "60",
+        "40",
         "--callback-sleep",
         "0.07",
         "--virtual",
     ]
     done = with_camera(client, preload)
     (result,) = objects(done.stdout)
-    assert (result["frames"], result["bad"], result["failures"]) == (60, [], 0), result
+    assert (result["frames"], result["bad"], result["failures"]) == (40, [], 0), result
     assert result["backwards"] == 0
-    assert result["last_id"] - result["first_id"] + 1 == 60 + result["gaps"]
-    assert result["discarded"] > 60, result
+    assert result["last_id"] - result["first_id"] + 1 == 40 + result["gaps"]
+    assert result["discarded"] > 40, result
     held = result["offered"] - result["delivered"] - result["discarded"]
     assert 0 <= held <= 9, result  # the frame memory takes seven, one is on the wire
     assert 0 <= result["discarded"] - result["gaps"] <= result["offered"] - result["last_id"], result
-    assert result["delivered"] - 60 in (0, 1, 2), result  # those that Aravis has not handed on yet
+    assert result["delivered"] - 40 in (0, 1, 2), result  # those that Aravis has not handed on yet
     summary = re.search(
         r"(\d+) frames offered = (\d+) delivered \+ (\d+) discarded \+ (\d+) after the host's stop \+ (\d+) held",
         done.stderr,
     )
     assert summary is not None, done.stderr
     offered, *parts = map(int, summary.groups())
-    assert offered == sum(parts) >= 60
+    assert offered == sum(parts) >= 40
 
 
-def test_settings_reach_the_camera_and_come_back(preload: str) -> None:
-    wanted = ["ExposureTime=1234", "Gain=6", "PixelFormat=Mono12", "Width=1000", "OffsetX=20"]
-    names = [assignment.partition("=")[0] for assignment in wanted]
-    done = with_camera(["arv-tool-0.8", "control", *wanted, *names], preload)
-    assert values(done.stdout) == {
-        "ExposureTime": "1234",
-        "Gain": "6",
-        "PixelFormat": "Mono12",
-        "Width": "1000",
-        "OffsetX": "20",
-    }
+def test_settings_reach_the_camera_and_come_back(told: list[str]) -> None:
+    assert values(told[3]) == dict(assignment.split("=") for assignment in SETTINGS)
 
 
 def test_user_sets_persist_over_two_runs(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from u3v.model import load_model
 from u3v.usb3v.bootstrap import USB3_VISION
 from u3v.usb3v.function import UsbFunction
 
+pytestmark = pytest.mark.patient
 SCRIPTS = Path(__file__).resolve().parent.parent.parent / "scripts"
 BENCH = SCRIPTS / "bench"
 

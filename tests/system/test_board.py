@@ -9,6 +9,7 @@ import pytest
 
 from tests.system.programs import REPOSITORY, need
 
+pytestmark = pytest.mark.patient
 KIT = REPOSITORY / "scripts/board"
 OVERLAY = "dtoverlay=dwc2,dr_mode=peripheral"
 FIRMWARE = (

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -28,11 +29,34 @@ from tests.system.programs import (
     with_camera,
 )
 
+VISITORS = {
+    "lsusb": ["lsusb", "-v", "-d", "2676:"],
+    "find": [*U3V, "find", "--json", "--wait", "0.01"],
+    "pyusb": [sys.executable, CLIENTS / "pyusb_client.py"],
+    "events": [sys.executable, CLIENTS / "event_client.py"],
+}
+"""Programs that come to the same camera, one after the other."""
 
-@pytest.fixture(params=["own", "umockdev"])
+
+@pytest.fixture(params=["own", "umockdev"], scope="module")
 def preload(request: pytest.FixtureRequest) -> str:
     need("cc" if request.param == "own" else "umockdev-run")
     return f"--preload={request.param}"
+
+
+@pytest.fixture(scope="module")
+def visited(preload: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what each of the visitors said: NAME.out, NAME.err."""
+    need("lsusb")
+    out = tmp_path_factory.mktemp("visited")
+    script = []
+    for name, words in VISITORS.items():
+        said = out / name
+        script.append(
+            f"{shlex.join(map(str, words))} >{said}.out 2>{said}.err || {{ cat {said}.err >&2; exit 1; }}"
+        )
+    with_camera(["sh", "-c", "\n".join(script)], preload)
+    return out
 
 
 def need_package(name: str) -> None:
@@ -80,15 +104,18 @@ def test_pylon_comes_and_goes() -> None:
     assert result["back"] == 1 and result["again"] >= 2, result
 
 
-@pytest.mark.parametrize("speed", ["super", "high"])
-def test_lsusb(preload: str, speed: str) -> None:
+def test_lsusb(visited: Path) -> None:
+    check_lsusb((visited / "lsusb.out").read_text(), (visited / "lsusb.err").read_text())
+
+
+def test_lsusb_at_high_speed(preload: str) -> None:
     need("lsusb")
-    done = with_camera(["lsusb", "-v", "-d", "2676:"], preload, "--speed", speed)
-    check_lsusb(done.stdout, done.stderr, speed)
+    done = with_camera(VISITORS["lsusb"], preload, "--speed", "high")
+    check_lsusb(done.stdout, done.stderr, "high")
 
 
-def test_find_lists_what_libusb_sees(preload: str) -> None:
-    (found,) = json.loads(with_camera([*U3V, "find", "--json", "--wait", "0.01"], preload).stdout)
+def test_find_lists_what_libusb_sees(visited: Path) -> None:
+    (found,) = json.loads((visited / "find.out").read_text())
     assert (found["address"], found["wire"], found["model"]) == (
         "usb:2676:ba02:40000001",
         "USB3 Vision",
@@ -96,8 +123,8 @@ def test_find_lists_what_libusb_sees(preload: str) -> None:
     )
 
 
-def test_pyusb(preload: str) -> None:
-    (said,) = objects(with_camera([sys.executable, CLIENTS / "pyusb_client.py"], preload).stdout)
+def test_pyusb(visited: Path) -> None:
+    (said,) = objects((visited / "pyusb.out").read_text())
     assert (said["manufacturer"], said["product"], said["serial"]) == ("Basler", MODEL, "40000001")
     assert (said["speed"], said["interfaces"]) == (4, [0, 1, 2])
     assert said["ack"] == [0x43563355, 0, 0x0801, 64, 7]
@@ -106,8 +133,8 @@ def test_pyusb(preload: str) -> None:
     assert said["silence"] == "timeout"
 
 
-def test_events_of_a_libusb_program(preload: str) -> None:
-    check_events(objects(with_camera([sys.executable, CLIENTS / "event_client.py"], preload).stdout))
+def test_events_of_a_libusb_program(visited: Path) -> None:
+    check_events(objects((visited / "events.out").read_text()))
 
 
 def test_a_port_with_too_little_current_leaves_the_camera_unconfigured(preload: str) -> None:

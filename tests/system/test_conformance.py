@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.system.programs import MODEL, PATIENCE_S, U3V, end, ready_rig, run, start, u3v, with_camera
 
 ONLY = [word for family in ("USB-*", "U3V-*", "BOOT-*") for word in ("--only", family)]
@@ -35,6 +37,7 @@ def test_through_libusb_without_a_kernel(tmp_path: Path) -> None:
     check(json.loads(path.read_text()), 170)
 
 
+@pytest.mark.guest
 def test_through_a_kernel(tmp_path: Path) -> None:
     script = " ".join([sys.executable, "-m", "gadget", "plug", MODEL, *SMALL, "--"])
     script += " " + " ".join(f"'{word}'" for word in CONFORM) + ' --json "$U3V_RIG_OUT/report.json"'
@@ -45,6 +48,7 @@ def test_through_a_kernel(tmp_path: Path) -> None:
     check(json.loads((tmp_path / "report.json").read_text()), 170)
 
 
+@pytest.mark.patient
 def test_ctrl_c_ends_a_run_and_leaves_its_report(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     only = ("--only", "SI-*", "--only", "FEAT-*", "--only", "STREAM-*")

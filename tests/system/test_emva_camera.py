@@ -23,6 +23,7 @@ from u3v.host.nodes import DeviceNodes
 from u3v.host.stream import StreamReader
 from u3v.model import Model
 
+pytestmark = pytest.mark.patient
 MODELS = {
     "acA4096-40um": ("Mono12p", 640, 480),
     "acA4096-11gm": ("Mono12p", 640, 480),

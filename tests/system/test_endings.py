@@ -11,6 +11,7 @@ import pytest
 
 from tests.system.programs import MODEL, PATIENCE_S, U3V, end, start, u3v
 
+pytestmark = pytest.mark.patient
 SAY = """
 import os, sys
 print(os.getpid(), os.environ["U3V_LOCAL_DIR"], flush=True)

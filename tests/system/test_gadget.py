@@ -4,13 +4,13 @@ gadget_guest.py found.
 """
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
-from tests.system.gadgets import CASES, STREAMS, Guests, only, output, warnings
+from tests.system.gadgets import CASES, STREAMS, Played, only, output, warnings
 from tests.system.programs import MODEL, check_aravis, objects
 
+pytestmark = pytest.mark.guest
 each = pytest.mark.parametrize("backend", ["functionfs", "gadgetfs"])
 LOST_CLAIM = "(arv_uv_stream) did not claim interface"
 """A reset takes their claims of interfaces from all programs (Linux, usb_reset_device: usbfs has no pre_reset). Aravis,
@@ -19,22 +19,20 @@ SPEEDS = {"functionfs": ("5000", "3.20", "720mA"), "gadgetfs": ("480", "2.00", "
 
 
 @pytest.fixture(scope="module")
-def guests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guests]:
-    guests = Guests(tmp_path_factory.mktemp("gadget"), [["functionfs", "stock"], ["gadgetfs", "two"]])
-    yield guests
-    guests.close()
+def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    return Played(tmp_path_factory.mktemp("gadget"), ["functionfs", "stock", "gadgetfs", "two"])
 
 
 @each
-def test_enumerated(guests: Guests, backend: str) -> None:
-    camera = only(guests.found(backend)["cameras"])
+def test_enumerated(played: Played, backend: str) -> None:
+    camera = only(played.found(backend)["cameras"])
     assert (camera["speed"], camera["version"], camera["bMaxPower"]) == SPEEDS[backend]
     assert (camera["serial"], camera["product"]) == ("40000001", MODEL)
 
 
 @each
-def test_lsusb_sees_the_device_information_and_equal_control_endpoints(guests: Guests, backend: str) -> None:
-    text = output(guests.found(backend)["lsusb"])
+def test_lsusb_sees_the_device_information_and_equal_control_endpoints(played: Played, backend: str) -> None:
+    text = output(played.found(backend)["lsusb"])
     assert text.count("** UNRECOGNIZED:  14 24 01 ") == 1
     assert "iFunction               9 USB3 Vision Device" in text
     endpoints = re.findall(r"bEndpointAddress +0x(\w\w)", text)[-4:]
@@ -45,14 +43,14 @@ def test_lsusb_sees_the_device_information_and_equal_control_endpoints(guests: G
 
 
 @each
-def test_aravis_lists_it(guests: Guests, backend: str) -> None:
-    assert re.fullmatch(r"Basler-2676\w+-40000001 \(USB3\)\n", output(guests.found(backend)["listed"]))
+def test_aravis_lists_it(played: Played, backend: str) -> None:
+    assert re.fullmatch(r"Basler-2676\w+-40000001 \(USB3\)\n", output(played.found(backend)["listed"]))
 
 
 @each
 @pytest.mark.parametrize("mode", ["sync", "async"])
-def test_aravis_frames(guests: Guests, backend: str, mode: str) -> None:
-    results = objects(output(guests.found(backend)[mode]))
+def test_aravis_frames(played: Played, backend: str, mode: str) -> None:
+    results = objects(output(played.found(backend)[mode]))
     assert len(results) == len(CASES)
     for result, case in zip(results, CASES, strict=True):
         assert (result["roi"], result["format"], result["mode"]) == (case["roi"], case["format"], mode)
@@ -63,21 +61,21 @@ def test_aravis_frames(guests: Guests, backend: str, mode: str) -> None:
 
 @each
 @pytest.mark.parametrize("mode", ["sync", "async"])
-def test_aravis_makes_streams_and_drops_them(guests: Guests, backend: str, mode: str) -> None:
-    results = [one for one in objects(output(guests.found(backend)["streams"])) if one["mode"] == mode]
+def test_aravis_makes_streams_and_drops_them(played: Played, backend: str, mode: str) -> None:
+    results = [one for one in objects(output(played.found(backend)["streams"])) if one["mode"] == mode]
     assert len(results) == STREAMS // 10
     check_aravis(results, 2)
 
 
 @each
-def test_aravis_starts_and_stops_a_stream_fifty_times(guests: Guests, backend: str) -> None:
-    check_aravis([only(objects(output(guests.found(backend)["restarts"])))], 2 * (STREAMS + 1))
+def test_aravis_starts_and_stops_a_stream_fifty_times(played: Played, backend: str) -> None:
+    check_aravis([only(objects(output(played.found(backend)["restarts"])))], 2 * (STREAMS + 1))
 
 
 @each
-def test_aravis_is_killed_and_opens_again(guests: Guests, backend: str) -> None:
+def test_aravis_is_killed_and_opens_again(played: Played, backend: str) -> None:
     """No kernel tells a gadget of halts: who opens the camera anew finds nothing locked all the same."""
-    results = objects(output(guests.found(backend)["killed"]))
+    results = objects(output(played.found(backend)["killed"]))
     assert [result["killed"] for result in results[::2]] == [-9]
     check_aravis(results[1::2], 10)
 
@@ -93,31 +91,31 @@ def test_aravis_is_killed_and_opens_again(guests: Guests, backend: str) -> None:
         "after late answers",
     ],
 )
-def test_a_client_grabs_after(guests: Guests, backend: str, when: str) -> None:
-    check_aravis([only(objects(output(guests.found(backend)[when])))], 10)
+def test_a_client_grabs_after(played: Played, backend: str, when: str) -> None:
+    check_aravis([only(objects(output(played.found(backend)[when])))], 10)
 
 
-def test_answers_were_late(guests: Guests) -> None:
+def test_answers_were_late(played: Played) -> None:
     """GadgetFS leaves the answers to this process; in FunctionFS the kernel gives them."""
-    assert int(output(guests.found("gadgetfs")["given up"])) > 0
+    assert int(output(played.found("gadgetfs")["given up"])) > 0
 
 
-def test_a_client_grabs_after_a_rebind(guests: Guests) -> None:
+def test_a_client_grabs_after_a_rebind(played: Played) -> None:
     """Of a gadget in configfs; GadgetFS has nothing of the kind."""
-    check_aravis([only(objects(output(guests.found("functionfs")["after a rebind"])))], 10)
+    check_aravis([only(objects(output(played.found("functionfs")["after a rebind"])))], 10)
 
 
 @each
-def test_the_end_is_clean(guests: Guests, backend: str) -> None:
-    found = guests.found(backend)
+def test_the_end_is_clean(played: Played, backend: str) -> None:
+    found = played.found(backend)
     assert (found["killed by us"], found["ended"]["status"]) == (-9, 0), found["ended"]
     assert "Traceback" not in found["ended"]["stderr"]
     assert found["left"] == []
     assert [line for line in warnings(found["kernel"]) if LOST_CLAIM not in line] == []
 
 
-def test_two_gadgets_at_once(guests: Guests) -> None:
-    found = guests.found("two")
+def test_two_gadgets_at_once(played: Played) -> None:
+    found = played.found("two")
     ids, *results = objects(output(found["grabbed"]))
     assert len(set(ids["ids"])) == len(results) == 2
     for result in results:
@@ -130,9 +128,9 @@ def test_two_gadgets_at_once(guests: Guests) -> None:
     assert (found["third"]["status"], found["third"]["stderr"]) == (2, told)
 
 
-def test_stock_functionfs(guests: Guests) -> None:
+def test_stock_functionfs(played: Played) -> None:
     """What is lost is said, and who asks for it gets it."""
-    found = guests.found("stock")
+    found = played.found("stock")
     lines = output(found["check"]).splitlines()
     assert any(line.startswith("FunctionFS: refuses the U3V descriptor 0x24; scripts/f_fs") for line in lines)
     assert lines[-1].startswith("backend: gadgetfs: served by GadgetFS, at High-Speed")

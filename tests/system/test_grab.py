@@ -16,6 +16,7 @@ from gadget.tools.grab import GrabOptions, grab
 from gadget.tools.targets import open_target
 from tests.u3v.host.fake import pattern
 
+pytestmark = pytest.mark.patient
 REPOSITORY = Path(__file__).parents[2]
 U3V = [sys.executable, "-m", "gadget"]
 PATIENCE_S = 600
@@ -121,6 +122,7 @@ def fast() -> Iterator[str]:
             server.communicate("")
 
 
+@pytest.mark.alone
 def test_a_gigabyte_per_second_from_another_process(fast: str) -> None:
     """The reader must not be what limits a camera: five times SuperSpeed, best of three on a shared machine."""
     best_mb_per_s = 0.0

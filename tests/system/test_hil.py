@@ -12,6 +12,7 @@ import pytest
 
 from tests.system.programs import REPOSITORY, SYSTEM_PYTHON, need, need_aravis, ready_rig, run
 
+pytestmark = pytest.mark.patient
 PAGE = (REPOSITORY / "docs/hil.md").read_text()
 SHELL = [block.splitlines() for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)]
 ON_THE_PC, REHEARSAL = SHELL
@@ -24,7 +25,7 @@ U3V = f"{shlex.quote(sys.executable)} -m gadget "
 BOARD = """
 {start} >/tmp/board 2>&1 &
 board=$!
-until lsusb -d 1209:0001 >/dev/null && [ -e /dev/shm/camera.sock ]; do kill -0 $board || exit 1; sleep 0.1; done
+until [ -e /dev/shm/camera.sock ] && lsusb -d 1209:0001 >/dev/null; do kill -0 $board || exit 1; sleep 0.1; done
 {pc}
 {u3v}ctl -c /dev/shm/camera.sock state
 {hil}
@@ -48,6 +49,7 @@ def shell(line: str) -> str:
     return done.stdout
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("line", REHEARSAL)
 def test_what_can_be_rehearsed(line: str) -> None:
     need_aravis()
@@ -107,6 +109,7 @@ def test_the_scripts_on_the_page_exist_and_take_their_options() -> None:
             assert option in run([REPOSITORY / script, "--help"]).stdout, option
 
 
+@pytest.mark.guest
 def test_a_board_and_its_pc() -> None:
     """What the systemd unit starts, at a device controller that is software (dummy_hcd); the PC's part beside it."""
     need("lsusb", "gst-launch-1.0")
@@ -128,6 +131,7 @@ def test_a_board_and_its_pc() -> None:
     ]
 
 
+@pytest.mark.alone
 def test_triggers_and_strobes_on_pins() -> None:
     """The page's settings with the kernel's simulated pins (gpio-sim), through libgpiod: a frame for each edge, in its
     time, and each exposure shows on the other pin."""

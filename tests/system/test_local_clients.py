@@ -17,6 +17,7 @@ from tests.gadget.local.rig import PATIENCE_S, REPOSITORY, Rig, expect, python
 from tests.gadget.toy import IDENTITY, Toy
 from tests.system.programs import lacking, need
 
+pytestmark = pytest.mark.patient
 BOTH = ("own", "umockdev")
 
 
@@ -173,6 +174,7 @@ int main(void) {
 """
 
 
+@pytest.mark.alone
 def test_throughput_of_a_c_client(rig: Rig, preload: str, tmp_path: Path) -> None:
     """8 requests of 1 MiB in flight: well above what USB 3.0 carries (450 MB/s)."""
     source, program = tmp_path / "bench.c", tmp_path / "bench"

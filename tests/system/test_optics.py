@@ -19,6 +19,7 @@ from frames import spectra
 from gadget import VirtualCamera
 from tests.iso12233 import frequency_response
 
+pytestmark = pytest.mark.patient
 Floats = npt.NDArray[np.float64]
 
 

@@ -13,6 +13,7 @@ from u3v.host.client import U3VClient
 from u3v.host.nodes import DeviceNodes
 from u3v.host.stream import StreamReader
 
+pytestmark = pytest.mark.patient
 FRAMES = 3
 ROI = {"Width": "640", "Height": "480"}
 

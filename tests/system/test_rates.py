@@ -12,14 +12,14 @@ CLIENT = Path(__file__).parent / "clients" / "aravis_rate.py"
 
 # model, settings, frames to count, what the maker prints (Baumer truncates to whole numbers)
 ROWS = [
-    ("acA4096-40um", ["DeviceLinkThroughputLimitMode=Off"], 200, 42.7),
-    ("acA4096-40um", [], 200, 40.5),
-    ("VCXG-124M", ["Width=1920", "Height=1080"], 200, 40),
-    ("VCXG-124M", ["Width=640", "Height=480"], 400, 86),
-    ("VCXG-124M", ["Width=4096", "Height=1024"], 150, 29),
-    ("acA4096-11gm", [], 70, 13.1),
-    ("acA4112-8gm", [], 50, 9.4),
-    ("IDS-IMX412", [], 90, 18),
+    ("acA4096-40um", ["DeviceLinkThroughputLimitMode=Off"], 180, 42.7),
+    ("acA4096-40um", [], 180, 40.5),
+    ("VCXG-124M", ["Width=1920", "Height=1080"], 180, 40),
+    ("VCXG-124M", ["Width=640", "Height=480"], 380, 86),
+    ("VCXG-124M", ["Width=4096", "Height=1024"], 130, 29),
+    ("acA4096-11gm", [], 60, 13.1),
+    ("acA4112-8gm", [], 45, 9.4),
+    ("IDS-IMX412", [], 80, 18),
 ]
 
 

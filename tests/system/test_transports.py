@@ -3,14 +3,14 @@ docs/transports.md. Each row is what a scenario of transports_guest.py found.
 """
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.system.gadgets import Guests, only, output
+from tests.system.gadgets import Played, only, output
 from tests.system.programs import check_aravis, check_events, objects, ready_rig, tshark
 
+pytestmark = pytest.mark.guest
 SUPER, HIGH = "625000000", "60000000"
 WAYS = {
     "usbip": SUPER,
@@ -25,31 +25,29 @@ ways = pytest.mark.parametrize("way", WAYS)
 
 
 @pytest.fixture(scope="module")
-def guests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guests]:
-    boots = [["usbip", "vhci", "functionfs"], ["preload", "gadgetfs"]]
+def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     ready_rig("vm")
-    guests = Guests(tmp_path_factory.mktemp("ways"), boots, "transports_guest.py", outside=["usbredir"])
-    yield guests
-    guests.close()
+    inside = [way for way in WAYS if way != "usbredir"]
+    return Played(tmp_path_factory.mktemp("ways"), inside, "transports_guest.py", outside=["usbredir"])
 
 
 @ways
-def test_control(guests: Guests, way: str) -> None:
-    assert output(guests.found(way)["link"]).split()[0] == WAYS[way]
+def test_control(played: Played, way: str) -> None:
+    assert output(played.found(way)["link"]).split()[0] == WAYS[way]
 
 
 @ways
-def test_a_fault_strikes(guests: Guests, way: str) -> None:
-    found = guests.found(way)
+def test_a_fault_strikes(played: Played, way: str) -> None:
+    found = played.found(way)
     result = only(objects(output(found["grabbed"])))
     assert result["bad"] == ["missing-packets"] and result["failures"] == 1, result
     assert [fault["struck"] for fault in found["faults"]] == [1]
 
 
 @ways
-def test_power_and_cable(guests: Guests, way: str) -> None:
+def test_power_and_cable(played: Played, way: str) -> None:
     """A supply that sags and a cable that is pulled take it off the bus; it comes back and works."""
-    found = guests.found(way)
+    found = played.found(way)
     assert (found["weak"], found["unplugged"]) == ("unplugged", "unplugged")
     said = found["ended"]["stderr"]
     assert re.search(r"drops off the bus: brown-out: \d\.\d\d V at the camera", said), said
@@ -58,19 +56,19 @@ def test_power_and_cable(guests: Guests, way: str) -> None:
 
 
 @ways
-def test_the_capture(guests: Guests, way: str) -> None:
-    rows = tshark(guests.out / f"{way}.pcap", "u3v.stream.leader_size", "u3v.stream.block_id")
+def test_the_capture(played: Played, way: str) -> None:
+    rows = tshark(played.out / f"{way}.pcap", "u3v.stream.leader_size", "u3v.stream.block_id")
     assert [int(row[0]) for row in rows[:5]] == [0, 1, 2, 3, 4]
-    rows = tshark(guests.out / f"{way}.pcap", "u3v.stream.trailer_size", "u3v.stream.block_id")
+    rows = tshark(played.out / f"{way}.pcap", "u3v.stream.trailer_size", "u3v.stream.block_id")
     assert [int(row[0]) for row in rows[:4]] == [0, 1, 2, 4]
 
 
 @ways
-def test_events(guests: Guests, way: str) -> None:
-    check_events(objects(output(guests.found(way)["events"])))
+def test_events(played: Played, way: str) -> None:
+    check_events(objects(output(played.found(way)["events"])))
 
 
 @ways
-def test_the_end(guests: Guests, way: str) -> None:
-    ended: Any = guests.found(way)["ended"]
+def test_the_end(played: Played, way: str) -> None:
+    ended: Any = played.found(way)["ended"]
     assert ended["status"] == 0 and "Traceback" not in ended["stderr"], ended

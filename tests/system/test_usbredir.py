@@ -31,7 +31,8 @@ from tests.system.programs import (
     u3v,
 )
 
-PATIENCE_S = 600
+pytestmark = pytest.mark.guest
+PATIENCE_S = 1500
 STREAMS = 10
 FRAMES = 20
 WANTED = [CASES[name] | {"count": FRAMES} for name in ("640x480 Mono8", "odd Mono12p")]

@@ -78,5 +78,5 @@ def test_u14_bash_completes_words_with_colons_and_equals_signs() -> None:
     }
     script = BASH.format(python=sys.executable)
     command = ["bash", "--norc", "-c", script, "bash", *asked]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert result.stdout.splitlines() == list(asked.values()), result.stderr

@@ -111,7 +111,7 @@ def test_s12_an_error_of_ours_is_not_a_persons_mistake(u3v: Shell, monkeypatch: 
 def test_output_that_cannot_be_written_is_one_line() -> None:
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "gadget", "models"]
-        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=600)
     assert (result.returncode, result.stderr) == (2, "u3v: cannot write: No space left on device\n")
 
 
@@ -119,7 +119,7 @@ def test_output_that_nobody_reads_to_its_end() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     command = [sys.executable, "-m", "gadget", "xml", "acA4096-40um"]
-    result = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60)
+    result = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=600)
     os.close(writing)
     assert (result.returncode, result.stderr) == (1, "")
 
@@ -134,11 +134,11 @@ def test_without_a_command_the_help_is_shown(u3v: Shell, command: tuple[str, ...
 @pytest.mark.parametrize("module", ["gadget", "u3v"])
 def test_u14_python_m(module: str) -> None:
     command = [sys.executable, "-m", module, "show", "nope"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("u3v: nope: no such camera")
     shown = subprocess.run(
-        [sys.executable, "-m", module, "--help"], capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", module, "--help"], capture_output=True, text=True, timeout=600
     )
     assert shown.stdout.startswith("Usage: u3v ")
 

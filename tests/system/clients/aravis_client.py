@@ -228,6 +228,11 @@ def main() -> None:
         help="the machine may stop for longer than Aravis waits: open the camera again where it has not answered in "
         "time, repeat a synchronous case in which a read has ended early and what had come of its frame is forgotten",
     )
+    parser.add_argument(
+        "--reopen",
+        action="store_true",
+        help="only open the camera again, as --busy does: for cases that shall fail",
+    )
     parser.add_argument("--unlimited", action="store_true", help="throughput limit off")
     parser.add_argument("--virtual", action="store_true", help="read the virtual camera's own counters")
     parser.add_argument(
@@ -240,7 +245,7 @@ def main() -> None:
     nudge = Nudge()
     Aravis.enable_interface("USB3Vision")
     Aravis.disable_interface("GigEVision")
-    camera = opened(arguments.camera, arguments.busy)
+    camera = opened(arguments.camera, arguments.busy or arguments.reopen)
     for changes in arguments.cases:
         case = argparse.Namespace(**vars(arguments) | changes)
         for _ in range(case.runs):

@@ -16,7 +16,7 @@ from gi.repository import Aravis  # noqa: E402
 
 Aravis.enable_interface("USB3Vision")
 Aravis.disable_interface("GigEVision")
-SETTLE = 20  # frames that come while the programs are still warming up
+SETTLE_S = 1.5  # of the programs' warming up
 camera = Aravis.Camera.new(None)
 camera.uv_set_usb_mode(Aravis.UvUsbMode.SYNC)
 for setting in sys.argv[2:]:
@@ -36,7 +36,8 @@ while len(ids) < int(sys.argv[1]):
     stream.push_buffer(buffer)
 camera.stop_acquisition()
 span = ids[-1] - ids[0]
-arrivals, ids = arrivals[SETTLE:], ids[SETTLE:]
+settled = next(number for number, at in enumerate(arrivals) if at > arrivals[0] + SETTLE_S)
+arrivals, ids = arrivals[settled:], ids[settled:]
 half = len(ids) // 2
 periods = [(arrivals[k + half] - arrivals[k]) / (ids[k + half] - ids[k]) for k in range(len(ids) - half)]
 print(
@@ -45,7 +46,7 @@ print(
             "wall_fps": 1 / statistics.median(periods),
             "stamp_fps": span * 1e9 / (stamps[-1] - stamps[0]),
             "resulting_fps": camera.get_float("ResultingFrameRate"),
-            "lost": span + 1 - SETTLE - len(ids),
+            "lost": span + 1 - settled - len(ids),
         }
     )
 )

@@ -13,8 +13,9 @@ import gi
 gi.require_version("Aravis", "0.8")
 from gi.repository import Aravis  # noqa: E402
 
-PATIENCE_US = 10_000_000
+PATIENCE_US = 60_000_000
 SILENCE_US = 300_000
+WARM_UPS = 5
 
 
 def ignored_bytes(stream: "Aravis.Stream") -> int:
@@ -63,13 +64,14 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=3)
     parser.add_argument("pulse", nargs="*", help="command that gives a pulse on the line")
     given = parser.parse_args()
+    Aravis.disable_interface("GigEVision")
     camera = Aravis.Camera.new(None)
     camera.set_region(0, 0, 240, 240)
     camera.set_acquisition_mode(Aravis.AcquisitionMode.CONTINUOUS)
     device = camera.get_device()
-    frame_ids(
-        camera, "", lambda: None, 1
-    )  # a camera that has just been opened needs time for its first frame
+    for _ in range(WARM_UPS):  # a camera that has just been opened needs time for its first frame
+        if frame_ids(camera, "", lambda: None, 1)["good"]:
+            break
     found = {
         "software": frame_ids(camera, "Software", camera.software_trigger, given.count),
         "sources": list(device.dup_available_enumeration_feature_values_as_strings("TriggerSource")),

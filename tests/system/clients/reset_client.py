@@ -70,6 +70,7 @@ def opened() -> "Aravis.Camera":
 
 
 def main() -> None:
+    Aravis.disable_interface("GigEVision")  # whose cameras are waited for, each time
     camera = opened()
     serial, before = camera.get_string("DeviceSerialNumber"), grab(camera)
     lost_s = lose(camera)
