@@ -15,7 +15,7 @@ from u3v.host.conformance.context import (
 )
 from u3v.host.conformance.declare import INFO, SHOULD, Phase, check
 from u3v.host.conformance.layout import EVENT, STREAM
-from u3v.host.conformance.streaming import streaming
+from u3v.host.conformance.streaming import CHUNK_TRAILER_BYTES, streaming
 
 CAPABILITY, CONFIGURATION, MAX_COMMAND, MAX_ACK, CHANNELS = 0x04, 0x0C, 0x14, 0x18, 0x1C
 SIRM, SIRM_LENGTH, EIRM, EIRM_LENGTH, IIDC, SPEED = 0x20, 0x28, 0x2C, 0x34, 0x38, 0x40
@@ -24,6 +24,8 @@ SPEEDS = {"HS": 0x04, "SS": 0x08}
 ACCESS_DENIED = 0x8006
 LEADER_BYTES, TRAILER_BYTES, EVENT_BYTES = 52, 32, 24
 """The shortest image leader, image trailer and event (USB3 Vision 1.0)."""
+MOST_MARK_BYTES = 65536
+"""Leaders and trailers say their size in 16 bits."""
 SIRM_BYTES, MOST_SIRM = 0x30, 0x100
 """The eleven registers of a SIRM, and how far it is looked at."""
 MOST_BYTES = 1 << 20
@@ -244,16 +246,21 @@ def payload_follows(c: Context) -> None:
 )  # fmt: skip
 def required_leader(c: Context) -> None:
     size = c.number(c.sirm + REQUIRED_LEADER)
-    c.expect(LEADER_BYTES <= size <= 65536, f"{size} bytes")
+    c.expect(LEADER_BYTES <= size <= MOST_MARK_BYTES, f"{size} bytes")
 
 
 @check(
-    "BOOT-SIRM-007", "SI_Required_Trailer_Size", "32 bytes or more, at most 64 KiB", "USB3 Vision 1.0, SIRM",
-    SHOULD, needs="str",
+    "BOOT-SIRM-007", "SI_Required_Trailer_Size", "32 bytes or more, 36 with chunks on, at most 64 KiB",
+    "USB3 Vision 1.0, SIRM", SHOULD, needs="str", trace="r",
 )  # fmt: skip
 def required_trailer(c: Context) -> None:
     size = c.number(c.sirm + REQUIRED_TRAILER)
-    c.expect(TRAILER_BYTES <= size <= 65536, f"{size} bytes")
+    c.expect(TRAILER_BYTES <= size <= MOST_MARK_BYTES, f"{size} bytes")
+    camera = camera_of(c)
+    if camera.can_use_nodes() and camera.writable("ChunkModeActive"):
+        with camera.settings(ChunkModeActive=True):
+            size = c.number(c.sirm + REQUIRED_TRAILER)
+        c.expect(CHUNK_TRAILER_BYTES <= size <= MOST_MARK_BYTES, f"{size} bytes with chunks on")
 
 
 @check(

@@ -205,8 +205,11 @@ def power_cycle(camera: Camera) -> None:
     with camera.run.restoring(*NAME) if has_name else contextlib.nullcontext(), camera.everything():
         if has_name:
             camera.run.wr(NAME[0], NEW_NAME)
-        camera.set("ExposureTime", float(camera.info("ExposureTime").minimum or 0))
+        kept, least = camera.get_float("ExposureTime"), float(camera.info("ExposureTime").minimum or 0)
+        camera.set("ExposureTime", least)
         _replugged(camera)
+        now = camera.get_float("ExposureTime")
+        expect(now != least or kept == least, f"ExposureTime {least:g} us was never saved, and is kept")
         expect(bootstrap(camera) == before, "registers differ after a power cycle")
         expect(not has_name or camera.read(*NAME) == NEW_NAME, "the user's name is lost after a power cycle")
         _is_quiet(camera)
