@@ -13,7 +13,8 @@ ADDRESS = "127.0.3.1"
 
 
 class Camera:
-    """A camera that is served; `counts` after its end: offered, delivered, discarded, left behind, held."""
+    """A camera that is served; `counts` after its end: offered, delivered, discarded, left behind, held;
+    none where no host came."""
 
     def __init__(self, model: str, *options: object) -> None:
         words = ["serve", model, "--wire", "gige", "--interface", ADDRESS, *map(str, options)]
@@ -26,10 +27,10 @@ class Camera:
     def stop(self) -> None:
         self.process.send_signal(2)
         _, stderr = self.process.communicate(timeout=60)
-        (told,) = [line for line in stderr.splitlines() if "frames offered" in line]
-        self.counts = [int(number) for number in re.findall(r"(\d+) (?:frames|deliv|disc|after|held)", told)]
-        offered, *rest = self.counts
-        assert len(rest) == 4 and offered == sum(rest), told
+        for told in [line for line in stderr.splitlines() if "frames offered" in line]:
+            self.counts = [int(number) for number in re.findall(r"(\d+) (?:frames|deliv|disc|after|held)", told)]
+            offered, *rest = self.counts
+            assert len(rest) == 4 and offered == sum(rest), told
 
 
 @contextlib.contextmanager

@@ -1,6 +1,9 @@
 """GigE Vision judged by Aravis and tshark, on loopback: no root, no network card.
 
-Two cameras at addresses of their own. The client is a plain Aravis program that receives on an ordinary UDP socket.
+Cameras at addresses of their own. The client is a plain Aravis program that receives on an ordinary UDP socket.
+
+No frame may be lost, however busy the machine is for a moment: 10 small frames per second fit into that socket one by
+one, full frames come with a delay between their packets, and what is lost all the same can be had again for a while.
 """
 
 import json
@@ -17,7 +20,8 @@ import pytest
 from tests.system.programs import CLIENTS, SYSTEM_PYTHON, U3V, end, lacking, need, need_aravis, start, u3v
 
 BASLER, BAUMER, LARGER = "127.0.0.1", "127.0.0.2", "127.0.0.3"
-FRAMES = 50
+FRAMES = 20
+SLOW = ["--set", "AcquisitionFrameRateEnable=true", "--set", "AcquisitionFrameRate=10"]
 UNREAD = {"GevSecondURL", "GevPrimaryApplicationSwitchoverKey"}
 """An empty string; what can only be written."""
 
@@ -25,7 +29,7 @@ UNREAD = {"GevSecondURL", "GevPrimaryApplicationSwitchoverKey"}
 @pytest.fixture(scope="module")
 def cameras() -> Iterator[subprocess.Popen[str]]:
     need_aravis()
-    served = start([*U3V, "serve", "acA4096-11gm", "VCXG-124M", "acA4112-8gm", "--wire", "gige"])
+    served = start([*U3V, "serve", "acA4096-11gm", "VCXG-124M", "acA4112-8gm", "--wire", "gige", *SLOW])
     assert served.stdout is not None
     lines = []
     while not (lines and lines[-1].startswith("control: ")):
@@ -79,18 +83,15 @@ def test_aravis_reads_every_feature(cameras: subprocess.Popen[str], address: str
     ],
 )
 def test_aravis_frames(cameras: subprocess.Popen[str], address: str, options: list[object]) -> None:
-    """A busy machine may lose packets for good; what is lost is told, and never shown as a good frame."""
-    result = client("--camera", address, "--count", FRAMES, *options)
-    status = result["status"]
-    assert sum(status.values()) == FRAMES and set(status) <= {"success", "timeout"}
-    assert status["success"] >= FRAMES * 0.8
-    assert result["gaps"] <= status.get("timeout", 0)
+    result = client("--camera", address, "--count", FRAMES, "--frame-retention", 1000, *options)
+    assert result["status"] == {"success": FRAMES} and result["gaps"] == 0
     assert (result["first"], result["images"], result["n_size_mismatch_errors"]) == (1, 3, 0)
 
 
-def test_a_full_frame(cameras: subprocess.Popen[str]) -> None:
-    result = client("--camera", BASLER, "--count", 5, "--packet-size", 9000, "--size", 4096, 2168)
-    assert result["payload"] == 4096 * 2168 and result["status"].get("success", 0) >= 3
+def test_full_frames(cameras: subprocess.Popen[str]) -> None:
+    patience = ["--packet-delay", 300_000, "--frame-retention", 5000]
+    result = client("--camera", BASLER, "--count", 5, "--packet-size", 9000, "--size", 4096, 2168, *patience)
+    assert (result["payload"], result["status"], result["gaps"]) == (4096 * 2168, {"success": 5}, 0)
 
 
 def test_tshark_understands_the_control_channel(cameras: subprocess.Popen[str], tmp_path: Path) -> None:
@@ -138,11 +139,11 @@ def test_usb_models_have_no_ethernet() -> None:
 
 @pytest.mark.parametrize("address", [BASLER, BAUMER])
 def test_our_own_host(cameras: subprocess.Popen[str], address: str, tmp_path: Path) -> None:
-    settings = ["--set", "Width=640", "--set", "Height=480"]
+    settings = ["--set", "Width=640", "--set", "Height=480", "--timeout", "60"]
     done = u3v("grab", f"gige://{address}", "-n", "20", *settings, "--json", "-o", tmp_path, "--keep", "1")
     result = json.loads(done.stdout)
     assert (result["width"], result["height"], result["error"]) == (640, 480, "")
-    assert result["delivered"] >= 16 and result["delivered"] + result["incomplete"] == 20
+    assert (result["delivered"], result["incomplete"]) == (20, 0)
     assert [Path(file).stat().st_size > 1000 for file in result["files"]] == [True]
 
 

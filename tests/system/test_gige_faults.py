@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from tests.system.programs import CLIENTS, objects, u3v
-from tests.system.served_gige import aravis, served
+from tests.system.programs import CLIENTS, objects, run, u3v
+from tests.system.served_gige import ADDRESS, aravis, served
 from tests.system.test_gige_clients import need_pylon
 
 BASLER = "acA4096-11gm"
@@ -31,6 +31,14 @@ SMALL = ["--size", 640, 480, "--frame-retention", 1000]
 def test_aravis_gets_by_with_acknowledges_that_go_astray(fault: str) -> None:
     with served(BASLER, *SLOW, "--fault", fault):
         assert aravis(*SMALL, "--count", 5)["status"] == {"success": 5}
+
+
+@pytest.mark.parametrize(("late_ms", "is_listed"), [(0, False), (200, True), (5000, False)])
+def test_aravis_lists_the_cameras_that_answer_its_search_in_time(late_ms: int, is_listed: bool) -> None:
+    """It waits until nothing has come for a second. 0: the answer is lost."""
+    with served(BASLER, "--fault", f"lost-discovery:late_ms={late_ms}"):
+        listed = run(["arv-tool-0.8"])
+    assert (f"({ADDRESS})" in listed.stdout) == is_listed
 
 
 @pytest.mark.parametrize("fault", ["yank:frame=8,back_ms=500", "brown-out:frame=8,volts=8,for_ms=200"])

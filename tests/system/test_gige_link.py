@@ -1,7 +1,8 @@
 """GigE Vision on a network that is not perfect: what Aravis makes of lost, late and double packets, of a small MTU and
 of cameras that go away; the capture in the eyes of tshark.
 
-All on loopback. Frames are 640 x 480 at 10 per second, so that a busy machine keeps up.
+All on loopback. Frames are 640 x 480 at 5 per second: each one fits into the socket of a host that is kept from reading
+for a moment, and 0.4 s long its packets can be had again.
 """
 
 import contextlib
@@ -23,19 +24,15 @@ from u3v.host.nodes import DeviceNodes
 
 BASLER, BAUMER = "acA4096-11gm", "VCXG-124M"
 ELSEWHERE = "127.0.3.9"
-SLOW = ["--set", "AcquisitionFrameRateEnable=true", "--set", "AcquisitionFrameRate=10"]
+SLOW = ["--set", "AcquisitionFrameRateEnable=true", "--set", "AcquisitionFrameRate=5"]
 SMALL = ["--size", 640, 480, "--frame-retention", 1000]
 FRAMES = 20
 
 
 def through(model: str, fault: str, *client: object, good: int = FRAMES) -> tuple[dict[str, Any], list[int]]:
-    """What Aravis says of so many frames, and the camera of what it sent. A busy machine loses packets of its own: one
-    undisturbed run of three, with so many good frames, is asked for."""
-    for _ in range(3):
-        with served(model, *SLOW, "--fault", fault) as camera:
-            result = aravis(*SMALL, "--count", FRAMES, *client)
-        if result["status"].get("success") == good:
-            break
+    """What Aravis says of so many frames, and the camera of what it sent."""
+    with served(model, *SLOW, "--fault", fault) as camera:
+        result = aravis(*SMALL, "--count", FRAMES, *client)
     assert sum(result["status"].values()) == FRAMES and result["status"]["success"] == good, result
     return result, camera.counts
 
@@ -110,7 +107,7 @@ def resident_bytes(process: int) -> int:
 
 def test_a_host_that_never_reads_its_socket_costs_the_camera_no_memory() -> None:
     """Full frames at the full rate, into a socket that nobody empties; commands are answered all the while."""
-    with served(BASLER) as camera, contextlib.ExitStack() as stack:
+    with served(BASLER, "--scene-cache", "4") as camera, contextlib.ExitStack() as stack:
         link = stack.enter_context(contextlib.closing(ControlLink(ADDRESS)))
         unread = stack.enter_context(contextlib.closing(StreamSocket(link.own_ip)))
         client = stack.enter_context(contextlib.closing(GvcpClient(link)))
@@ -128,7 +125,7 @@ def test_a_host_that_never_reads_its_socket_costs_the_camera_no_memory() -> None
             sizes.append(resident_bytes(camera.process.pid))
         stream.stop()
     _, delivered, *_ = camera.counts
-    assert delivered >= 3, camera.counts
+    assert delivered >= 12, camera.counts  # of 60, on a machine that is far too busy for that rate
     assert max(sizes[2:]) - sizes[1] < 30e6, sizes
 
 

@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=2, metavar=("W", "H"))
     parser.add_argument("--format", default="Mono8")
     parser.add_argument("--packet-size", type=int, default=0)
+    parser.add_argument("--packet-delay", type=int, default=0, help="between two packets, ns")
     parser.add_argument("--no-resend", action="store_true")
     parser.add_argument("--set", nargs="*", default=[], metavar="FEATURE=VALUE")
     parser.add_argument("--settle", type=int, default=0, help="frames at the begin that rates leave out")
@@ -61,6 +62,8 @@ def main() -> None:
     if arguments.packet_size:
         camera.gv_set_packet_size_adjustment(Aravis.GvPacketSizeAdjustment.NEVER)
         camera.gv_set_packet_size(arguments.packet_size)
+    if arguments.packet_delay:
+        camera.gv_set_packet_delay(arguments.packet_delay)
     if not arguments.packet_socket:
         camera.gv_set_stream_options(Aravis.GvStreamOption.PACKET_SOCKET_DISABLED)
     camera.set_acquisition_mode(Aravis.AcquisitionMode.CONTINUOUS)
@@ -72,6 +75,9 @@ def main() -> None:
     stream = camera.create_stream(None, None)
     stream.set_property("socket-buffer", Aravis.GvStreamSocketBuffer.AUTO)
     stream.set_property("frame-retention", 1000 * arguments.frame_retention)
+    stream.set_property(
+        "packet-request-ratio", 1.0
+    )  # of a frame's packets it asks for a quarter again, at first
     if arguments.no_resend:
         stream.set_property("packet-resend", Aravis.GvStreamPacketResend.NEVER)
     for _ in range(20):

@@ -1,6 +1,8 @@
 """What hosts demand, item by item (gN: numbers of the host checklist); the items that are not with their subject."""
 
+import re
 import struct
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -18,6 +20,13 @@ MODELS = ("acA4096-11gm", "acA4112-8gm", "VCXG-124M")
 MCP, MCDA, MCTT, MCRC = 0xB00, 0xB10, 0xB14, 0xB18
 ACCESS_DENIED, BUSY = 0x8006, 0x8007
 SIZE = 64 * 30
+
+
+def test_each_of_the_52_items_has_a_test() -> None:
+    """Somewhere, by its number."""
+    tests = Path(__file__).parents[2].rglob("test_*.py")
+    names = re.findall(r"^def test_(g\d\w*)", "\n".join(file.read_text() for file in tests), re.MULTILINE)
+    assert {int(item) for name in names for item in re.findall(r"g(\d+)_", name)} == set(range(1, 53))
 
 
 @pytest.fixture(params=MODELS)
