@@ -28,7 +28,9 @@ class Camera:
         self.process.send_signal(2)
         _, stderr = self.process.communicate(timeout=60)
         for told in [line for line in stderr.splitlines() if "frames offered" in line]:
-            self.counts = [int(number) for number in re.findall(r"(\d+) (?:frames|deliv|disc|after|held)", told)]
+            self.counts = [
+                int(number) for number in re.findall(r"(\d+) (?:frames|deliv|disc|after|held)", told)
+            ]
             offered, *rest = self.counts
             assert len(rest) == 4 and offered == sum(rest), told
 
