@@ -238,6 +238,12 @@ MUTANTS = [
         ack_bytes(error_length, lambda a, c: not ok(a)),
     ),
     Mutant("status 9003", "GENCP-HDR-018", ack_bytes(put_words(4, 0x9003), lambda a, c: not ok(a))),
+    Mutant(
+        "another prefix in long acks",
+        "GENCP-HDR-020",
+        acks(lambda a, c, now: [b"U3VX" + a[4:] if len(a) > 20 else a]),
+        also="*",
+    ),
     Mutant("over-long acks", "GENCP-HDR-020", acks(lambda a, c, now: [a + b"\0\0\0\0"]), also="USB-EP-009"),
     Mutant(
         "reserved word ignored",

@@ -147,6 +147,8 @@ MUTANTS = [
     Mutant("LPM bit clear", "USB-BOS-004", bos_bytes(8, b"\0")),
     Mutant("a reserved bit of LPM", "USB-BOS-004", bos_bytes(8, b"\x9e")),
     Mutant("low speed offered", "USB-BOS-009", bos_bytes(16, b"\x0f")),
+    Mutant("bcdUSB 3.01", "USB-DESC-002", device_bytes(2, b"\x01")),
+    Mutant("the product is called by its serial number", "U3V-DESC-020", device_bytes(15, b"\x03")),
     Mutant("the user's name is the vendor's", "U3V-DESC-019", part(INFO, 0, 18, 1)),
     Mutant("wSpeedsSupported 0x1E", "USB-BOS-005", bos_bytes(16, b"\x1e")),
     Mutant("bFunctionalitySupport 4", "USB-BOS-006", bos_bytes(18, b"\x04")),

@@ -249,8 +249,8 @@ def warnings(c: Context) -> None:
 
 
 @check(
-    "GENCP-HDR-020", "the length of every acknowledge of the run",
-    "12 + its length field, at most MaxAck, in one transfer", "GenCP 1.3 4.3.2; hosts post buffers of exact size",
+    "GENCP-HDR-020", "the prefix and the length of every acknowledge of the run",
+    "U3VC; 12 + its length field, at most MaxAck, in one transfer", "GenCP 1.3 4.3.2; hosts post buffers of exact size",
     phase=Phase.JOURNAL,
 )  # fmt: skip
 def lengths(c: Context) -> None:
@@ -260,9 +260,10 @@ def lengths(c: Context) -> None:
         if e.overflow
     ]
     for where, packet, ack in answers(c):
-        if not ack.whole or len(ack.raw) != HEAD_BYTES + ack.length or len(ack.raw) > c.max_ack_bytes:
+        fits = ack.whole and len(ack.raw) == HEAD_BYTES + ack.length and len(ack.raw) <= c.max_ack_bytes
+        if not fits or ack.prefix != packets.PREFIX:
             wrong.append(f"{where}: {packets.describe_command(packet)}: {ack}")
-    c.none_of(wrong, "acknowledges of a wrong length")
+    c.none_of(wrong, "acknowledges of a wrong length or prefix")
 
 
 def full_packet(c: Context) -> int:

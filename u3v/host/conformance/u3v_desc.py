@@ -247,7 +247,7 @@ def names_agree(c: Context) -> None:
 
 
 @check(
-    "U3V-DESC-020", "serial number: device descriptor, device information, ABRM", "all equal",
+    "U3V-DESC-020", "serial number: device descriptor, device information, ABRM", "all equal; not the product's name",
     "consistency with itself", SHOULD,
 )  # fmt: skip
 def serials_agree(c: Context) -> None:
@@ -258,6 +258,9 @@ def serials_agree(c: Context) -> None:
     }
     c.expect(
         len({text[:63] for text in found.values()}) == 1, ", ".join(f"{k}: {v!r}" for k, v in found.items())
+    )
+    c.expect(
+        c.device[15] != c.device[16] or not c.device[16], "iProduct and iSerialNumber name the same string"
     )
 
 
