@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from u3v.host.conformance.camera import Camera, expect
+from u3v.host.conformance.camera import Camera, expect, fail
 from u3v.host.conformance.effects import eight_bits
 from u3v.host.conformance.streaming import frames, streaming
 
@@ -51,7 +51,7 @@ _FLIPPED = {"Testimage2": False, "Testimage3": False, "Testimage4": True, "Testi
 COUNTED = 20
 """Frames after which a counter shows in 8 of 12 bits."""
 _SELECTORS = ("TestPattern", "TestImageSelector")
-_WINDOW_MS, _QUIET_MS = 30, 100
+_WINDOW_MS, _QUIET_MS = 15, 60
 _IDLE = re.compile(
     r"Off|UserOutput\d|ExposureActive|FrameTriggerWait|FrameBurstTriggerWait|TriggerReady|Timer\d+Active"
 )
@@ -159,13 +159,16 @@ def edges_trigger(camera: Camera) -> None:
         with camera.settings(TriggerSource=line), camera.keep("TriggerActivation"):
             for entry in camera.info("TriggerActivation").entries:
                 camera.set("TriggerActivation", entry)
-                counts = _frames_around_edges(camera)
                 holds = ACTIVATIONS.get(entry)
-                expect(
-                    holds is None or holds(*counts),
-                    f"TriggerActivation {entry}: {counts[0]} frames before {line} rises, {counts[1]} while it is high,"
-                    f" {counts[2]} after it falls",
-                )
+                for _ in range(1 if camera.simulated else 3):  # a busy host may have given up too early
+                    counts = _frames_around_edges(camera)
+                    if holds is None or holds(*counts):
+                        break
+                else:
+                    fail(
+                        f"TriggerActivation {entry}: {counts[0]} frames before {line} rises, {counts[1]} while it is"
+                        f" high, {counts[2]} after it falls"
+                    )
 
 
 ACTIVATIONS: dict[str, Callable[[int, int, int], bool]] = {
