@@ -9,14 +9,15 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from u3v.chunks import Chunk
 from u3v.device import Device
 from u3v.family import BURST, FRAME, Family
-from u3v.features import Enumeration, Feature, Float, Integer, Limit, Value, limit
+from u3v.features import Boolean, Enumeration, Feature, Float, Integer, Limit, Value, limit
 from u3v.happenings import Happening
 from u3v.model import Model
-from u3v.sfnc import ace, action_control, analog_control, chunk_data_control
+from u3v.sfnc import ace, action_control, analog_control, auto_functions, chunk_data_control
 from u3v.wire_traits import WireTraits
 
 RENAMED = {
@@ -45,6 +46,7 @@ RAW = {
     "TimerDelay": ("TimerDelayRaw", 1.0),
     "AutoGainLowerLimit": ("AutoGainRawLowerLimit", 10.0),
     "AutoGainUpperLimit": ("AutoGainRawUpperLimit", 10.0),
+    "AutoTargetBrightness": ("AutoTargetValue", 255.0),
 }
 """Whole numbers: name, and steps in one unit of the feature."""
 _ABSENT = (
@@ -59,6 +61,7 @@ EVENTS = {
 _ENTRIES = {
     "AcquisitionMode": {"SingleFrame": 0, "Continuous": 2},
     "TriggerSelector": {_BURST: 0, "FrameStart": 1},
+    "AutoFunctionProfile": {"GainMinimum": 0, "ExposureMinimum": 1},
     "EventSelector": {event: index for index, event in enumerate(EVENTS)},
 }
 
@@ -98,10 +101,25 @@ def _older(model: Model, wire: WireTraits) -> Iterator[Feature]:
                 yield _renamed(feature, RENAMED[name])
             if name in RAW:
                 yield _raw(feature, *RAW[name])
+        elif name.startswith("AutoFunctionROI"):
+            yield _area(feature)
         elif isinstance(feature, Enumeration):
             yield replace(feature, entries=_entries(feature))
         else:
             yield feature
+
+
+def _area(feature: Feature) -> Feature:
+    """Of a region of auto functions: they were called areas of interest."""
+    named: dict[str, Any] = {
+        "name": feature.name.replace("ROIUseBrightness", "AOIUsageIntensity").replace("ROI", "AOI"),
+        "selectors": tuple(selector.replace("ROI", "AOI") for selector in feature.selectors),
+    }
+    if isinstance(feature, Enumeration):
+        named["entries"] = {entry.replace("ROI", "AOI"): value for entry, value in feature.entries.items()}
+    if isinstance(feature, Boolean):
+        named["defaults"] = {entry.replace("ROI", "AOI"): value for entry, value in feature.defaults.items()}
+    return replace(feature, **named)
 
 
 def _entries(feature: Enumeration) -> Mapping[str, int]:
@@ -129,12 +147,13 @@ def _raw(feature: Feature, name: str, steps: float) -> Feature:
 
     def bound(source: Limit, rounds: Callable[[float], int]) -> Limit:
         if callable(source):
-            return lambda camera: rounds(limit(camera, source) * steps)
-        return rounds(source * steps)
+            return lambda camera: rounds(round(limit(camera, source) * steps, 2))
+        return rounds(round(source * steps, 2))
 
     return Integer(
         name=name,
-        tooltip=f"{feature.tooltip.removesuffix('.')}, in steps of {1 / steps:g} {feature.unit}.",
+        tooltip=f"{feature.tooltip.removesuffix('.')}, in steps of {1 / steps:.4g} {feature.unit}".strip()
+        + ".",
         category=feature.category,
         visibility=feature.visibility,
         selectors=feature.selectors,
@@ -169,5 +188,6 @@ FAMILY: Family = replace(
         Happening.FRAME_BURST_START_OVERTRIGGER: f"{_BURST}Overtrigger",
     },
     triggers={BURST: _BURST, FRAME: "FrameStart"},
+    auto=auto_functions.BASLER_ON_ETHERNET,
     older_names=True,
 )

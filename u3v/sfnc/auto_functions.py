@@ -2,6 +2,7 @@
 `u3v.auto_brightness`. Of the cameras modelled here none that has colours has an automatic white balance.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -127,23 +128,31 @@ def basler(model: Model) -> list[Feature]:
     return [*_switches(), *(replace(feature, category="AutoFunctionControl") for feature in own)]
 
 
-def _basler_region(camera: Device) -> tuple[int, int, int, int]:
-    get = camera.features.get
-    used = [
-        roi for roi in ("ROI1", "ROI2") if get("AutoFunctionROIUseBrightness", AutoFunctionROISelector=roi)
-    ]
-    roi = used[0] if used else "ROI1"
-    x, y, width, height = (int(get(name, AutoFunctionROISelector=roi)) for name in _BASLER_REGION)
-    return x, y, width, height
+def _basler_region(area: str, use: str) -> Callable[[Device], tuple[int, int, int, int]]:
+    """What the first of two regions says that is in `use`. `area`: what they are called, ROI or AOI."""
+    selector = f"AutoFunction{area}Selector"
+    names = [name.replace("ROI", area) for name in _BASLER_REGION]
+
+    def region(camera: Device) -> tuple[int, int, int, int]:
+        get = camera.features.get
+        used = [one for one in (f"{area}1", f"{area}2") if get(use, **{selector: one})]
+        first = used[0] if used else f"{area}1"
+        x, y, width, height = (int(get(name, **{selector: first})) for name in names)
+        return x, y, width, height
+
+    return region
 
 
 BASLER = AutoWords(
     target=lambda camera: float(camera.features.get("AutoTargetBrightness")),
-    exposure_first=lambda camera: bool(camera.features.get("AutoFunctionProfile") == "MinimizeGain"),
+    exposure_first=lambda camera: (
+        camera.features.get("AutoFunctionProfile") in ("MinimizeGain", "GainMinimum")
+    ),
     exposure_limits=_BASLER_LIMITS[:2],
     gain_limits=_BASLER_LIMITS[2:],
-    region=_basler_region,
+    region=_basler_region("ROI", "AutoFunctionROIUseBrightness"),
 )
+BASLER_ON_ETHERNET = replace(BASLER, region=_basler_region("AOI", "AutoFunctionAOIUsageIntensity"))
 
 _BAUMER_LIMITS = ("ExposureAutoMinValue", "ExposureAutoMaxValue", "GainAutoMinValue", "GainAutoMaxValue")
 _BAUMER_REGION = ("AutoFeatureOffsetX", "AutoFeatureOffsetY", "AutoFeatureWidth", "AutoFeatureHeight")

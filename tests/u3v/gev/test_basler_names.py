@@ -6,6 +6,7 @@ import pytest
 
 from tests.u3v.gev.host import CCP, SCPD, SCPS, Host
 from tests.u3v.rig import MS
+from u3v.features import Integer
 from u3v.genapi import TL_PARAMS_LOCKED
 from u3v.gev.bootstrap import WireOptions, xml_text
 
@@ -97,3 +98,28 @@ def test_the_baumer_has_none_of_it() -> None:
     host = controlled("VCXG-124M")
     xml = xml_text(host.camera, WireOptions.of(host.camera.model))
     assert TL_PARAMS_LOCKED in xml and "GevSCBWR" not in xml and "ChunkStride" not in xml
+
+
+def test_auto_functions_have_the_older_names() -> None:
+    """Of two areas the first one counts that is in use; the target is that of an 8-bit pixel."""
+    host = controlled()
+    features, auto = host.camera.features, host.camera.family.auto
+    assert (
+        auto is not None
+        and auto.region(host.camera) == (0, 0, 4112, 2176)
+        and auto.exposure_first(host.camera)
+    )
+    target = features.declared["AutoTargetValue"]
+    assert isinstance(target, Integer) and (target.min, target.max) == (50, 205)
+    features.host_set("AutoTargetValue", 100)
+    features.host_set("AutoFunctionProfile", "ExposureMinimum")
+    features.host_set("AutoFunctionAOIUsageIntensity", False, AutoFunctionAOISelector="AOI1")
+    features.host_set("AutoFunctionAOIUsageIntensity", True, AutoFunctionAOISelector="AOI2")
+    features.host_set("AutoFunctionAOIWidth", 110, AutoFunctionAOISelector="AOI2")
+    assert auto.region(host.camera) == (0, 0, 110, 2176) and not auto.exposure_first(host.camera)
+    assert auto.target(host.camera) == pytest.approx(100 / 255)
+    xml = xml_text(host.camera, WireOptions())
+    assert all(
+        f'Name="{name}"' in xml for name in ("AutoTargetValue", "AutoFunctionAOISelector", "GainMinimum")
+    )
+    assert "AutoFunctionROI" not in xml and 'Name="AutoTargetBrightness"' not in xml
