@@ -29,17 +29,27 @@ from u3v.host.conformance.families import all_checks
 from u3v.host.conformance.run import Run, select
 
 SEED = 20261121
-ABRM, SBRM, SIRM, MANIFEST, XML = 0, 0x10000, 0x20000, 0x34000, 0x100000
+ABRM, SBRM, SIRM, EIRM, MANIFEST, XML = 0, 0x10000, 0x20000, 0x30000, 0x34000, 0x100000
 DEVIATIONS = ("SI-016", "SI-017", "SI-018", "SI-019", "EVT-010")
 USB, BOOT = ("USB-*", "U3V-*"), ("BOOT-*", "U3V-*")
 
 REGISTER = -1
 NOBODY_KNOWS = {
+    (CONFIGURATION, 6): "iConfiguration: another string that is there",
     (CONFIGURATION, 8): "bMaxPower: another legal current",
+    **{(CONFIGURATION, at): "iInterface: another string that is there" for at in (0x19, 0x50, 0x66)},
+    (CONFIGURATION, 0x70): "the stream's bMaxBurst: another legal one",
+    (BOS, 9): "recommended latencies of LPM (BESL): others are legal",
     (BOS, 19): "the U1 exit latency: another legal one",
     (BOS, 20): "the U2 exit latency: another legal one",
     (STREAM_IN, 20): "the lowest byte of a timestamp: less than a microsecond",
+    (EVENT_IN, 11): "the upper byte of an event's id: it counts on from anywhere",
     (EVENT_IN, 16): "the lowest byte of a timestamp: less than a microsecond",
+    **{
+        (REGISTER, SIRM + at): "required sizes of leader and trailer: cameras may ask for more than they send"
+        for at in (0x10, 0x11, 0x14, 0x15)
+    },
+    **{(REGISTER, EIRM + at): "the longest event: another legal one" for at in (4, 5)},
     **{
         (REGISTER, SBRM + at): "U3VCP_Configuration, whose bits have no meaning yet: a remark"
         for at in range(12, 20)
@@ -65,6 +75,7 @@ def places() -> list[tuple[Alteration, tuple[str, ...]]]:
         (0x1C4, 28, 3),
         (SBRM, 0x44, 5),
         (SIRM, 0x18, 2),
+        (EIRM, 12, 3),
         (MANIFEST, 72, 3),
     ):
         for at, change in drawn(REGISTER, range(begin, begin + size), count):
