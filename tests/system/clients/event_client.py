@@ -50,7 +50,7 @@ class Camera:
     def read(self, address: int, length: int) -> bytes:
         data = b""
         while len(data) < length:
-            size = min(512, length - len(data))
+            size = min(256, length - len(data))  # a gadget acknowledges with 508 bytes at most
             data += self.command(READMEM, struct.pack("<QHH", address + len(data), 0, size))
         return data
 
