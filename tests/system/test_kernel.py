@@ -36,7 +36,6 @@ from tests.system.programs import (
     start,
 )
 
-pytestmark = pytest.mark.guest
 FRAMES = {
     "uml": {name: 10 if name.startswith("full") else 40 for name in CASES},
     "vm": {"640x480 Mono8": 10, "odd Mono12p": 5, "full Mono8": 2},
@@ -115,7 +114,10 @@ class Guest:
         self._program.communicate()
 
 
-@pytest.fixture(scope="module", params=["uml", "vm"])
+UML = pytest.param("uml", marks=pytest.mark.guest)
+
+
+@pytest.fixture(scope="module", params=[UML, "vm"])
 def guest(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
     rig = str(request.param)
     need("lsusb", "usbip", "tcpdump", "tshark", "setpriv", "gst-launch-1.0")
@@ -215,7 +217,7 @@ def test_pylon(guest: Guest) -> None:
 
 # --- What User-Mode Linux alone plays.
 
-only_uml = pytest.mark.parametrize("guest", ["uml"], indirect=True, scope="module")
+only_uml = pytest.mark.parametrize("guest", [UML], indirect=True, scope="module")
 
 
 @only_uml

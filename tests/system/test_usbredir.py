@@ -31,7 +31,6 @@ from tests.system.programs import (
     u3v,
 )
 
-pytestmark = pytest.mark.guest
 PATIENCE_S = 1500
 STREAMS = 10
 FRAMES = 20
