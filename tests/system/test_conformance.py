@@ -37,7 +37,7 @@ def test_through_libusb_without_a_kernel(tmp_path: Path) -> None:
     check(json.loads(path.read_text()), 170)
 
 
-@pytest.mark.guest
+@pytest.mark.patient
 def test_through_a_kernel(tmp_path: Path) -> None:
     script = " ".join([sys.executable, "-m", "gadget", "plug", MODEL, *SMALL, "--"])
     script += " " + " ".join(f"'{word}'" for word in CONFORM) + ' --json "$U3V_RIG_OUT/report.json"'

@@ -10,7 +10,7 @@ import pytest
 from tests.system.gadgets import CASES, STREAMS, Played, only, output, warnings
 from tests.system.programs import MODEL, check_aravis, objects
 
-pytestmark = pytest.mark.guest
+pytestmark = pytest.mark.patient
 each = pytest.mark.parametrize("backend", ["functionfs", "gadgetfs"])
 LOST_CLAIM = "(arv_uv_stream) did not claim interface"
 """A reset takes their claims of interfaces from all programs (Linux, usb_reset_device: usbfs has no pre_reset). Aravis,

@@ -109,7 +109,7 @@ def test_the_scripts_on_the_page_exist_and_take_their_options() -> None:
             assert option in run([REPOSITORY / script, "--help"]).stdout, option
 
 
-@pytest.mark.guest
+@pytest.mark.patient
 def test_a_board_and_its_pc() -> None:
     """What the systemd unit starts, at a device controller that is software (dummy_hcd); the PC's part beside it."""
     need("lsusb", "gst-launch-1.0")

@@ -114,7 +114,7 @@ class Guest:
         self._program.communicate()
 
 
-UML = pytest.param("uml", marks=pytest.mark.guest)
+UML = pytest.param("uml", marks=pytest.mark.patient)
 
 
 @pytest.fixture(scope="module", params=[UML, "vm"])

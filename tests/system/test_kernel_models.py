@@ -22,7 +22,7 @@ from tests.system.programs import (
     run,
 )
 
-pytestmark = pytest.mark.guest
+pytestmark = pytest.mark.patient
 ACE = "ChunkTimestamp ChunkExposureTime ChunkGain ChunkLineStatusAll ChunkCounterValue ChunkPayloadCRC16"
 MODELS = {
     "acA4096-40um": {"line": "Line1", "volts": "24", "chunks": ACE, "event": "ExposureEnd"},

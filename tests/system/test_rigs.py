@@ -16,7 +16,7 @@ import pytest
 
 from tests.system.programs import ready_rig
 
-pytestmark = pytest.mark.guest
+pytestmark = pytest.mark.patient
 REPOSITORY = Path(__file__).parents[2]
 BOOT_S = 600
 INSIDE = """

@@ -10,7 +10,7 @@ import pytest
 from tests.system.gadgets import Played, only, output
 from tests.system.programs import check_aravis, check_events, objects, ready_rig, tshark
 
-pytestmark = pytest.mark.guest
+pytestmark = pytest.mark.patient
 SUPER, HIGH = "625000000", "60000000"
 WAYS = {
     "usbip": SUPER,
