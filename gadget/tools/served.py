@@ -50,7 +50,8 @@ class Served:
             command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True
         )
         self._lines: deque[str] = deque(maxlen=_MAX_LINES)
-        self._reader = threading.Thread(target=self._read, name="camera's stderr")
+        # A daemon: an interrupt in here leaves nobody to end the process, which ends when this one does.
+        self._reader = threading.Thread(target=self._read, name="camera's stderr", daemon=True)
         self._reader.start()
         self.pid = self._process.pid
         self.address = ""
